@@ -1,6 +1,7 @@
 """What the data plane asks of storage. The implementations speak SQL; these protocols do not."""
 
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -71,3 +72,31 @@ class LedgerStore(Protocol):
         """`append`, then in the same transaction the charged nano-USD per window (key id, start ms inclusive,
         end ms exclusive; boundaries are multiples of 15 minutes), by the time of admission."""
         ...
+
+
+class Change(Protocol):
+    """One transaction of a change to keys; leaves nothing behind if its block raises."""
+
+    async def find_key(self, key_id: str, /) -> Key | None: ...
+
+    async def save_key(self, key: Key, /) -> None:
+        """Insert or replace the record; the caller has raised `revision`."""
+        ...
+
+    async def add_secret(self, key_id: str, digest: bytes, pepper_id: str, /) -> None: ...
+
+    async def retire_secrets(self, key_id: str, expires_at: int | None, /) -> None:
+        """End the present secrets: at once (None), or at a time in Unix milliseconds. Never prolongs one."""
+        ...
+
+    async def delete_key(self, key_id: str, /) -> None:
+        """Final; usage and the change log stay."""
+        ...
+
+    async def record(self, action: str, key_id: str, actor: str, details: str, /) -> int:
+        """The change-log row (details is JSON without secrets); returns its gapless sequence number."""
+        ...
+
+
+class KeyWriter(Protocol):
+    def change(self) -> AbstractAsyncContextManager[Change]: ...

@@ -49,7 +49,8 @@ def _find_twins(tables: list[tuple[int, dict[str, Any]]], path: KeyPath) -> Foun
 
 
 def _check_targets(data: dict[str, Any]) -> Found:
-    names = [table["name"] for _, table in _tables(data, "providers") if isinstance(table.get("name"), str)]
+    declared = (table.get("name") for _, table in _tables(data, "providers"))
+    names = list(dict.fromkeys(name for name in declared if isinstance(name, str)))
     for index, model in _tables(data, "models"):
         for position, target in _tables(model, "targets"):
             provider = target.get("provider")

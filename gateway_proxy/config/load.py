@@ -173,8 +173,6 @@ def _explain(details: ErrorDetails, path: KeyPath) -> str:
             return f"must be at least {limits['ge']}; write a larger number"
         case "less_than_equal":
             return f"must be at most {limits['le']}; write a smaller number"
-        case "too_short":
-            return "must not be empty; write at least one item"
         case "tuple_type":
             return "must be a list; write [ … ] or [[tables]]"
         case "model_type" | "model_attributes_type" | "dict_type":

@@ -11,6 +11,7 @@ from pydantic import Field, PrivateAttr
 from gateway_proxy.config.routing import Model, ModelsDefault, Provider
 from gateway_proxy.config.values import (
     AnySecret,
+    AtLeastOne,
     BaseUrl,
     EventPattern,
     FolderPath,
@@ -162,8 +163,8 @@ class Webhook(Section):
 
     url: WebUrl = setting(..., "Where events are posted.")
     secret: WebhookSecret = setting(..., "Signing secret (whsec_…), as env:NAME or file:PATH.")
-    events: Annotated[Items[EventPattern], Field(min_length=1)] = setting(
-        ("budget.*", "key.*"), 'Events to send; "*" = all.'
+    events: AtLeastOne[EventPattern] = setting(
+        ("budget.*", "key.*"), 'Events to send; "*" = all.', json_schema_extra={"minItems": 1}
     )
 
 

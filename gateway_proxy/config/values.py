@@ -55,10 +55,15 @@ class LoadContext:
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
 
 
+T = TypeVar("T")
+
+
 class Section(BaseModel):
     """A table of the file: immutable, exact types only, no unknown keys."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, hide_input_in_errors=True, defer_build=True
+    )
 
 
 def setting(default: Any, description: str, **options: Any) -> Any:
@@ -86,6 +91,12 @@ def _text(value: object) -> str:
     if not isinstance(value, str):
         raise ValueError('must be text; write it in quotes ("…")')
     return value
+
+
+def _require_item(items: tuple[T, ...]) -> tuple[T, ...]:
+    if not items:
+        raise ValueError("must not be empty; write at least one item")
+    return items
 
 
 def _check_server_name(name: str) -> str:
@@ -333,9 +344,9 @@ _USD_SCHEMA = WithJsonSchema(
     {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?$"}]}
 )
 
-T = TypeVar("T")
 Items = Annotated[tuple[T, ...], Strict(False)]
 """A TOML list, kept as a tuple; its items stay strict."""
+AtLeastOne = Annotated[Items[T], AfterValidator(_require_item)]
 
 ServerName = Annotated[
     str,

@@ -7,8 +7,9 @@ Anything of the wrong type is left to the models.
 from collections.abc import Iterator
 from typing import Any
 
+from gateway_proxy.config.credentials import resolve_text
 from gateway_proxy.config.mistakes import KeyPath
-from gateway_proxy.config.values import LoadContext, resolve_text
+from gateway_proxy.config.values import LoadContext
 
 Found = Iterator[tuple[KeyPath, str]]
 

@@ -76,7 +76,11 @@ def _build(data: dict[str, Any], context: LoadContext) -> Config:
     try:
         config = Config.model_validate(data, context=context)
     except ValidationError as error:
-        found += [_describe(details) for details in error.errors(include_url=False, include_input=False)]
+        found += [
+            _describe(details)
+            for details in error.errors(include_url=False, include_input=False)
+            if details["type"] != "default_factory_not_called"  # follows from another mistake of the table
+        ]
         raise _Refused(found) from None
     if found:
         raise _Refused(found)
@@ -188,19 +192,20 @@ def _keys_at(path: KeyPath) -> list[str]:
         if isinstance(part, int):
             continue
         field = model.model_fields.get(part)
-        nested = list(_models_in(field.annotation)) if field else []
+        nested = list(models_in(field.annotation)) if field else []
         if not nested:
             return []
         model = nested[0]
     return list(model.model_fields)
 
 
-def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The tables that a setting of this type may hold."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     elif get_origin(annotation) in {Annotated, Union, types.UnionType, tuple}:
         for argument in get_args(annotation):
-            yield from _models_in(argument)
+            yield from models_in(argument)
 
 
 def _list_keys(path: KeyPath) -> str:

@@ -8,34 +8,36 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PrivateAttr
 
+from gateway_proxy.config.credentials import (
+    AnySecret,
+    HeaderSecret,
+    NotificationUrl,
+    OptionalSecret,
+    Pepper,
+    RedisUrl,
+    StoreUrl,
+    WebhookSecret,
+)
 from gateway_proxy.config.routing import Model, ModelsDefault, Provider
 from gateway_proxy.config.values import (
-    AnySecret,
     AtLeastOne,
     BaseUrl,
     EventPattern,
     FolderPath,
-    HeaderSecret,
     Host,
     Items,
     ListenAddress,
     Name,
     Network,
-    NotificationUrl,
     OptionalAddress,
     OptionalFile,
     OptionalName,
-    OptionalSecret,
     Origin,
-    Pepper,
     PluginName,
-    RedisUrl,
     Seconds,
     Section,
     ServerName,
-    StoreUrl,
     Usd,
-    WebhookSecret,
     WebUrl,
     setting,
 )

@@ -9,10 +9,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
+from gateway_proxy.config.credentials import HeaderSecret
 from gateway_proxy.config.presets import PRESETS, Dialect
 from gateway_proxy.config.values import (
+    AtLeastOne,
     BaseUrl,
-    HeaderSecret,
     Items,
     Name,
     Seconds,

@@ -79,7 +79,6 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._mark_closed()
-        self._on_lost(self)
 
     def pause_writing(self) -> None:
         self._write_paused = True
@@ -180,6 +179,7 @@ class Connection(asyncio.Protocol):
         self.closed = True
         if not self._closing:
             self.closed_monotonic = time.monotonic()
+        self._on_lost(self)
         _wake(self._drainer)
         _wake(self._sleeper)
 

@@ -22,7 +22,7 @@ import pytest
 
 from gateway_proxy.fake_provider.ledger import Entry, read_ledger, total_tokens
 
-__all__ = ["Entry", "FakeProvider", "fake_provider", "start_fake_provider", "total_tokens"]
+__all__ = ["Entry", "FakeProvider", "fake_provider", "read_ledger", "start_fake_provider", "total_tokens"]
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 

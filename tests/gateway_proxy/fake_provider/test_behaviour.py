@@ -2,7 +2,13 @@
 
 import pytest
 
-from gateway_proxy.fake_provider.behaviour import HONEST, Behaviour, BehaviourError, choose_behaviour, parse_behaviour
+from gateway_proxy.fake_provider.behaviour import (
+    HONEST,
+    Behaviour,
+    BehaviourError,
+    choose_behaviour,
+    parse_behaviour,
+)
 
 
 def test_a_directive_in_the_prompt_is_read() -> None:
@@ -23,7 +29,9 @@ def test_a_plus_in_a_model_name_is_not_a_directive_by_itself() -> None:
 
 
 def test_a_url_survives() -> None:
-    assert choose_behaviour("m", "[[fake: mode=redirect to=http://127.0.0.1:1/a?b=c]]", HONEST).to.endswith("?b=c")
+    assert choose_behaviour("m", "[[fake: mode=redirect to=http://127.0.0.1:1/a?b=c]]", HONEST).to.endswith(
+        "?b=c"
+    )
 
 
 @pytest.mark.parametrize(

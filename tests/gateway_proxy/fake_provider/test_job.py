@@ -60,7 +60,13 @@ def test_cached_tokens_are_a_part_of_the_prompt() -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        {"messages": [{"role": "user", "content": "a"}, {"role": "user", "content": "b"}, {"role": "tool", "content": "c"}]},
+        {
+            "messages": [
+                {"role": "user", "content": "a"},
+                {"role": "user", "content": "b"},
+                {"role": "tool", "content": "c"},
+            ]
+        },
         {"messages": [{"role": "user", "content": [{"type": "text", "text": "b"}]}]},
         {"input": "b"},
         {"input": ["a", "b"]},
@@ -96,7 +102,9 @@ def test_multipart_fields_and_files_are_read() -> None:
     raw = (
         b'--b\r\ncontent-disposition: form-data; name="model"\r\n\r\nwhisper\r\n'
         b'--b\r\ncontent-disposition: form-data; name="prompt"\r\n\r\n[[fake: tokens=2]]\r\n'
-        b'--b\r\ncontent-disposition: form-data; name="file"; filename="a.wav"\r\n\r\n' + b"\x00\xff\r\n" * 300 + b"\r\n--b--\r\n"
+        b'--b\r\ncontent-disposition: form-data; name="file"; filename="a.wav"\r\n\r\n'
+        + b"\x00\xff\r\n" * 300
+        + b"\r\n--b--\r\n"
     )
     job = parse_job("fake-1", "/v1/audio/transcriptions", "multipart/form-data; boundary=b", raw, HONEST)
     assert (job.model, job.total_tokens, job.files["file"]) == ("whisper", 2, b"\x00\xff\r\n" * 300)

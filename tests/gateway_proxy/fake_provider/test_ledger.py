@@ -6,17 +6,30 @@ import pytest
 
 from gateway_proxy.fake_provider.ledger import Ledger, read_ledger, total_tokens
 
-BILL = {"outcome": "complete", "prompt_tokens": 7, "completion_tokens": 3, "cached_tokens": 2, "reasoning_tokens": 1}
+BILL = {
+    "outcome": "complete",
+    "prompt_tokens": 7,
+    "completion_tokens": 3,
+    "cached_tokens": 2,
+    "reasoning_tokens": 1,
+}
 
 
 def test_accepted_and_billed_lines_join(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger")
-    ledger.append("accepted", {"id": "a", "model": "m", "headers": {"x-request-id": "req_1"}, "request_id": "req_1"})
+    ledger.append(
+        "accepted", {"id": "a", "model": "m", "headers": {"x-request-id": "req_1"}, "request_id": "req_1"}
+    )
     ledger.append("accepted", {"id": "b", "model": "m"})
     ledger.append("billed", {"id": "a", **BILL})
     ledger.close()
     first, second = read_ledger(ledger.path)
-    assert (first.request_id, first.billed, first.prompt_tokens, first.completion_tokens) == ("req_1", True, 7, 3)
+    assert (first.request_id, first.billed, first.prompt_tokens, first.completion_tokens) == (
+        "req_1",
+        True,
+        7,
+        3,
+    )
     assert first.billed_at is not None
     assert first.billed_at >= first.at
     assert not second.billed
@@ -41,10 +54,17 @@ def test_a_torn_last_line_is_left_out(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    [b"nonsense", b'{"event":"billed","id":"unheard of","at":1}', b'{"event":"billed","id":"a","at":1}', b"[]"],
+    [
+        b"nonsense",
+        b'{"event":"billed","id":"unheard of","at":1}',
+        b'{"event":"billed","id":"a","at":1}',
+        b"[]",
+    ],
 )
 def test_a_line_that_makes_no_sense_is_an_error_with_its_number(tmp_path: Path, line: bytes) -> None:
     path = tmp_path / "ledger"
-    path.write_bytes(b'{"event":"accepted","id":"a","at":1}\n{"event":"billed","id":"a","at":1}\n' + line + b"\n")
+    path.write_bytes(
+        b'{"event":"accepted","id":"a","at":1}\n{"event":"billed","id":"a","at":1}\n' + line + b"\n"
+    )
     with pytest.raises(ValueError, match=":3: not a ledger line"):
         read_ledger(path)

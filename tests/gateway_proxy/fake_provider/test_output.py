@@ -12,7 +12,9 @@ def test_a_chunk_is_framed_and_an_empty_one_does_not_end_the_body() -> None:
     assert chunk(b"") == b""
 
 
-@pytest.mark.parametrize(("status", "line"), [(429, b"HTTP/1.1 429 Too Many Requests\r\n"), (599, b"HTTP/1.1 599 Unknown\r\n")])
+@pytest.mark.parametrize(
+    ("status", "line"), [(429, b"HTTP/1.1 429 Too Many Requests\r\n"), (599, b"HTTP/1.1 599 Unknown\r\n")]
+)
 def test_heads(status: int, line: bytes) -> None:
     assert response_head(status, [("a", "b")]) == line + b"a: b\r\n\r\n"
 

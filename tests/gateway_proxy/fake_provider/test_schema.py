@@ -20,7 +20,10 @@ from gateway_proxy.fake_provider.schema import answer_schema
         ({"enum": ["red", "green"]}, "red"),
         ({"const": 5}, 5),
         ({"anyOf": [{"type": "integer"}, {"type": "null"}]}, 1),
-        ({"properties": {"a": {"type": "object", "properties": {"b": {"type": "string"}}}}}, {"a": {"b": "x"}}),
+        (
+            {"properties": {"a": {"type": "object", "properties": {"b": {"type": "string"}}}}},
+            {"a": {"b": "x"}},
+        ),
         ({"$defs": {"n": {"type": "integer"}}, "properties": {"a": {"$ref": "#/$defs/n"}}}, {"a": 1}),
         ({"$ref": "#/nowhere"}, None),
         ("not a schema", None),

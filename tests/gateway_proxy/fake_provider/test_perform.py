@@ -74,8 +74,15 @@ def test_exceeds_cap(raw: Raw, provider: FakeProvider, stream: Any) -> None:
 
 @pytest.mark.parametrize(
     ("mode", "reported"),
-    [("no_usage", []), ("usage_zero", [0]), ("usage_twice", [16, 16]), ("usage_negative", [-16])]
-    + [("usage_float", [16.5]), ("usage_string", ["16"]), ("usage_huge", [2**63])],
+    [
+        ("no_usage", []),
+        ("usage_zero", [0]),
+        ("usage_twice", [16, 16]),
+        ("usage_negative", [-16]),
+        ("usage_float", [16.5]),
+        ("usage_string", ["16"]),
+        ("usage_huge", [2**63]),
+    ],
 )
 def test_usage_modes(raw: Raw, provider: FakeProvider, mode: str, reported: list[Any]) -> None:
     raw.chat(f"mode={mode}", "connection: close\r\n", **STREAM)

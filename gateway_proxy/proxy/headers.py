@@ -6,8 +6,6 @@ provider can set no cookie, framing or security policy at the client.
 
 from collections.abc import Iterable
 
-from multidict import CIMultiDictProxy
-
 from gateway_proxy.core.exchange import Exchange
 from gateway_proxy.core.limiter import BucketState, Limiter, Meter
 from gateway_proxy.core.money import format_usd
@@ -54,7 +52,10 @@ def describe_limits(exchange: Exchange, limiter: Limiter) -> list[tuple[str, str
         return []
     key = policy.key
     lines: list[tuple[str, str]] = []
-    if key.requests_per_minute is not None and (state := limiter.bucket_state(key, Meter.REQUESTS)) is not None:
+    if (
+        key.requests_per_minute is not None
+        and (state := limiter.bucket_state(key, Meter.REQUESTS)) is not None
+    ):
         lines += _bucket_lines("requests", state)
     if key.tokens_per_minute is not None and (state := limiter.bucket_state(key, Meter.TOKENS)) is not None:
         lines += _bucket_lines("tokens", state)

@@ -14,6 +14,7 @@ MAX_INTERIM_ANSWERS = 8
 # Chunk extensions and trailers carry nothing for us; this many bytes in a row without body are an attack.
 MAX_OVERHEAD_BYTES = 65_536
 
+_UNTIL_CLOSE, _COUNTED, _CHUNKED = range(3)
 _VERSION_PREFIX = b"HTTP/1."
 
 
@@ -28,9 +29,8 @@ class ResponseReader:
     """
 
     __slots__ = (
-        "_head_bytes", "_head_limit_bytes", "_interim_count", "_overhead_bytes", "_parser", "_prefix", "_saw_encoding",
-        "_saw_length", "_skip_body", "body", "complete", "head_complete", "headers", "on_body", "reason",
-        "reusable", "status",
+        "_feed", "_framing", "_head_bytes", "_head_limit_bytes", "_interim_count", "_overhead_bytes", "_parser",
+        "_prefix", "_skip_body", "body", "complete", "head_complete", "headers", "on_body", "reason", "reusable", "status",
     )  # fmt: skip
 
     def __init__(self, head_limit_bytes: int) -> None:
@@ -40,6 +40,7 @@ class ResponseReader:
         self.on_body = self.body.append
         self.begin(skip_body=False)
         self._parser = httptools.HttpResponseParser(self)
+        self._feed = self._parser.feed_data
 
     def begin(self, *, skip_body: bool) -> None:
         """Make ready for the next response; `skip_body` for the answer to HEAD."""
@@ -48,8 +49,7 @@ class ResponseReader:
         self._overhead_bytes = 0
         self._interim_count = 0
         self._prefix = b""
-        self._saw_length = False
-        self._saw_encoding = False
+        self._framing = _UNTIL_CLOSE
         self.head_complete = False
         self.complete = False
         self.reusable = False
@@ -70,15 +70,20 @@ class ResponseReader:
     def feed(self, data: bytes) -> None:
         """Take what the socket gave. Raises BadFraming; bytes beyond a complete response only cost its reuse."""
         if not self.head_complete:
-            self._check_head(data)
+            if self._head_bytes == 0 and data[:7] == _VERSION_PREFIX:
+                self._prefix = data[:8]
+                self._head_bytes = len(data)
+            else:
+                self._check_head(data)
         try:
-            self._parser.feed_data(data)
+            self._feed(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             if not self.complete:
                 raise BadFraming(_reason_of(error)) from None
             self.reusable = False
         if self.complete:
-            self._check_end(data)
+            if self.reusable:
+                self.reusable = self._ends_with(data)
         elif not self.head_complete:
             if self._head_bytes > self._head_limit_bytes:
                 raise BadFraming(f"response head larger than {self._head_limit_bytes} bytes")
@@ -91,7 +96,7 @@ class ResponseReader:
 
     def ends_at_eof(self) -> bool:
         """Is a close by the peer, now, the true end of this response (RFC 9112 §6.3, last case)?"""
-        return self.complete or (self.head_complete and not self._saw_length and not self._saw_encoding)
+        return self.complete or (self.head_complete and self._framing == _UNTIL_CLOSE)
 
     def _check_head(self, data: bytes) -> None:
         self._head_bytes += len(data)
@@ -101,16 +106,11 @@ class ResponseReader:
             if prefix[:7] != _VERSION_PREFIX[: len(prefix)]:
                 raise BadFraming("the answer is not HTTP/1.0 or HTTP/1.1")
 
-    def _check_end(self, data: bytes) -> None:
-        """llhttp swallows empty lines after a response; a connection that carried any is not reused."""
-        if not self.reusable:
-            return
-        if self._saw_encoding:
-            self.reusable = data.endswith(b"\r\n\r\n") and not data.endswith(b"\r\n\r\n\r\n")
-        elif self.body:
-            self.reusable = data.endswith(self.body[-1])
-        else:
-            self.reusable = data.endswith(b"\n") and not data.endswith(b"\r\n\r\n\r\n")
+    def _ends_with(self, data: bytes) -> bool:
+        """Did these bytes end with the response? llhttp swallows empty lines behind it, and those are bytes too."""
+        if self._framing == _COUNTED and self.body:
+            return data.endswith(self.body[-1])
+        return data.endswith(b"\r\n\r\n") and not data.endswith(b"\r\n\r\n\r\n")
 
     # --- called by httptools
 
@@ -128,11 +128,11 @@ class ResponseReader:
         name = name.lower()
         value = value.rstrip()
         if name == b"content-length":
-            self._saw_length = True
+            self._framing = _COUNTED
         elif name == b"transfer-encoding":
-            if self._saw_encoding or value.lower() != b"chunked":
+            if self._framing == _CHUNKED or value.lower() != b"chunked":
                 raise BadFraming("a transfer coding other than chunked")
-            self._saw_encoding = True
+            self._framing = _CHUNKED
         self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
@@ -148,7 +148,7 @@ class ResponseReader:
         self.status = status
         self.head_complete = True
         if status in (204, 304):
-            self._saw_length, self._saw_encoding = True, False
+            self._framing = _COUNTED
         elif self._skip_body:
             self.complete = True
 
@@ -160,14 +160,14 @@ class ResponseReader:
             return
         self.reason = b""
         self.headers = []
-        self._saw_length = self._saw_encoding = False
+        self._framing = _UNTIL_CLOSE
 
     def _check_interim(self, status: int) -> None:
         if status < 100:
             raise BadFraming("an impossible status code")
         if status == 101:
             raise BadFraming("upstream switched protocols unasked")
-        if self._saw_length or self._saw_encoding:
+        if self._framing != _UNTIL_CLOSE:
             raise BadFraming("an interim answer with a body")
         self._interim_count += 1
         if self._interim_count > MAX_INTERIM_ANSWERS:

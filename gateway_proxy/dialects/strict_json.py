@@ -47,7 +47,7 @@ def refuse_variants(value: dict[str, Any], policy_members: frozenset[str], paren
             meant = _folded(policy_members).get(_fold(name))
             if meant is not None:
                 raise BadExchange(
-                    f"Member {ascii(name)} is not {parent + meant!r} but can be taken for it; "
+                    f"Member {name!a} is not {parent + meant!r} but can be taken for it; "
                     f"write {parent + meant!r} exactly, or leave it out.",
                     code="invalid_json",
                     param=parent + meant,
@@ -68,18 +68,12 @@ def _folded(policy_members: frozenset[str]) -> dict[str, str]:
     return {_fold(name): name for name in policy_members}
 
 
-def _check_depth(value: Any) -> None:
-    level = [value]
-    depth = 0
-    while level:
-        depth += 1
-        if depth > MAX_DEPTH:
-            raise _too_deep()
-        deeper: list[Any] = []
-        for container in level:
-            members = container.values() if type(container) is dict else container
-            deeper += [member for member in members if type(member) is dict or type(member) is list]
-        level = deeper
+def _check_depth(value: Any, left: int = MAX_DEPTH) -> None:
+    if left == 0:
+        raise _too_deep()
+    for member in value.values() if type(value) is dict else value:
+        if type(member) is dict or type(member) is list:
+            _check_depth(member, left - 1)
 
 
 def _too_deep() -> BadExchange:

@@ -102,9 +102,12 @@ def understand_responses(body: dict[str, Any], route: Route) -> None:
         if kind == "item_reference":
             raise _not_found("input")
         known = _TEXT_ITEM_MEMBERS.get(kind) if type(kind) is str else None
-        if known is None or not item.keys() <= known:
-            bound.opaque = True
-        elif not _is_text(item.get("output") if kind.endswith("_output") else item.get("content")):
+        if (
+            known is None
+            or not item.keys() <= known
+            or not _is_text(item.get("content"))
+            or not _is_text(item.get("output"))
+        ):
             bound.opaque = True
     members.bound_tools(body, bound)
     if body.get("prompt") is not None:

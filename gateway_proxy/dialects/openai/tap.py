@@ -39,6 +39,13 @@ _ENDS = frozenset(
 )
 
 
+def _may_tell(events: bytes) -> bool:
+    """Whether parsing these events can find anything. Decides for almost every chunk: keep it cheap."""
+    if b"error" in events or b"[DONE]" in events or events.count(b'"usage"') != events.count(b'"usage":null'):
+        return _TELLING.search(events) is not None
+    return False
+
+
 class _Findings:
     """What both taps find out; see `core.dialect.UsageTap`."""
 
@@ -81,11 +88,12 @@ class AnswerTap(_Findings):
         super().__init__(route)
         self._chunks: list[bytes] = []
         self._size = 0
+        self._limit = 0 if route.path == "/audio/speech" else MAX_ANSWER_BYTES  # sound tells no usage
 
     def feed(self, chunk: bytes) -> bytes:
         """Hands on the chunk as it is."""
         self._size += len(chunk)
-        if self._size <= MAX_ANSWER_BYTES:
+        if self._size <= self._limit:
             self._chunks.append(chunk)
         else:
             self._chunks.clear()
@@ -162,9 +170,7 @@ class StreamTap(_Findings):
 
     def _read(self, events: bytes) -> bytes:
         self.streamed_tokens += events.count(self._content_mark)
-        if self._origin_known and not (b'"usage"' in events or b'"error"' in events or b"[DONE]" in events):
-            return events
-        if self._origin_known and not _TELLING.search(events):
+        if self._origin_known and not _may_tell(events):
             return events
         kept: list[bytes] = []
         for event in sse.split_events(events):
@@ -192,9 +198,9 @@ class StreamTap(_Findings):
         if type(value) is not dict:
             return False
         kind = value.get("type")
-        if value.get("error") or kind == "error" or kind == "response.failed":
-            self.failed = True
-        if kind in _ENDS if type(kind) is str else False:
+        broken = bool(value.get("error")) or kind in ("error", "response.failed")
+        self.failed |= broken
+        if type(kind) is str and kind in _ENDS:
             self.finished = True
             self._images += self._route.operation == "images"
         answer = value.get("response")
@@ -209,4 +215,4 @@ class StreamTap(_Findings):
         if raw is None:
             return False
         self._note_usage(raw, self._images)
-        return self._strip and not value.get("choices") and not self.failed and len(event) <= MAX_HELD_BYTES
+        return self._strip and not value.get("choices") and not broken and len(event) <= MAX_HELD_BYTES

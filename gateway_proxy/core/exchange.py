@@ -71,6 +71,7 @@ class Exchange:
     targets: tuple[Target, ...] = ()  # by allow: those that the key may use, in order
     expected_tokens: int = 0  # by rate
     bound: Bound | None = None  # by budget
+    output_cap: int | None = None  # by budget: per choice, to be written into the upstream request
     claims: list[Claim] = field(default_factory=list)  # by rate, budget, plugins
     lease: Lease | None = None  # by admission
     attempts: list[Attempt] = field(default_factory=list)  # by the relay

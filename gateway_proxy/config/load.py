@@ -142,7 +142,10 @@ def _locate(found: list[tuple[KeyPath, str]], source: bytes, file: Path) -> Iter
 
 
 def _describe(details: ErrorDetails) -> tuple[KeyPath, str]:
-    path = tuple(part for part in details["loc"] if part not in UNION_TAGS)
+    location = details["loc"]
+    if location and location[-1] == "[key]":  # pydantic's mark of a mistake in a table's key
+        location = location[:-1]
+    path = tuple(part for part in location if part not in UNION_TAGS)
     return path, _explain(details, path)
 
 

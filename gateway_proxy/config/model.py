@@ -22,6 +22,7 @@ from gateway_proxy.config.routing import Model, ModelsDefault, Provider
 from gateway_proxy.config.values import (
     AtLeastOne,
     BaseUrl,
+    Command,
     EventPattern,
     FolderPath,
     Host,
@@ -38,6 +39,7 @@ from gateway_proxy.config.values import (
     Section,
     ServerName,
     Usd,
+    VariableName,
     WebUrl,
     setting,
 )
@@ -145,8 +147,10 @@ class McpServer(Section):
 
     name: ServerName = setting(..., "Unique name; part of the path /mcp/NAME.")
     url: WebUrl | None = setting(None, "Its Streamable HTTP endpoint.")
-    command: Items[str] = setting((), "Program and arguments that serve MCP on standard input and output.")
-    env: dict[str, AnySecret] = setting({}, "Environment of the command; values are env:NAME or file:PATH.")
+    command: Command = setting((), "Program and arguments that serve MCP on standard input and output.")
+    env: dict[VariableName, AnySecret] = setting(
+        {}, "Environment of the command; values are env:NAME or file:PATH."
+    )
     auth: McpAuth = setting({}, "Credential for the URL.")
     price_per_call: Usd = setting("0", "USD per tool call.")
 

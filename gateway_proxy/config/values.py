@@ -91,6 +91,14 @@ def _require_item(items: tuple[T, ...]) -> tuple[T, ...]:
     return items
 
 
+def _check_command(command: tuple[str, ...]) -> tuple[str, ...]:
+    if command and not command[0]:
+        raise ValueError('must begin with a program; write ["program", "argument"]')
+    if any("\0" in part for part in command):
+        raise ValueError("must hold no NUL characters; remove them")
+    return command
+
+
 def _check_server_name(name: str) -> str:
     if not _SERVER_NAME.match(name):
         raise ValueError("must be 1 to 32 lower-case letters, digits or -, the first no -; rename it")
@@ -262,6 +270,13 @@ _USD_SCHEMA = WithJsonSchema(
 
 Items = Annotated[tuple[T, ...], Strict(False)]
 """A TOML list, kept as a tuple; its items stay strict."""
+Command = Annotated[Items[str], AfterValidator(_check_command)]
+VariableName = Annotated[
+    str,
+    _check_pattern(
+        re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z"), "must be a variable's name: letters, digits and _"
+    ),
+]
 AtLeastOne = Annotated[Items[T], AfterValidator(_require_item)]
 
 ServerName = Annotated[

@@ -82,5 +82,7 @@ class Exchange:
     trace_id: str = ""
     parent_span: str = ""
     trace_flags: str = "01"
+    trace_state: str = ""
     client_request_id: str = ""
+    answer_headers: list[tuple[str, str]] = field(default_factory=list)  # on every answer, refusals too
     extras: dict[str, Any] = field(default_factory=dict)

@@ -89,6 +89,10 @@ def test_every_mistake_is_reported_with_its_line(file: Path) -> None:
         ),
         ("[server.tls]\nkeys = 1", ':2: server.tls.keys: unknown key; did you mean "key"?'),
         ("[models_default.unpriced]\ninput = 1\noutput = 1\noutputs = 2", 'did you mean "output"?'),
+        (
+            '[[mcp.servers]]\nname = "x"\nenv = { "A=B" = "env:C" }',
+            ':3: mcp.servers[0].env."A=B": must be a variable',
+        ),
         ("[logs]\nzzz = 1", "unknown key; write one of: requests, bodies, retention_days"),
         ('"" = 1', ':1: "": unknown key'),
         ("logs.bodies.deep = 1", ":1: logs.bodies: must be a boolean"),

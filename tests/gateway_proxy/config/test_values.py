@@ -228,3 +228,10 @@ def test_seconds_are_positive_and_finite() -> None:
     assert check(values.Seconds, 5) == 5.0
     for number in (0, -1, float("inf"), float("nan"), "5", True):
         refuse(values.Seconds, number)
+
+
+def test_commands_begin_with_a_program() -> None:
+    assert check(values.Command, ["npx", ""]) == ("npx", "")
+    assert check(values.Command, []) == ()
+    for command in ([""], ["a\0"], "npx"):
+        refuse(values.Command, command)

@@ -76,7 +76,9 @@ class Follower:
         await self._take_in(records)
         self._directory.apply(records)
         self.seq = seq
-        ended = frozenset(record.key_id for record in records if record.key is None or record.key.revoked_at is not None)
+        ended = frozenset(
+            record.key_id for record in records if record.key is None or record.key.revoked_at is not None
+        )
         if ended:
             self._end_keys(ended)
         await self._acknowledge(seq)

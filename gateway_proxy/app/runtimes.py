@@ -99,7 +99,9 @@ def build_runtime(config: Config, revision: int, services: Services, previous: R
 _random = random.Random()
 
 
-def build_stages(config: Config, services: Services, dialect: OpenAIDialect, resolve: Callable) -> list[Stage]:  # type: ignore[type-arg]
+def build_stages(
+    config: Config, services: Services, dialect: OpenAIDialect, resolve: Callable
+) -> list[Stage]:  # type: ignore[type-arg]
     """The built-in stages in their order; plugins are inserted before the stage that they name."""
     return [
         Authenticate(services.find_key, services.clock),

@@ -115,7 +115,7 @@ class EdgeServer(web.Server):
     def __init__(
         self, dispatch: Dispatch, refuse: Callable[[int], web.StreamResponse], **kwargs: Any
     ) -> None:
-        super().__init__(dispatch, **kwargs)  # type: ignore[arg-type]
+        super().__init__(dispatch, **kwargs)
         self.refuse = refuse
 
     def __call__(self) -> RequestHandler:

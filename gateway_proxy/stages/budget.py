@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from gateway_proxy.core.exchange import Exchange
-from gateway_proxy.core.limiter import BudgetRule, Claim, Limiter, Meter
+from gateway_proxy.core.limiter import Claim, CounterUnknown, Limiter, Meter, budget_rule
 from gateway_proxy.stages.admission import unverifiable
 from gateway_proxy.stages.bound import bound_output_tokens, bound_request, unpriced
 
@@ -24,7 +24,10 @@ class Budget:
         key = policy.key
         if key.budget_nanos is None:
             return
-        state = self._limiter.budget_state(key) if self._books_open() else None
+        try:
+            state = self._limiter.budget_state(key) if self._books_open() else None
+        except CounterUnknown:
+            state = None
         if state is None:
             raise unverifiable()
         priced = tuple(target for target in exchange.targets if target.price is not None)
@@ -44,5 +47,6 @@ class Budget:
         bounds = [bound_request(route, model, target, each) for target in priced]
         exchange.bound = max(bounds, key=lambda bound: bound.nanos)
         if exchange.bound.nanos:
-            rule = BudgetRule(key.budget_nanos, key.budget_period, key.budget_timezone)
+            rule = budget_rule(key)
+            assert rule is not None
             exchange.claims.append(Claim(key.id, Meter.NANOS, rule, exchange.bound.nanos))

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from gateway_proxy.core.exchange import Exchange
 from gateway_proxy.core.key import Key
-from gateway_proxy.core.limiter import Claim, Meter, SlotsRule, bucket_rule
+from gateway_proxy.core.limiter import Claim, Meter, bucket_rule, slots_rule
 
 FIRST_EXPECTED_OUTPUT_TOKENS = 1024
 BYTES_PER_TOKEN = 4
@@ -32,8 +32,9 @@ class LearnedOutput:
 def request_claims(key: Key) -> tuple[Claim, ...]:
     """The claims that every request of this key makes, whatever it asks."""
     claims = []
-    if key.max_parallel_requests is not None:
-        claims.append(Claim(key.id, Meter.PARALLEL, SlotsRule(key.max_parallel_requests), 1))
+    slots = slots_rule(key)
+    if slots is not None:
+        claims.append(Claim(key.id, Meter.PARALLEL, slots, 1))
     rule = bucket_rule(key, Meter.REQUESTS)
     if rule is not None:
         claims.append(Claim(key.id, Meter.REQUESTS, rule, 1))

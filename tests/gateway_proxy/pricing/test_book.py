@@ -1,5 +1,7 @@
 """Prices as of a moment, read provider by provider."""
 
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -81,3 +83,8 @@ def test_shipped_table_is_small_and_names_are_concrete() -> None:
     assert not [name for name in openai if name.startswith("ft:") or name.endswith("-")]
     assert not [name for name in google if "claude" in name]
     assert all("/" in name for name in book.names("openrouter"))
+
+
+def test_library_is_not_imported_at_run_time() -> None:
+    code = "import sys, gateway_proxy.pricing, gateway_proxy.routing; sys.exit('genai_prices' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -7,8 +7,9 @@ Anything of the wrong type is left to the models.
 from collections.abc import Iterator
 from typing import Any
 
+from gateway_proxy.config.credentials import resolve_text
 from gateway_proxy.config.mistakes import KeyPath
-from gateway_proxy.config.values import LoadContext, resolve_text
+from gateway_proxy.config.values import LoadContext
 
 Found = Iterator[tuple[KeyPath, str]]
 
@@ -49,7 +50,8 @@ def _find_twins(tables: list[tuple[int, dict[str, Any]]], path: KeyPath) -> Foun
 
 
 def _check_targets(data: dict[str, Any]) -> Found:
-    names = [table["name"] for _, table in _tables(data, "providers") if isinstance(table.get("name"), str)]
+    declared = (table.get("name") for _, table in _tables(data, "providers"))
+    names = list(dict.fromkeys(name for name in declared if isinstance(name, str)))
     for index, model in _tables(data, "models"):
         for position, target in _tables(model, "targets"):
             provider = target.get("provider")

@@ -76,7 +76,11 @@ def _build(data: dict[str, Any], context: LoadContext) -> Config:
     try:
         config = Config.model_validate(data, context=context)
     except ValidationError as error:
-        found += [_describe(details) for details in error.errors(include_url=False, include_input=False)]
+        found += [
+            _describe(details)
+            for details in error.errors(include_url=False, include_input=False)
+            if details["type"] != "default_factory_not_called"  # follows from another mistake of the table
+        ]
         raise _Refused(found) from None
     if found:
         raise _Refused(found)
@@ -138,7 +142,10 @@ def _locate(found: list[tuple[KeyPath, str]], source: bytes, file: Path) -> Iter
 
 
 def _describe(details: ErrorDetails) -> tuple[KeyPath, str]:
-    path = tuple(part for part in details["loc"] if part not in UNION_TAGS)
+    location = details["loc"]
+    if location and location[-1] == "[key]":  # pydantic's mark of a mistake in a table's key
+        location = location[:-1]
+    path = tuple(part for part in location if part not in UNION_TAGS)
     return path, _explain(details, path)
 
 
@@ -173,8 +180,6 @@ def _explain(details: ErrorDetails, path: KeyPath) -> str:
             return f"must be at least {limits['ge']}; write a larger number"
         case "less_than_equal":
             return f"must be at most {limits['le']}; write a smaller number"
-        case "too_short":
-            return "must not be empty; write at least one item"
         case "tuple_type":
             return "must be a list; write [ … ] or [[tables]]"
         case "model_type" | "model_attributes_type" | "dict_type":
@@ -190,19 +195,20 @@ def _keys_at(path: KeyPath) -> list[str]:
         if isinstance(part, int):
             continue
         field = model.model_fields.get(part)
-        nested = list(_models_in(field.annotation)) if field else []
+        nested = list(models_in(field.annotation)) if field else []
         if not nested:
             return []
         model = nested[0]
     return list(model.model_fields)
 
 
-def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The tables that a setting of this type may hold."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     elif get_origin(annotation) in {Annotated, Union, types.UnionType, tuple}:
         for argument in get_args(annotation):
-            yield from _models_in(argument)
+            yield from models_in(argument)
 
 
 def _list_keys(path: KeyPath) -> str:

@@ -8,33 +8,38 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PrivateAttr
 
+from gateway_proxy.config.credentials import (
+    AnySecret,
+    HeaderSecret,
+    NotificationUrl,
+    OptionalSecret,
+    Pepper,
+    RedisUrl,
+    StoreUrl,
+    WebhookSecret,
+)
 from gateway_proxy.config.routing import Model, ModelsDefault, Provider
 from gateway_proxy.config.values import (
-    AnySecret,
+    AtLeastOne,
     BaseUrl,
+    Command,
     EventPattern,
     FolderPath,
-    HeaderSecret,
     Host,
     Items,
     ListenAddress,
     Name,
     Network,
-    NotificationUrl,
     OptionalAddress,
     OptionalFile,
     OptionalName,
-    OptionalSecret,
     Origin,
-    Pepper,
     PluginName,
-    RedisUrl,
     Seconds,
     Section,
     ServerName,
-    StoreUrl,
     Usd,
-    WebhookSecret,
+    VariableName,
     WebUrl,
     setting,
 )
@@ -142,8 +147,10 @@ class McpServer(Section):
 
     name: ServerName = setting(..., "Unique name; part of the path /mcp/NAME.")
     url: WebUrl | None = setting(None, "Its Streamable HTTP endpoint.")
-    command: Items[str] = setting((), "Program and arguments that serve MCP on standard input and output.")
-    env: dict[str, AnySecret] = setting({}, "Environment of the command; values are env:NAME or file:PATH.")
+    command: Command = setting((), "Program and arguments that serve MCP on standard input and output.")
+    env: dict[VariableName, AnySecret] = setting(
+        {}, "Environment of the command; values are env:NAME or file:PATH."
+    )
     auth: McpAuth = setting({}, "Credential for the URL.")
     price_per_call: Usd = setting("0", "USD per tool call.")
 
@@ -162,8 +169,8 @@ class Webhook(Section):
 
     url: WebUrl = setting(..., "Where events are posted.")
     secret: WebhookSecret = setting(..., "Signing secret (whsec_…), as env:NAME or file:PATH.")
-    events: Annotated[Items[EventPattern], Field(min_length=1)] = setting(
-        ("budget.*", "key.*"), 'Events to send; "*" = all.'
+    events: AtLeastOne[EventPattern] = setting(
+        ("budget.*", "key.*"), 'Events to send; "*" = all.', json_schema_extra={"minItems": 1}
     )
 
 

@@ -60,7 +60,7 @@ class _LineFinder:
             for part in self._read_key(child.named_children[0]):
                 path += (part,)
                 self._note(path, child)
-            self._visit_value(child.named_children[-1], path)
+            self._visit_value(child.named_children[1], path)
 
     def _visit_value(self, node: tree_sitter.Node, path: KeyPath) -> None:
         if node.type == "inline_table":

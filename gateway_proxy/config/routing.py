@@ -9,10 +9,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
+from gateway_proxy.config.credentials import HeaderSecret
 from gateway_proxy.config.presets import PRESETS, Dialect
 from gateway_proxy.config.values import (
+    AtLeastOne,
     BaseUrl,
-    HeaderSecret,
     Items,
     Name,
     Seconds,
@@ -124,8 +125,10 @@ class Model(Section):
     """A name that clients ask for."""
 
     name: Name = setting(..., "The name that clients ask for; unique.")
-    targets: Annotated[Items[Target], Field(min_length=1)] = setting(
-        ..., "Where it is served: tried in order, the next one on connect error, timeout, 408, 429 and 5xx."
+    targets: AtLeastOne[Target] = setting(
+        ...,
+        "Where it is served: tried in order, the next one on connect error, timeout, 408, 429 and 5xx.",
+        json_schema_extra={"minItems": 1},
     )
     retries: Annotated[int, Field(ge=0, le=10)] = setting(1, "Further attempts after the first one.")
     max_output_tokens: Annotated[int, Field(gt=0, le=2**40)] | None = setting(

@@ -1,7 +1,7 @@
-"""The value types of the settings: names, addresses, networks, URLs, paths, money and secrets.
+"""The value types of the settings: names, addresses, networks, URLs, paths and money.
 
-Promises that each refuses what it does not understand with a message that says what to write instead, without
-repeating the value where it may be a secret. Which setting has which type belongs to `model` and `routing`.
+Promises that each refuses what it does not understand with a message that says what to write instead. Values that
+are or hold secrets belong to `credentials`; which setting has which type belongs to `model` and `routing`.
 """
 
 import ipaddress
@@ -28,14 +28,6 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from gateway_proxy.config.secrets import (
-    Secret,
-    SecretReference,
-    check_header_secret,
-    check_webhook_secret,
-    parse_reference,
-)
-
 MAX_USD = Decimal(1_000_000)
 """No price is higher; nano-USD amounts then stay far inside 64 bits."""
 
@@ -55,10 +47,15 @@ class LoadContext:
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
 
 
+T = TypeVar("T")
+
+
 class Section(BaseModel):
     """A table of the file: immutable, exact types only, no unknown keys."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, hide_input_in_errors=True, defer_build=True
+    )
 
 
 def setting(default: Any, description: str, **options: Any) -> Any:
@@ -78,14 +75,28 @@ class Address(NamedTuple):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-def _context(info: ValidationInfo) -> LoadContext:
+def load_context(info: ValidationInfo) -> LoadContext:
     return info.context if isinstance(info.context, LoadContext) else LoadContext()
 
 
-def _text(value: object) -> str:
+def require_text(value: object) -> str:
     if not isinstance(value, str):
         raise ValueError('must be text; write it in quotes ("…")')
     return value
+
+
+def _require_item(items: tuple[T, ...]) -> tuple[T, ...]:
+    if not items:
+        raise ValueError("must not be empty; write at least one item")
+    return items
+
+
+def _check_command(command: tuple[str, ...]) -> tuple[str, ...]:
+    if command and not command[0]:
+        raise ValueError('must begin with a program; write ["program", "argument"]')
+    if any("\0" in part for part in command):
+        raise ValueError("must hold no NUL characters; remove them")
+    return command
 
 
 def _check_server_name(name: str) -> str:
@@ -121,7 +132,7 @@ def _is_host(host: str) -> bool:
 
 
 def _parse_address(value: object) -> Address:
-    text = _text(value)
+    text = require_text(value)
     host, separator, port = text.rpartition(":")
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
@@ -142,7 +153,7 @@ def _parse_optional_address(value: object) -> Address | None:
 
 
 def _parse_network(value: object) -> IPv4Network | IPv6Network:
-    text = _text(value)
+    text = require_text(value)
     try:
         if not re.fullmatch(r"[0-9A-Fa-f.:]+(/[0-9]{1,3})?", text):
             raise ValueError
@@ -158,7 +169,7 @@ def _parse_network(value: object) -> IPv4Network | IPv6Network:
     return network
 
 
-def _split_url(text: str, schemes: tuple[str, ...]) -> SplitResult:
+def split_url(text: str, schemes: tuple[str, ...]) -> SplitResult:
     """The parts of a plain URL. Raises ValueError that repeats no part of it, since any may be a credential."""
     example = f"{schemes[-1]}://host.example.com"
     try:
@@ -176,7 +187,7 @@ def _split_url(text: str, schemes: tuple[str, ...]) -> SplitResult:
 
 
 def _check_web_url(text: str) -> str:
-    parts = _split_url(text, ("http", "https"))
+    parts = split_url(text, ("http", "https"))
     if "@" in parts.netloc:
         raise ValueError("must hold no user name or password; use the setting for the credential")
     if "#" in text:
@@ -198,7 +209,7 @@ def _check_optional_base_url(text: str) -> str:
 def _check_origin(text: str) -> str:
     if text == "*":
         return text
-    parts = _split_url(_check_web_url(text), ("http", "https"))
+    parts = split_url(_check_web_url(text), ("http", "https"))
     if parts.path or "?" in text:
         raise ValueError("must be an origin without path; write for example https://app.example.com")
     return text.lower()
@@ -216,10 +227,10 @@ def _check_host(text: str) -> str:
 
 
 def _resolve_path(value: object, info: ValidationInfo) -> Path:
-    text = _text(value)
+    text = require_text(value)
     if not text or "\0" in text:
         raise ValueError("must be a path; write one, relative to this file's folder or absolute")
-    return _context(info).folder / text
+    return load_context(info).folder / text
 
 
 def _resolve_optional_file(value: object, info: ValidationInfo) -> Path | None:
@@ -252,90 +263,21 @@ def _parse_usd(value: object) -> Decimal:
     return amount
 
 
-def resolve_secret(value: object, info: ValidationInfo) -> Secret:
-    """Read the secret that an `env:NAME` or `file:PATH` names. Raises ValueError without its value."""
-    context = _context(info)
-    return parse_reference(value, context.folder).read(context.environment)
-
-
-def resolve_text(value: object, context: LoadContext) -> str:
-    """A text that may hold a credential: as it stands, or read through `env:NAME` or `file:PATH`."""
-    text = _text(value)
-    if text.startswith(("env:", "file:")):
-        return parse_reference(text, context.folder).read(context.environment).reveal()
-    return text
-
-
-def _resolve_header_secret(value: object, info: ValidationInfo) -> Secret:
-    secret = resolve_secret(value, info)
-    check_header_secret(secret)
-    return secret
-
-
-def _resolve_optional_secret(value: object, info: ValidationInfo) -> Secret | None:
-    return None if value == "" else resolve_secret(value, info)
-
-
-def _resolve_webhook_secret(value: object, info: ValidationInfo) -> Secret:
-    secret = resolve_secret(value, info)
-    check_webhook_secret(secret)
-    return secret
-
-
-def _parse_pepper(value: object, info: ValidationInfo) -> SecretReference:
-    context = _context(info)
-    reference = parse_reference(value, context.folder)
-    if reference.kind == "env":
-        reference.read(context.environment)
-    return reference
-
-
-def _resolve_store_url(value: object, info: ValidationInfo) -> Secret:
-    context = _context(info)
-    text = resolve_text(value, context)
-    if text.startswith("sqlite:"):
-        place = text[7:]
-        if place in {"", ":memory:"} or "\0" in place or place.startswith("//"):
-            raise ValueError("must name a file; write sqlite:PATH, for example sqlite:gateway.db")
-        return Secret(f"sqlite:{context.folder / place}")
-    if not text.startswith("postgresql://"):
-        raise ValueError("must be a store; write sqlite:PATH or postgresql://user:password@host/database")
-    _split_url(text, ("postgresql",))
-    return Secret(text)
-
-
-def _resolve_redis_url(value: object, info: ValidationInfo) -> Secret | None:
-    text = resolve_text(value, _context(info))
-    if not text:
-        return None
-    _split_url(text, ("rediss", "valkeys", "valkey", "redis"))
-    return Secret(text)
-
-
-def _resolve_notification_url(value: object, info: ValidationInfo) -> Secret:
-    text = resolve_text(value, _context(info))
-    if not re.match(r"[a-z][a-z0-9+.-]*://[^\s]+\Z", text, re.IGNORECASE):
-        raise ValueError(
-            "must be the URL of a notification service; write for example mailto://user:pass@host"
-        )
-    return Secret(text)
-
-
-def _schema(description_of_form: str, **extra: object) -> WithJsonSchema:
-    return WithJsonSchema({"type": "string", "format": description_of_form, **extra})
-
-
-_HIDDEN = PlainSerializer(lambda secret: None if secret is None else "***")
-_AS_TEXT = PlainSerializer(lambda value: None if value is None else str(value))
-_REFERENCE = WithJsonSchema({"type": "string", "pattern": "^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$"})
-_OPTIONAL_REFERENCE = WithJsonSchema({"type": "string", "pattern": "^(|env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$"})
+AS_TEXT = PlainSerializer(lambda value: None if value is None else str(value))
 _USD_SCHEMA = WithJsonSchema(
     {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?$"}]}
 )
 
-T = TypeVar("T")
 Items = Annotated[tuple[T, ...], Strict(False)]
 """A TOML list, kept as a tuple; its items stay strict."""
+Command = Annotated[Items[str], AfterValidator(_check_command)]
+VariableName = Annotated[
+    str,
+    _check_pattern(
+        re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z"), "must be a variable's name: letters, digits and _"
+    ),
+]
+AtLeastOne = Annotated[Items[T], AfterValidator(_require_item)]
 
 ServerName = Annotated[
     str,
@@ -353,35 +295,21 @@ EventPattern = Annotated[
     str, _check_pattern(_EVENT_PATTERN, 'must be an event or a group of them; write for example "budget.*"')
 ]
 ListenAddress = Annotated[
-    Address, PlainValidator(_parse_address), _AS_TEXT, WithJsonSchema({"type": "string"})
+    Address, PlainValidator(_parse_address), AS_TEXT, WithJsonSchema({"type": "string"})
 ]
 OptionalAddress = Annotated[
-    Address | None, PlainValidator(_parse_optional_address), _AS_TEXT, WithJsonSchema({"type": "string"})
+    Address | None, PlainValidator(_parse_optional_address), AS_TEXT, WithJsonSchema({"type": "string"})
 ]
 Network = Annotated[
-    IPv4Network | IPv6Network, PlainValidator(_parse_network), _AS_TEXT, WithJsonSchema({"type": "string"})
+    IPv4Network | IPv6Network, PlainValidator(_parse_network), AS_TEXT, WithJsonSchema({"type": "string"})
 ]
-WebUrl = Annotated[str, AfterValidator(_check_web_url), _schema("uri")]
+WebUrl = Annotated[str, AfterValidator(_check_web_url), WithJsonSchema({"type": "string", "format": "uri"})]
 BaseUrl = Annotated[str, AfterValidator(_check_optional_base_url)]
 Origin = Annotated[str, AfterValidator(_check_origin)]
 Host = Annotated[str, AfterValidator(_check_host)]
-FolderPath = Annotated[Path, PlainValidator(_resolve_path), _AS_TEXT, WithJsonSchema({"type": "string"})]
+FolderPath = Annotated[Path, PlainValidator(_resolve_path), AS_TEXT, WithJsonSchema({"type": "string"})]
 OptionalFile = Annotated[
-    Path | None, PlainValidator(_resolve_optional_file), _AS_TEXT, WithJsonSchema({"type": "string"})
+    Path | None, PlainValidator(_resolve_optional_file), AS_TEXT, WithJsonSchema({"type": "string"})
 ]
-Usd = Annotated[Decimal, PlainValidator(_parse_usd), _AS_TEXT, _USD_SCHEMA]
-AnySecret = Annotated[Secret, PlainValidator(resolve_secret), _HIDDEN, _REFERENCE]
-HeaderSecret = Annotated[Secret, PlainValidator(_resolve_header_secret), _HIDDEN, _REFERENCE]
-OptionalSecret = Annotated[
-    Secret | None, PlainValidator(_resolve_optional_secret), _HIDDEN, _OPTIONAL_REFERENCE
-]
-WebhookSecret = Annotated[Secret, PlainValidator(_resolve_webhook_secret), _HIDDEN, _REFERENCE]
-Pepper = Annotated[SecretReference, PlainValidator(_parse_pepper), _AS_TEXT, _REFERENCE]
-StoreUrl = Annotated[Secret, PlainValidator(_resolve_store_url), _HIDDEN, WithJsonSchema({"type": "string"})]
-RedisUrl = Annotated[
-    Secret | None, PlainValidator(_resolve_redis_url), _HIDDEN, WithJsonSchema({"type": "string"})
-]
-NotificationUrl = Annotated[
-    Secret, PlainValidator(_resolve_notification_url), _HIDDEN, WithJsonSchema({"type": "string"})
-]
+Usd = Annotated[Decimal, PlainValidator(_parse_usd), AS_TEXT, _USD_SCHEMA]
 Seconds = Annotated[float, Field(gt=0, le=604_800, allow_inf_nan=False)]

@@ -99,9 +99,10 @@ class Rates:
             return -(-(sum_micro * 1000 + usage.millis * self.seconds) // (MILLION * 1000))
         return -(-sum_micro // MILLION)
 
-    def dearest_input(self) -> int:
-        """The highest rate that an input token could be billed at."""
-        return max(self.input, self.cached_input, self.cache_write, self.cache_write_1h, self.audio_input)
+    def dearest_input(self, *, audio: bool) -> int:
+        """The highest rate that an input token could be billed at; `audio` says whether it could be sound."""
+        text = max(self.input, self.cached_input, self.cache_write, self.cache_write_1h)
+        return max(text, self.audio_input) if audio else text
 
     def dearest_output(self) -> int:
         """The highest rate that an output token could be billed at."""

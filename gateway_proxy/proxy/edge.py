@@ -41,8 +41,7 @@ def check_request_line(request: web.BaseRequest) -> None:
         or "#" in target
         or not path.isascii()
         or not path.isprintable()
-        or ("%" in path
-        and any(code in path.lower() for code in ("%2e", "%2f", "%5c", "%00", "%25")))
+        or ("%" in path and any(code in path.lower() for code in ("%2e", "%2f", "%5c", "%00", "%25")))
         or any(segment in (".", "..") for segment in path.split("/"))
     ):
         raise BadExchange("The request path is not in its plain form.", code="invalid_target")

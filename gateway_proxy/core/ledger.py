@@ -27,7 +27,6 @@ class LedgerRow:
     settled_at: int = 0
     period: str = ""
     reserved_nanos: int = 0
-    estimated_nanos: int = 0  # the input estimate: what an orphan without a budget is charged; spool only
     charged_nanos: int = 0
     rates: Rates | None = None  # None: the target has no price
     usage_source: str = "none"

@@ -97,6 +97,10 @@ def run(arguments: Sequence[str]) -> int:
     except (Refusal, click.ClickException) as error:
         _complain(error.message)
         return error.exit_code
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        _complain(f"{place}{error.strerror or type(error).__name__}")
+        return 1
     except Exception as error:  # a bug, but the user still gets one line
         if os.environ.get("GATEWAY_PROXY_DEBUG"):
             raise

@@ -127,9 +127,11 @@ def read_flags(given: dict[str, Any]) -> dict[str, Any]:
 
 def usage_error(error: DraftError) -> click.UsageError:
     """The mistakes of a draft, each under the flag it came from, in one line."""
-    parts = []
-    for mistake in error.errors:
-        parts.append(f"{_flag_of(mistake.path)}: {mistake.message}")
+    # The draft speaks of its own members; a date is what stands for `expires_at` here.
+    parts = [
+        f"{_flag_of(mistake.path)}: {mistake.message.replace('or expires_at', 'or a date')}"
+        for mistake in error.errors
+    ]
     return click.UsageError("; ".join(parts))
 
 

@@ -41,7 +41,9 @@ def parse_hop(text: str) -> IpAddress | None:
 
 def _is_port(text: str) -> bool:
     digits = text[1:]
-    return text[0] == ":" and digits.isascii() and digits.isdigit() and len(digits) <= 5 and int(digits) <= 65535
+    return (
+        text[0] == ":" and digits.isascii() and digits.isdigit() and len(digits) <= 5 and int(digits) <= 65535
+    )
 
 
 class ClientIp:

@@ -25,5 +25,7 @@ def find_secret(headers: "CIMultiDictProxy[str]") -> str | None:
 
 def _same(first: str | None, second: str) -> str:
     if first is not None and first != second:
-        raise BadExchange("The request carries two different credentials; send one.", code="conflicting_credentials")
+        raise BadExchange(
+            "The request carries two different credentials; send one.", code="conflicting_credentials"
+        )
     return second

@@ -116,11 +116,15 @@ class Delivery:
                 f"The provider '{provider}' refused the gateway's credential.", code="upstream_auth_failed"
             )
         if not 200 <= response.status < 600 or 300 <= response.status < 400:
-            return UpstreamFailed(f"The provider '{provider}' gave an answer that is not passed on.", detail=f"status {response.status}")
+            return UpstreamFailed(
+                f"The provider '{provider}' gave an answer that is not passed on.",
+                detail=f"status {response.status}",
+            )
         encoding = response.header(b"content-encoding")
         if encoding is not None and encoding.strip().lower() != b"identity":
             return UpstreamFailed(
-                f"The provider '{provider}' gave an answer that cannot be read.", detail="content-encoding was not asked for"
+                f"The provider '{provider}' gave an answer that cannot be read.",
+                detail="content-encoding was not asked for",
             )
         return None
 
@@ -162,7 +166,9 @@ class Delivery:
         exchange.first_byte_ns = time.monotonic_ns()
         headers = self._passed(run, response) + self._own_headers(run, reply.attempt)
         if reply.attempt.usage_source is UsageSource.PROVIDER and reply.attempt.rates is not None:
-            headers.append(("x-gateway-cost-usd", format_usd(sum(a.charged_nanos for a in exchange.attempts))))
+            headers.append(
+                ("x-gateway-cost-usd", format_usd(sum(a.charged_nanos for a in exchange.attempts)))
+            )
         return Answer(response.status, headers, body)
 
     def pass_error(self, run: Run, error: ErrorAnswer) -> web.StreamResponse:
@@ -174,7 +180,9 @@ class Delivery:
         headers.append(("x-gateway-error-source", "upstream"))
         return Answer(reply.response.status, headers, error.body)
 
-    async def _deliver_large(self, run: Run, reply: Reply, tap: UsageTap, parts: list[bytes]) -> web.StreamResponse:
+    async def _deliver_large(
+        self, run: Run, reply: Reply, tap: UsageTap, parts: list[bytes]
+    ) -> web.StreamResponse:
         """An answer above the size that is kept whole: its head and beginning leave now."""
         response = reply.response
         length = response.header(b"content-length")

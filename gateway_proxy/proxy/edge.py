@@ -41,8 +41,7 @@ def check_request_line(request: web.BaseRequest) -> None:
         or "#" in target
         or not path.isascii()
         or not path.isprintable()
-        or "%" in path
-        and any(code in path.lower() for code in ("%2e", "%2f", "%5c", "%00", "%25"))
+        or ("%" in path and any(code in path.lower() for code in ("%2e", "%2f", "%5c", "%00", "%25")))
         or any(segment in (".", "..") for segment in path.split("/"))
     ):
         raise BadExchange("The request path is not in its plain form.", code="invalid_target")
@@ -89,11 +88,17 @@ class StrictProtocol(RequestHandler):
         if self.transport is None or waiter is None or waiter.done():
             return
         if self._heard:
-            self.transport.write(b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+            self.transport.write(
+                b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+            )
         self.force_close()
 
     def handle_error(
-        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
     ) -> web.StreamResponse:
         if status >= 500:
             log.error("unhandled error while answering", exc_info=exc)
@@ -107,8 +112,10 @@ class StrictProtocol(RequestHandler):
 class EdgeServer(web.Server):
     """aiohttp's low-level server with strict connections."""
 
-    def __init__(self, dispatch: Dispatch, refuse: Callable[[int], web.StreamResponse], **kwargs: Any) -> None:
-        super().__init__(dispatch, **kwargs)  # type: ignore[arg-type]
+    def __init__(
+        self, dispatch: Dispatch, refuse: Callable[[int], web.StreamResponse], **kwargs: Any
+    ) -> None:
+        super().__init__(dispatch, **kwargs)
         self.refuse = refuse
 
     def __call__(self) -> RequestHandler:
@@ -122,7 +129,13 @@ class EdgeRunner(web.BaseRunner):
     on the data plane.
     """
 
-    def __init__(self, app: web.Application, dispatch: Dispatch, refuse: Callable[[int], web.StreamResponse], **kwargs: Any) -> None:
+    def __init__(
+        self,
+        app: web.Application,
+        dispatch: Dispatch,
+        refuse: Callable[[int], web.StreamResponse],
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self._app = app
         self._dispatch = dispatch

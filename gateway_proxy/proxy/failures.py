@@ -5,7 +5,11 @@ from gateway_proxy.core.exchange import Outcome
 from gateway_proxy.proxy.run import Cut
 from gateway_proxy.proxy.upstream import ConnectFailed, PoolExhausted, UpstreamError, UpstreamTimeout
 
-CUT_OUTCOMES = {Cut.CLIENT_GONE: Outcome.CLIENT_GONE, Cut.REVOKED: Outcome.REVOKED, Cut.SHUTDOWN: Outcome.FAILED}
+CUT_OUTCOMES = {
+    Cut.CLIENT_GONE: Outcome.CLIENT_GONE,
+    Cut.REVOKED: Outcome.REVOKED,
+    Cut.SHUTDOWN: Outcome.FAILED,
+}
 
 
 def describe_failure(error: UpstreamError, provider: str) -> GatewayError:
@@ -19,8 +23,12 @@ def describe_failure(error: UpstreamError, provider: str) -> GatewayError:
         return UpstreamFailed(public, code="upstream_timeout", status=504, detail=detail)
     if isinstance(error, ConnectFailed):
         public = f"The provider '{provider}' cannot be reached."
-        return UpstreamFailed(public, code="upstream_unavailable", status=503, detail=detail, retry_after_ms=1000)
-    return UpstreamFailed(f"The provider '{provider}' broke off its answer.", code="upstream_broken", detail=detail)
+        return UpstreamFailed(
+            public, code="upstream_unavailable", status=503, detail=detail, retry_after_ms=1000
+        )
+    return UpstreamFailed(
+        f"The provider '{provider}' broke off its answer.", code="upstream_broken", detail=detail
+    )
 
 
 def cut_error(cut: Cut) -> GatewayError:

@@ -63,4 +63,3 @@ class Pump:
             pass  # the client left: the sweeper decides whether the rest is drained or cancelled
         self._resuming = False
         self._response.resume_reading()
-

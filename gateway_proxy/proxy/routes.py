@@ -33,5 +33,7 @@ class DataRoute:
 def list_routes() -> tuple[DataRoute, ...]:
     """Every route of the data plane, for the tests that hold them all to the pipeline."""
     dispatching = [DataRoute(path, "POST", operation) for path, operation in OPERATIONS.items()]
-    own = [DataRoute(path, "GET") for path in ("/v1/models", "/v1/models/{id}", "/v1/key", "/healthz", "/readyz")]
+    own = [
+        DataRoute(path, "GET") for path in ("/v1/models", "/v1/models/{id}", "/v1/key", "/healthz", "/readyz")
+    ]
     return (*dispatching, *own)

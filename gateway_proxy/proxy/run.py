@@ -29,7 +29,9 @@ class Run:
         "streaming", "tap", "task",
     )  # fmt: skip
 
-    def __init__(self, exchange: Exchange, request: web.BaseRequest, *, drains: bool, streaming: bool, now: float) -> None:
+    def __init__(
+        self, exchange: Exchange, request: web.BaseRequest, *, drains: bool, streaming: bool, now: float
+    ) -> None:
         self.exchange = exchange
         self.request = request
         self.drains = drains  # go on reading the upstream when the client leaves

@@ -48,7 +48,14 @@ class Settlement:
     """Opens and closes attempts in the books."""
 
     def __init__(
-        self, books: Books, limiter: Limiter, learned: LearnedOutput, clock: Clock, gateway: GatewayIdentity, *, log_requests: bool
+        self,
+        books: Books,
+        limiter: Limiter,
+        learned: LearnedOutput,
+        clock: Clock,
+        gateway: GatewayIdentity,
+        *,
+        log_requests: bool,
     ) -> None:
         self._books = books
         self._limiter = limiter
@@ -87,11 +94,15 @@ class Settlement:
             row.estimated_nanos = attempt.rates.cost_nanos(self._estimate(exchange, None))
         if not self._books.intent(row) and key.budget_nanos is not None:
             raise Unavailable(
-                "Budgets cannot be kept at the moment; try again shortly.", code="budget_unverifiable", retry_after_ms=1000
+                "Budgets cannot be kept at the moment; try again shortly.",
+                code="budget_unverifiable",
+                retry_after_ms=1000,
             )
         return row
 
-    def close_attempt(self, exchange: Exchange, attempt: Attempt, row: LedgerRow, tap: UsageTap | None) -> None:
+    def close_attempt(
+        self, exchange: Exchange, attempt: Attempt, row: LedgerRow, tap: UsageTap | None
+    ) -> None:
         """Decide usage and charge, settle the money, write the row. Once; a second call does nothing."""
         if attempt.settled_at:
             return
@@ -127,7 +138,9 @@ class Settlement:
             self._add_counted_units(exchange, usage)
             attempt.usage, attempt.usage_source = usage, UsageSource.PROVIDER
             if price is not None:
-                attempt.rates = price.rates_for(usage.input_tokens(), None if tap is None else tap.service_tier)
+                attempt.rates = price.rates_for(
+                    usage.input_tokens(), None if tap is None else tap.service_tier
+                )
                 attempt.charged_nanos = attempt.rates.cost_nanos(usage)
             if attempt.charged_nanos > attempt.reserved_nanos > 0:
                 log.warning(
@@ -138,7 +151,10 @@ class Settlement:
             return
         if tap is not None and tap.invalid_usage:
             log.warning(
-                "ALARM: %s attempt %d: provider %s sent usage that cannot be believed", exchange.id, attempt.number, attempt.target.provider
+                "ALARM: %s attempt %d: provider %s sent usage that cannot be believed",
+                exchange.id,
+                attempt.number,
+                attempt.target.provider,
             )
         if not attempt.dispatched or attempt.status in _REFUSED_STATUSES:
             attempt.usage_source = UsageSource.NONE
@@ -152,7 +168,9 @@ class Settlement:
             attempt.usage_source = UsageSource.NONE
         else:
             attempt.usage = self._estimate(exchange, tap)
-            streamed = tap is not None and tap.streamed_tokens > 0 and attempt.outcome is not Outcome.COMPLETED
+            streamed = (
+                tap is not None and tap.streamed_tokens > 0 and attempt.outcome is not Outcome.COMPLETED
+            )
             attempt.usage_source = UsageSource.PARTIAL if streamed else UsageSource.ESTIMATED
             if attempt.rates is not None:
                 attempt.charged_nanos = attempt.rates.cost_nanos(attempt.usage)
@@ -194,7 +212,12 @@ class Settlement:
         )
         if exchange.policy is not None:
             key = exchange.policy.key
-            row.organization, row.key_id, row.key_name, row.owner = key.organization, key.id, key.name, key.owner
+            row.organization, row.key_id, row.key_name, row.owner = (
+                key.organization,
+                key.id,
+                key.name,
+                key.owner,
+            )
             row.metadata_json = exchange.policy.metadata_json
         if exchange.route is not None:
             row.model, row.stream = exchange.route.model, exchange.route.stream

@@ -78,12 +78,15 @@ async def test_saving_again_replaces_the_record_and_keeps_the_secrets(store: Sto
 
 
 async def test_a_block_that_raises_leaves_nothing_behind(store: Store) -> None:
-    with pytest.raises(RuntimeError):
+    async def change_and_fail() -> None:
         async with store.keys.change() as change:
             await change.save_key(PLAIN)
             await change.add_secret(PLAIN.id, b"\x01" * 32, "pep_1")
             await change.record("key.created", PLAIN.id, "ada", "{}")
             raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await change_and_fail()
     assert await store.keys.load_keys() == (0, [])
     assert await save(store, PLAIN) == 1
 

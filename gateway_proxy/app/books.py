@@ -5,9 +5,9 @@ from gateway_proxy.core.ids import new_id
 from gateway_proxy.core.ledger import EventRow, LedgerRow, LogRow
 from gateway_proxy.core.money import format_usd
 from gateway_proxy.keys.directory import KeyDirectory
-from gateway_proxy.ledger import BooksWriter, Spool, SpoolUnavailable
-from gateway_proxy.limits import MemoryLimiter
+from gateway_proxy.ledger.writer import BooksWriter
 from gateway_proxy.limits.budget import BudgetEvent
+from gateway_proxy.limits.memory import MemoryLimiter
 
 MAX_REFUSALS_PER_SECOND = 200
 
@@ -16,9 +16,8 @@ class GatewayBooks:
     """Never raises and never waits."""
 
     def __init__(
-        self, spool: Spool, writer: BooksWriter, limiter: MemoryLimiter, directory: KeyDirectory, clock: Clock
+        self, writer: BooksWriter, limiter: MemoryLimiter, directory: KeyDirectory, clock: Clock
     ) -> None:
-        self._spool = spool
         self._writer = writer
         self._limiter = limiter
         self._directory = directory
@@ -28,15 +27,11 @@ class GatewayBooks:
 
     @property
     def healthy(self) -> bool:
-        return self._spool.healthy
+        return self._writer.healthy
 
     def intent(self, row: LedgerRow) -> bool:
         """Whether the intent stands in the spool."""
-        try:
-            self._spool.intent(row)
-        except SpoolUnavailable:
-            return False
-        return True
+        return self._writer.intent(row)
 
     def settle(self, row: LedgerRow) -> None:
         self._writer.settle(row)
@@ -52,11 +47,11 @@ class GatewayBooks:
             self._refusals += 1
             if self._refusals > MAX_REFUSALS_PER_SECOND:
                 return
-        self._writer.add_log(row)
+        self._writer.log(row)
 
     def _collect_events(self) -> None:
         for event in self._limiter.take_events():
-            self._writer.add_event(self._describe(event))
+            self._writer.event(self._describe(event))
 
     def _describe(self, event: BudgetEvent) -> EventRow:
         policy = self._directory.policy(event.key_id)

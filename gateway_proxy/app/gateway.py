@@ -22,8 +22,10 @@ from gateway_proxy.core.tasks import drain, spawn
 from gateway_proxy.keys.directory import KeyDirectory
 from gateway_proxy.keys.pepper import make_private_folder
 from gateway_proxy.keys.secret import digest, looks_like_secret
-from gateway_proxy.ledger import BooksWriter, Spool
-from gateway_proxy.limits import MemoryLimiter
+from gateway_proxy.ledger.spool import Spool
+from gateway_proxy.ledger.writer import BooksWriter
+from gateway_proxy.limits.budget import Rebuild
+from gateway_proxy.limits.memory import MemoryLimiter
 from gateway_proxy.proxy.handler import DataPlane
 from gateway_proxy.proxy.links import ProviderLink
 from gateway_proxy.proxy.queries import Queries
@@ -34,7 +36,7 @@ from gateway_proxy.routing.retry_budget import RetryBudgets
 from gateway_proxy.stages.rate import LearnedOutput
 from gateway_proxy.storage import Store
 from gateway_proxy.storage.database import StoreError
-from gateway_proxy.storage.maintenance import delete_old_logs
+from gateway_proxy.storage.maintenance import prune_events, prune_request_log, prune_secrets
 from gateway_proxy.storage.registry import Gateway as GatewayRecord
 
 log = logging.getLogger("gateway_proxy.gateway")
@@ -71,10 +73,17 @@ class Gateway:
         self.id = _read_gateway_id(config.storage.data_dir)
         await self._refuse_company()
         cursor = await self.store.ledger.cursor(self.id)
-        self.spool = Spool(config.storage.data_dir / "spool", after_segment=0 if cursor is None else cursor[0])
-        self.writer = BooksWriter(self.store.ledger, self.spool, self.id, self.clock)
-        await self.writer.recover(cursor)
-        self.books = GatewayBooks(self.spool, self.writer, self.limiter, self.directory, self.clock)
+        self.spool = Spool(
+            config.storage.data_dir / "spool", after_segment=0 if cursor is None else cursor[0]
+        )
+        self.writer = BooksWriter(
+            self.store.ledger, self.spool, self.id, self.clock, self.limiter.take_reserved
+        )
+        recovered = await self.writer.replay()
+        if recovered:
+            log.warning("%d ledger rows of an earlier process were recovered from the spool", recovered)
+        self.writer.start()
+        self.books = GatewayBooks(self.writer, self.limiter, self.directory, self.clock)
         learned = LearnedOutput()
         self.services = Services(
             clock=self.clock,
@@ -83,7 +92,7 @@ class Gateway:
             breakers=Breakers(self.clock),
             retry_budgets=RetryBudgets(self.clock),
             find_key=self._find_key,
-            books_open=lambda: self.spool.healthy,
+            books_open=lambda: self.writer.healthy,
         )
         self.runtime = await asyncio.to_thread(build_runtime, config, self.revision, self.services, None)
         identity = GatewayIdentity(self.id, config.gateway.organization)
@@ -126,7 +135,7 @@ class Gateway:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await drain(5)
-        await self.writer.close()
+        await self.writer.stop()
         self.spool.close()
         for link in self.runtime.links.values():
             await link.close()
@@ -155,7 +164,7 @@ class Gateway:
         problems = []
         if self.draining:
             problems.append("shutting down")
-        if not self.spool.healthy:
+        if not self.writer.healthy:
             problems.append("the spool cannot be written: keys with a budget are refused")
         if stale:
             problems.append("cut off from the store for too long: all keys are refused")
@@ -163,7 +172,11 @@ class Gateway:
             "version": __version__,
             "gateway": self.id,
             "problems": problems,
-            "config": {"revision": self.revision, "digest": self.config.digest, "reload_error": self.reload_error or None},
+            "config": {
+                "revision": self.revision,
+                "digest": self.config.digest,
+                "reload_error": self.reload_error or None,
+            },
             "keys": len(self.directory),
             "running": len(self.plane.sweeper.runs),
             "providers": {name: link.pool.stats()._asdict() for name, link in self.runtime.links.items()},
@@ -183,9 +196,14 @@ class Gateway:
     async def _prepare_keys(self, records: Sequence[KeyRecord]) -> None:
         """Make the counters of these keys ready for their new revision."""
         keys = [record.key for record in records if record.key is not None]
-        jobs = self.limiter.begin_rebuilds(keys)
-        if jobs:
-            sums = await self.writer.flush_and_sum([job.window for job in jobs])
+        jobs: list[Rebuild] = []
+
+        def plan() -> list[tuple[str, int, int]]:
+            jobs[:] = self.limiter.begin_rebuilds(keys)
+            return [job.window for job in jobs]
+
+        if any(key.budget_nanos is not None for key in keys):
+            sums = await self.writer.flush_and_sum(plan)
             for job, nanos in zip(jobs, sums, strict=True):
                 self.limiter.finish_rebuild(job, nanos)
         for key in keys:
@@ -232,8 +250,11 @@ class Gateway:
             due = RETENTION_SECONDS
             try:
                 before = self.clock.now_ms() - self.config.logs.retention_days * DAY_MS
-                while await delete_old_logs(self.store.db, before):
+                while await prune_request_log(self.store.db, before) or await prune_events(
+                    self.store.db, before
+                ):
                     await asyncio.sleep(0.05)
+                await prune_secrets(self.store.db, self.clock.now_ms())
             except StoreError as error:
                 log.error("old log rows could not be deleted: %s", error)
 

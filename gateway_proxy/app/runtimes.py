@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway_proxy.config import Config
-from gateway_proxy.core.catalog import Target
+from gateway_proxy.core.catalog import ModelEntry, Target
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.limiter import Limiter
 from gateway_proxy.core.stage import Stage
@@ -97,11 +97,10 @@ def build_runtime(config: Config, revision: int, services: Services, previous: R
 
 
 _random = random.Random()
+Resolve = Callable[[str], ModelEntry | None]
 
 
-def build_stages(
-    config: Config, services: Services, dialect: OpenAIDialect, resolve: Callable
-) -> list[Stage]:  # type: ignore[type-arg]
+def build_stages(config: Config, services: Services, dialect: OpenAIDialect, resolve: Resolve) -> list[Stage]:
     """The built-in stages in their order; plugins are inserted before the stage that they name."""
     return [
         Authenticate(services.find_key, services.clock),

@@ -25,6 +25,10 @@ def test_one_crlf_is_one_line_end() -> None:
     assert sse.last_boundary(b"data: 1\r\n\n") == 10
 
 
+def test_further_blank_lines_belong_to_what_came_before() -> None:
+    assert sse.last_boundary(b"a\n\n\n") == sse.last_boundary(b"\ra\n\n\n") - 1 == 4
+
+
 def test_a_byte_order_mark_is_not_part_of_the_first_line() -> None:
     assert sse.data_of(b"\xef\xbb\xbfdata: 1\n\n") == b"1"
 

@@ -1,5 +1,6 @@
 """tap: bytes out, usage seen, and that no way of cutting a stream changes either."""
 
+from itertools import pairwise
 from typing import Any
 
 import orjson
@@ -280,13 +281,19 @@ def test_how_a_stream_is_cut_changes_nothing(
     out = run(whole, stream)
     places = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
     cut = make_tap(operation, strip)
-    assert run(cut, *(stream[a:b] for a, b in zip(places, places[1:], strict=False))) == out
+    assert run(cut, *(stream[a:b] for a, b in pairwise(places))) == out
     assert findings(cut) == findings(whole)
     assert whole.usage is not None
     if not strip:
         assert out == stream
     elif operation != "responses":
         assert b"prompt_tokens" not in out
+
+
+def test_a_line_feed_belongs_to_a_removed_event_only_if_it_ends_it() -> None:
+    removed = event(EXTRA, end=b"\r")
+    assert run(make_tap(strip=True), removed, b"", b"\ndata: 1\n\n") == b"data: 1\n\n"
+    assert run(make_tap(strip=True), removed + b"data: 1\n", b"\ndata: 2\n\n") == b"data: 1\n\ndata: 2\n\n"
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])

@@ -21,6 +21,8 @@ from gateway_proxy.proxy.upstream.response import UpstreamResponse
 
 # One timer per pool serves every deadline, so a deadline may be missed by this much.
 SWEEP_SECONDS = 0.25
+# One read of a socket; with the response's high-water mark it bounds what an answer can have unread.
+READ_BYTES = 65_536
 
 
 class PoolStats(NamedTuple):
@@ -68,6 +70,7 @@ class UpstreamPool:
         self._max_idle = max_idle
         self._idle_seconds = idle_seconds
         self._head_limit_bytes = head_limit_bytes
+        self._read_buffer = memoryview(bytearray(READ_BYTES))
         self._idle: list[Connection] = []
         self._in_use: set[Connection] = set()
         self._opening = 0
@@ -203,7 +206,7 @@ class UpstreamPool:
         loop = asyncio.get_running_loop()
         try:
             connection = await open_connection(
-                lambda: Connection(loop, self.timeouts, self._head_limit_bytes),
+                lambda: Connection(loop, self.timeouts, self._head_limit_bytes, self._read_buffer),
                 self.origin,
                 ssl_context=self._ssl_context,
                 http_proxy=self._http_proxy,

@@ -86,8 +86,7 @@ class UpstreamPool:
         PoolExhausted (nothing has left), UpstreamTimeout or UpstreamBroken (something may have arrived). A
         cancelled send closes its connection.
         """
-        idle = self._idle
-        connection = idle.pop() if idle else await self._acquire()
+        connection = self._pop_idle() or await self._acquire()
         self._in_use.add(connection)
         waiter = connection.start(head, body)
         try:
@@ -140,6 +139,14 @@ class UpstreamPool:
 
     # --- inside
 
+    def _pop_idle(self) -> Connection | None:
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.usable:
+                return connection
+            connection.abort()
+        return None
+
     async def _acquire(self) -> Connection:
         """A free connection, waiting or opening as needed, all within the connect timeout."""
         if self._closed:
@@ -148,8 +155,9 @@ class UpstreamPool:
         try:
             async with asyncio.timeout(self.timeouts.connect):
                 while True:
-                    if self._idle:
-                        return self._idle.pop()
+                    warm = self._pop_idle()
+                    if warm is not None:
+                        return warm
                     if self.stats().open < self._max_connections:
                         return await self._open()
                     waiting = True
@@ -157,8 +165,9 @@ class UpstreamPool:
                     waiting = False
                     if connection is None:
                         return await self._open_granted()
-                    if not connection.closed:
+                    if connection.usable:
                         return connection
+                    connection.abort()
         except TimeoutError as error:
             if waiting:
                 raise PoolExhausted(

@@ -169,11 +169,13 @@ async def test_answers_that_are_refused(answer: bytes, message: str) -> None:
         assert pool.stats().open == 0
 
 
-async def test_an_early_answer_ends_the_upload() -> None:
+@pytest.mark.parametrize("then", ["hangs", "resets"])
+async def test_an_early_answer_ends_the_upload(then: str) -> None:
     async def script(peer: Peer) -> None:
         await peer.reader.readuntil(b"\r\n\r\n")
         await peer.write(b"HTTP/1.1 413 Too Large\r\ncontent-length: 3\r\n\r\nbig")
-        await asyncio.sleep(5)
+        if then == "hangs":
+            await asyncio.sleep(5)
 
     async with serving(script) as server, pool_to(server.origin) as pool:
         head = b"POST / HTTP/1.1\r\ncontent-length: 32000000\r\n\r\n"

@@ -49,6 +49,16 @@ async def test_an_idle_connection_the_peer_closes_is_dropped() -> None:
         assert await exchange(pool) == (200, b"hello")
 
 
+async def test_a_connection_whose_loss_is_not_told_yet_is_not_used() -> None:
+    async with serving(answering(OK, OK, hang=True)) as server, pool_to(server.origin) as pool:
+        await exchange(pool)
+        transport = pool._idle[-1]._transport
+        assert transport is not None
+        transport.abort()
+        assert await exchange(pool) == (200, b"hello")
+        assert (server.connections, pool.stats().open) == (2, 1)
+
+
 async def test_an_idle_connection_expires() -> None:
     async with serving(answering(OK, hang=True)) as server, pool_to(server.origin, idle_seconds=0.1) as pool:
         await exchange(pool)

@@ -120,6 +120,14 @@ def test_a_push_receiver_that_closes_hears_nothing_more() -> None:
     assert (events, source.calls) == ([b"one"], ["abort"])
 
 
+def test_a_push_receiver_that_closes_on_the_last_bytes_hears_no_end() -> None:
+    response, _ = make()
+    ends: list[object] = []
+    response.stream_to(lambda _: response.close(), ends.append)
+    response.finish(None, b"last")
+    assert ends == []
+
+
 async def test_a_waiting_reader_is_woken_by_bytes_end_and_error() -> None:
     for wake, expected in (
         (lambda r: r.receive(b"x"), b"x"),

@@ -1,1 +1,1 @@
-"""The data plane: requests in, streams out."""
+"""Sockets: aiohttp serves the clients, our own connections reach the providers, the relay copies between them."""

@@ -1,0 +1,121 @@
+"""A key: the record that admins edit, and the policy compiled from it once per revision."""
+
+import ipaddress
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class Status(StrEnum):
+    REVOKED = "revoked"
+    EXPIRED = "expired"
+    INACTIVE = "inactive"
+    ACTIVE = "active"
+
+
+class BudgetPeriod(StrEnum):
+    TOTAL = "total"
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+
+
+class McpMode(StrEnum):
+    ALLOW_ALL = "allow_all"
+    DENY_ALL = "deny_all"
+    ALLOW_LIST = "allow_list"
+    DENY_LIST = "deny_list"
+
+
+@dataclass(frozen=True, slots=True)
+class McpScope:
+    """`tools` maps a server to its allowed tools; a server without an entry allows all of them."""
+
+    enabled: bool = False
+    access_mode: McpMode = McpMode.ALLOW_ALL
+    servers: tuple[str, ...] = ()
+    tools: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """One virtual key. Times are Unix milliseconds; `None` is no limit; empty lists allow nothing."""
+
+    id: str
+    name: str
+    organization: str
+    owner: str  # the member's e-mail, or "local"
+    owner_id: str = ""
+    kind: str = "key"
+    parent_id: str | None = None
+    preview: str = ""
+    created_at: int = 0
+    expires_at: int | None = None
+    inactive: bool = False
+    revoked_at: int | None = None
+    revision: int = 1
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    burst: int | None = None
+    max_parallel_requests: int | None = None
+    budget_nanos: int | None = None
+    budget_period: BudgetPeriod = BudgetPeriod.TOTAL
+    budget_timezone: str = "UTC"
+    alert_thresholds: tuple[int, ...] = ()
+    allowed_providers: tuple[str, ...] | None = None
+    allowed_models: tuple[str, ...] | None = None
+    allowed_endpoints: tuple[str, ...] | None = None
+    ip_allowlist: tuple[str, ...] | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
+    strict: bool = False
+    mcp: McpScope = McpScope()
+
+    def status(self, now_ms: int) -> Status:
+        """The first that holds of revoked, expired, inactive, active."""
+        if self.revoked_at is not None:
+            return Status.REVOKED
+        if self.expires_at is not None and now_ms >= self.expires_at:
+            return Status.EXPIRED
+        return Status.INACTIVE if self.inactive else Status.ACTIVE
+
+
+class KeyPolicy:
+    """A key's scopes in the form that a request is checked against; compiled once per revision."""
+
+    __slots__ = ("endpoints", "exact_models", "key", "metadata_json", "networks", "prefixes", "providers")
+
+    def __init__(self, key: Key, metadata_json: str = "{}") -> None:
+        self.key = key
+        self.metadata_json = metadata_json
+        self.providers = None if key.allowed_providers is None else frozenset(key.allowed_providers)
+        self.endpoints = None if key.allowed_endpoints is None else frozenset(key.allowed_endpoints)
+        self.networks = (
+            None
+            if key.ip_allowlist is None
+            else tuple(ipaddress.ip_network(text) for text in key.ip_allowlist)
+        )
+        self.exact_models: frozenset[str] | None = None
+        self.prefixes: tuple[str, ...] = ()
+        if key.allowed_models is not None:
+            self.exact_models = frozenset(name for name in key.allowed_models if not name.endswith("*"))
+            self.prefixes = tuple(name[:-1] for name in key.allowed_models if name.endswith("*"))
+
+    def allows_model(self, name: str) -> bool:
+        """Whether the canonical requested name is in scope: exact, or a prefix + final `*`."""
+        exact = self.exact_models
+        return exact is None or name in exact or (bool(self.prefixes) and name.startswith(self.prefixes))
+
+    def allows_provider(self, name: str) -> bool:
+        return self.providers is None or name in self.providers
+
+    def allows_endpoint(self, name: str) -> bool:
+        return self.endpoints is None or name in self.endpoints
+
+    def allows_ip(self, address: IpAddress | None) -> bool:
+        """Whether the client address lies in one of the networks; an unknown address never does."""
+        if self.networks is None:
+            return True
+        return address is not None and any(address in network for network in self.networks)

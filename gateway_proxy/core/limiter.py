@@ -1,0 +1,179 @@
+"""Claims on counters, acquired all or nothing and settled later with the truth.
+
+Data and the protocol; `limits/` does the arithmetic.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from gateway_proxy.core.key import BudgetPeriod, Key
+
+
+class Meter(StrEnum):
+    REQUESTS = "requests"
+    TOKENS = "tokens"
+    PARALLEL = "parallel"
+    NANOS = "nanos"
+
+
+@dataclass(frozen=True, slots=True)
+class BucketRule:
+    """A token bucket: `capacity` units, refilled with `per_minute` units in 60 s."""
+
+    per_minute: int
+    capacity: int
+
+
+@dataclass(frozen=True, slots=True)
+class SlotsRule:
+    """At most `limit` at once."""
+
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetRule:
+    """At most `limit_nanos` per period, spent and reserved together."""
+
+    limit_nanos: int
+    period: BudgetPeriod
+    timezone: str
+
+
+Rule = BucketRule | SlotsRule | BudgetRule
+
+
+@dataclass(slots=True)
+class Claim:
+    """A wish on one counter. `key_id` and `meter` are the counter's identity.
+
+    Never changed once made; not frozen, because that would make building one five times as slow.
+    """
+
+    key_id: str
+    meter: Meter
+    rule: Rule
+    amount: int
+
+
+@dataclass(slots=True)
+class Lease:
+    """Granted claims. Each part is settled exactly once; settling again does nothing."""
+
+    claims: tuple[Claim, ...]
+    admitted_at: int  # Unix milliseconds
+    period: str = ""  # of the first budget claim, e.g. "month:2026-11-01T00:00:00Z"
+    open_meters: set[Meter] = field(default_factory=set)
+
+
+def bucket_rule(key: Key, meter: Meter) -> BucketRule | None:
+    """The bucket of a key for REQUESTS or TOKENS, None without that limit.
+
+    `burst` is the capacity in requests; a key that limits tokens alone counts it in tokens.
+    """
+    if meter is Meter.REQUESTS:
+        limit, burst = key.requests_per_minute, key.burst
+    else:
+        limit = key.tokens_per_minute
+        burst = key.burst if key.requests_per_minute is None else None
+    return None if limit is None else BucketRule(limit, limit if burst is None else burst)
+
+
+def slots_rule(key: Key) -> SlotsRule | None:
+    return None if key.max_parallel_requests is None else SlotsRule(key.max_parallel_requests)
+
+
+def budget_rule(key: Key) -> BudgetRule | None:
+    if key.budget_nanos is None:
+        return None
+    return BudgetRule(key.budget_nanos, key.budget_period, key.budget_timezone)
+
+
+class CounterUnknown(Exception):
+    """What this key has spent in the period is not known (yet), so its budget cannot be judged: fail closed.
+
+    Nothing of the acquisition remains. The caller answers 503 `budget_unverifiable` and has the counter rebuilt.
+    """
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__(f"the budget counter of {key_id} is not loaded")
+        self.key_id = key_id
+
+
+class LimitExceeded(Exception):
+    """A claim was refused; nothing of the acquisition remains.
+
+    `available` is what the counter could grant now (buckets and budgets: may be negative), `retry_after_ms`
+    when the same claim could pass, None if it never can.
+    """
+
+    def __init__(
+        self,
+        claim: Claim,
+        *,
+        available: int,
+        retry_after_ms: int | None,
+        budget: "BudgetState | None" = None,
+        first_refusal: bool = False,
+    ) -> None:
+        super().__init__(f"{claim.meter} exhausted")
+        self.claim = claim
+        self.available = available
+        self.retry_after_ms = retry_after_ms
+        self.budget = budget
+        self.first_refusal = first_refusal
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetState:
+    """A budget now, in nano-USD; `resets_at` in Unix milliseconds, None for a total budget."""
+
+    limit_nanos: int
+    spent_nanos: int
+    reserved_nanos: int
+    resets_at: int | None
+    period: str
+
+    @property
+    def remaining_nanos(self) -> int:
+        return max(0, self.limit_nanos - self.spent_nanos - self.reserved_nanos)
+
+
+@dataclass(frozen=True, slots=True)
+class BucketState:
+    """A bucket now: whole units left (never below 0) and the time until it is full."""
+
+    limit: int
+    remaining: int
+    reset_ms: int
+
+
+class Limiter(Protocol):
+    """Holds the counters of one gateway (or, elsewhere, of all of them)."""
+
+    def acquire(self, claims: tuple[Claim, ...], /, key_ids: tuple[str, ...] = ()) -> Lease:
+        """All of them or none.
+
+        `key_ids` are the keys that will be charged (a token and its parent), claims or not: a budget that is
+        set while the exchange runs must still see its charge. Without it the keys of the claims stand in.
+        Raises LimitExceeded for the first claim that does not fit, in the order parallel, requests, tokens,
+        budget; CounterUnknown for a budget whose spend is not loaded.
+        """
+        ...
+
+    def settle_nanos(self, lease: Lease, charged_nanos: int, /) -> None:
+        """Replace the reserved money by what was charged, in the period of the admission."""
+        ...
+
+    def release(self, lease: Lease, used_tokens: int | None, /) -> None:
+        """Give the slot back and correct the tokens bucket (None: keep what was reserved)."""
+        ...
+
+    def budget_state(self, key: Key, /) -> BudgetState | None:
+        """None when the key has no budget. Raises CounterUnknown when it has one that is not loaded."""
+        ...
+
+    def bucket_state(self, key: Key, meter: Meter, /) -> BucketState | None:
+        """None when the key has no such limit."""
+        ...

@@ -1,0 +1,36 @@
+"""Money: integer nano-USD (10⁻⁹ USD). No float ever holds an amount."""
+
+from decimal import Decimal, InvalidOperation
+
+NANOS_PER_USD = 1_000_000_000
+# One trillion USD: far above any budget, and well inside a signed 64-bit integer with nanos.
+MAX_NANOS = 9_000_000_000 * NANOS_PER_USD
+
+
+def parse_usd(value: str | int) -> int:
+    """Nano-USD of a decimal string or an integer number of dollars.
+
+    Raises ValueError for anything else: floats, negatives, more than nine decimals, absurd sizes.
+    """
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise ValueError('an amount is a string such as "25.00" or a whole number of USD')
+    try:
+        amount = Decimal(value)
+    except InvalidOperation:
+        raise ValueError('not an amount in USD; write for example "25.00"') from None
+    if not amount.is_finite() or amount < 0:
+        raise ValueError("an amount in USD is finite and not negative")
+    nanos = amount * NANOS_PER_USD
+    if nanos > MAX_NANOS:
+        raise ValueError("an amount in USD is at most 9000000000")
+    if nanos != nanos.to_integral_value():
+        raise ValueError("an amount in USD has at most nine decimals")
+    return int(nanos)
+
+
+def format_usd(nanos: int) -> str:
+    """A decimal string with two to nine decimals: `25.00`, `0.000000001`."""
+    sign = "-" if nanos < 0 else ""
+    whole, rest = divmod(abs(nanos), NANOS_PER_USD)
+    decimals = f"{rest:09d}".rstrip("0").ljust(2, "0")
+    return f"{sign}{whole}.{decimals}"

@@ -1,0 +1,102 @@
+"""What the data plane asks of storage. The implementations speak SQL; these protocols do not."""
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from gateway_proxy.core.key import Key
+from gateway_proxy.core.ledger import EventRow, LedgerRow, LogRow
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSecret:
+    """One secret of a key at rest. `expires_at` is set for an old one in its grace after a rotation."""
+
+    digest: bytes
+    pepper_id: str
+    expires_at: int | None = None  # Unix milliseconds
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """A key with its secrets; `key` is None when it was deleted (then `key_id` alone tells which)."""
+
+    key_id: str
+    key: Key | None
+    secrets: tuple[StoredSecret, ...] = ()
+
+
+@dataclass(slots=True)
+class Batch:
+    """What the gateway writes behind, in one transaction. `cursor` is the spool position it covers."""
+
+    ledger: list[LedgerRow] = field(default_factory=list)
+    logs: list[LogRow] = field(default_factory=list)
+    events: list[EventRow] = field(default_factory=list)
+    reserved: dict[str, int] = field(default_factory=dict)  # key id → nano-USD reserved now, for display
+    cursor: tuple[int, int] | None = None  # (segment, offset): everything before is in the store
+
+
+class KeyReader(Protocol):
+    """All that the data plane may see of the keys."""
+
+    async def load_keys(self) -> tuple[int, Sequence[KeyRecord]]:
+        """Every key that is not deleted, and the sequence number of the last change they include."""
+        ...
+
+    async def changed(self) -> bool:
+        """Whether anybody wrote to the store since the last call; cheap enough for every 100 ms."""
+        ...
+
+    async def changes_after(self, seq: int, /) -> tuple[int, Sequence[KeyRecord]]:
+        """The keys touched by later changes, in their present state, and the new last sequence number."""
+        ...
+
+
+class LedgerStore(Protocol):
+    """The books in the store."""
+
+    async def append(self, gateway_id: str, batch: Batch, /) -> None:
+        """One transaction: rows, roll-ups, spend, outbox and cursor. A row that is already there is not
+        counted again, so a batch may be repeated after a crash."""
+        ...
+
+    async def cursor(self, gateway_id: str, /) -> tuple[int, int] | None:
+        """The spool position up to which this gateway's records are in the store."""
+        ...
+
+    async def append_and_sum(
+        self, gateway_id: str, batch: Batch, windows: Sequence[tuple[str, int, int]], /
+    ) -> list[int]:
+        """`append`, then in the same transaction the charged nano-USD per window (key id, start ms inclusive,
+        end ms exclusive; boundaries are multiples of 15 minutes), by the time of admission."""
+        ...
+
+
+class Change(Protocol):
+    """One transaction of a change to keys; leaves nothing behind if its block raises."""
+
+    async def find_key(self, key_id: str, /) -> Key | None: ...
+
+    async def save_key(self, key: Key, /) -> None:
+        """Insert or replace the record; the caller has raised `revision`."""
+        ...
+
+    async def add_secret(self, key_id: str, digest: bytes, pepper_id: str, /) -> None: ...
+
+    async def retire_secrets(self, key_id: str, expires_at: int | None, /) -> None:
+        """End the present secrets: at once (None), or at a time in Unix milliseconds. Never prolongs one."""
+        ...
+
+    async def delete_key(self, key_id: str, /) -> None:
+        """Final; usage and the change log stay."""
+        ...
+
+    async def record(self, action: str, key_id: str, actor: str, details: str, /) -> int:
+        """The change-log row (details is JSON without secrets); returns its gapless sequence number."""
+        ...
+
+
+class KeyWriter(Protocol):
+    def change(self) -> AbstractAsyncContextManager[Change]: ...

@@ -1,0 +1,43 @@
+"""Tracked tasks: kept alive while they run, drained at shutdown, their failures logged."""
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any
+
+log = logging.getLogger("gateway_proxy.tasks")
+_running: set[asyncio.Task[Any]] = set()
+
+
+def spawn(coro: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
+    """Run `coro` on its own; the reference is kept until it ends."""
+    task = asyncio.get_running_loop().create_task(coro, name=name)
+    _running.add(task)
+    task.add_done_callback(_finish)
+    return task
+
+
+def _finish(task: asyncio.Task[Any]) -> None:
+    _running.discard(task)
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("task %s failed", task.get_name(), exc_info=error)
+
+
+def running() -> int:
+    """How many spawned tasks have not ended."""
+    return len(_running)
+
+
+async def drain(timeout_seconds: float) -> int:
+    """Wait for the spawned tasks of this loop; returns how many were cancelled at the deadline."""
+    loop = asyncio.get_running_loop()
+    current = asyncio.current_task()
+    mine = {task for task in _running if task.get_loop() is loop and task is not current}
+    if not mine:
+        return 0
+    _, late = await asyncio.wait(mine, timeout=timeout_seconds)
+    for task in late:
+        task.cancel()
+    if late:
+        await asyncio.wait(late, timeout=1)
+    return len(late)

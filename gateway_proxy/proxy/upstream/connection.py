@@ -127,7 +127,7 @@ class Connection(asyncio.BufferedProtocol):
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        data = bytes(self._buffer[:nbytes])
+        data = self._buffer[:nbytes].tobytes()
         reader = self._reader
         response = self._response
         if response is None and self._head is None:
@@ -173,6 +173,7 @@ class Connection(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._fail(self._broken_off())
         self._transport = None
+        self._reader.release()
 
     # --- inside
 

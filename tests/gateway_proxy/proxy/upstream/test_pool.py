@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 import time
 
@@ -15,6 +16,7 @@ from gateway_proxy.proxy.upstream import (
     UpstreamBroken,
     UpstreamError,
 )
+from gateway_proxy.proxy.upstream.reader import ResponseReader
 from tests.gateway_proxy.proxy.upstream.scripted import (
     OK,
     SHORT,
@@ -57,6 +59,18 @@ async def test_a_connection_whose_loss_is_not_told_yet_is_not_used() -> None:
         transport.abort()
         assert await exchange(pool) == (200, b"hello")
         assert (server.connections, pool.stats().open) == (2, 1)
+
+
+async def test_a_closed_connection_leaves_nothing_to_the_garbage_collector() -> None:
+    async with serving(answering(OK, hang=True)) as server, pool_to(server.origin) as pool:
+        await exchange(pool)
+        gc.collect()
+        gc.disable()
+        try:
+            pool._idle[-1].abort()
+            await until(lambda: not any(isinstance(kept, ResponseReader) for kept in gc.get_objects()))
+        finally:
+            gc.enable()
 
 
 async def test_an_idle_connection_expires() -> None:

@@ -191,6 +191,23 @@ async def test_closing_ends_what_runs_and_refuses_what_comes() -> None:
         assert pool.stats() == (0, 0, 0, 0)
 
 
+async def test_an_answer_in_the_moment_of_cancellation_costs_the_connection() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.closed()
+
+    async with serving(script) as server, pool_to(server.origin) as pool:
+        task = asyncio.create_task(exchange(pool))
+        await until(lambda: pool.stats().in_use == 1)
+        (connection,) = pool._in_use
+        task.cancel()
+        connection.get_buffer(-1)[: len(OK)] = OK
+        connection.buffer_updated(len(OK))
+        assert pool.stats().open == 0
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
 async def test_random_cancellations_never_mix_answers_nor_leak() -> None:
     """400 requests with tags, most of them cancelled at random moments; every answer carries its own tag."""
     chance = random.Random(7)

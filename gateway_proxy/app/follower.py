@@ -9,7 +9,6 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 
 from gateway_proxy.core.clock import Clock
-from gateway_proxy.core.key import Key
 from gateway_proxy.core.store import KeyReader, KeyRecord
 from gateway_proxy.keys.directory import KeyDirectory
 
@@ -28,7 +27,7 @@ class Follower:
         directory: KeyDirectory,
         clock: Clock,
         *,
-        prepare: Callable[[Sequence[Key]], Awaitable[None]],
+        prepare: Callable[[Sequence[KeyRecord]], Awaitable[None]],
         end_keys: Callable[[frozenset[str]], None],
         acknowledge: Callable[[int], Awaitable[None]],
     ) -> None:
@@ -44,7 +43,7 @@ class Follower:
     async def load(self) -> None:
         """Read every key; the counters of budgeted keys are ready when this returns."""
         seq, records = await self._keys.load_keys()
-        await self._take_in(records)
+        await self._prepare(records)
         gone = self._directory.replace(records)
         self._end_keys(gone)
         self.seq = seq
@@ -61,7 +60,7 @@ class Follower:
                 failing = False
             except asyncio.CancelledError:
                 raise
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - any fault of the store: the last state stays in force
                 if not failing:
                     log.error("the store cannot be read (%s); keys stay as they were", error)
                 failing = True
@@ -73,7 +72,7 @@ class Follower:
         seq, records = await self._keys.changes_after(self.seq)
         if seq == self.seq:
             return
-        await self._take_in(records)
+        await self._prepare(records)
         self._directory.apply(records)
         self.seq = seq
         ended = frozenset(
@@ -86,6 +85,3 @@ class Follower:
     def staleness_seconds(self) -> float:
         """Since when the store was last heard of."""
         return (self._clock.monotonic_ns() - self.synced_ns) / 1e9
-
-    async def _take_in(self, records: Sequence[KeyRecord]) -> None:
-        await self._prepare([record.key for record in records if record.key is not None])

@@ -27,12 +27,14 @@ class LedgerRow:
     settled_at: int = 0
     period: str = ""
     reserved_nanos: int = 0
-    estimated_nanos: int = 0  # the input estimate: what an orphan without a budget is charged; spool only
     charged_nanos: int = 0
     rates: Rates | None = None  # None: the target has no price
     usage_source: str = "none"
     usage: Usage = field(default_factory=Usage)
     outcome: str = "open"
+    estimated_nanos: int = (
+        0  # spool only: what an attempt without a budget is charged if its end is never seen
+    )
 
 
 @dataclass(slots=True, kw_only=True)

@@ -70,13 +70,10 @@ class Lease:
 def bucket_rule(key: Key, meter: Meter) -> BucketRule | None:
     """The bucket of a key for REQUESTS or TOKENS, None without that limit.
 
-    `burst` is the capacity in requests; a key that limits tokens alone counts it in tokens.
+    `burst` is a number of requests and does not apply to tokens.
     """
-    if meter is Meter.REQUESTS:
-        limit, burst = key.requests_per_minute, key.burst
-    else:
-        limit = key.tokens_per_minute
-        burst = key.burst if key.requests_per_minute is None else None
+    limit = key.requests_per_minute if meter is Meter.REQUESTS else key.tokens_per_minute
+    burst = key.burst if meter is Meter.REQUESTS else None
     return None if limit is None else BucketRule(limit, limit if burst is None else burst)
 
 

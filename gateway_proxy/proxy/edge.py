@@ -123,38 +123,22 @@ class EdgeServer(web.Server):
 
 
 class EdgeRunner(web.BaseRunner):
-    """Runs an application behind the strict edge.
-
-    `dispatch` sees every request first; it calls `fallback` (the application's own handling) for what is not
-    on the data plane.
-    """
+    """Runs a dispatcher behind the strict edge."""
 
     def __init__(
-        self,
-        app: web.Application,
-        dispatch: Dispatch,
-        refuse: Callable[[int], web.StreamResponse],
-        **kwargs: Any,
+        self, dispatch: Dispatch, refuse: Callable[[int], web.StreamResponse], **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        self._app = app
         self._dispatch = dispatch
         self._refuse = refuse
 
     async def shutdown(self) -> None:
-        await self._app.shutdown()
+        """Nothing: the gateway ends its exchanges itself, before the runner is cleaned up."""
 
     async def _make_server(self) -> web.Server:
-        loop = asyncio.get_running_loop()
-        self._app._set_loop(loop)
-        self._app.on_startup.freeze()
-        await self._app.startup()
-        self._app.freeze()
         return EdgeServer(
             self._dispatch,
             self._refuse,
-            request_factory=self._app._make_request,
-            loop=loop,
             access_log=None,
             keepalive_timeout=KEEP_ALIVE_SECONDS,
             auto_decompress=False,
@@ -165,4 +149,4 @@ class EdgeRunner(web.BaseRunner):
         )
 
     async def _cleanup_server(self) -> None:
-        await self._app.cleanup()
+        """Nothing: see `shutdown`."""

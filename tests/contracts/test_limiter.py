@@ -217,7 +217,6 @@ def test_an_untouched_bucket_is_full(limiter):
     state = limiter.bucket_state(key, Meter.REQUESTS)
     assert (state.limit, state.remaining, state.reset_ms) == (600, 50, 0)
     assert limiter.bucket_state(key, Meter.TOKENS).remaining == 1000
-    assert bucket_rule(make_key(tokens_per_minute=1000, burst=50), Meter.TOKENS) == BucketRule(1000, 50)
 
 
 def test_a_bucket_tells_what_is_left_and_when_it_is_full(limiter):

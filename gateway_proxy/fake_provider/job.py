@@ -134,16 +134,19 @@ def _text_of(content: Any) -> str:
 
 
 def _measure(value: Any) -> tuple[int, int]:
-    if isinstance(value, str):
-        return len(value.encode()), 0
-    if isinstance(value, int) and not isinstance(value, bool):
-        return 0, 1
-    if isinstance(value, dict):
-        value = list(value.values())
-    if not isinstance(value, list):
-        return 0, 0
-    parts = [_measure(part) for part in value]
-    return sum(part[0] for part in parts), sum(part[1] for part in parts)
+    """(UTF-8 bytes of all strings, how many integers), member names apart."""
+    text, integers, pending = 0, 0, [value]
+    while pending:
+        part = pending.pop()
+        if isinstance(part, str):
+            text += len(part) if part.isascii() else len(part.encode())
+        elif isinstance(part, dict):
+            pending.extend(part.values())
+        elif isinstance(part, list):
+            pending.extend(part)
+        elif isinstance(part, int) and not isinstance(part, bool):
+            integers += 1
+    return text, integers
 
 
 def _file_tokens(body: dict[str, Any], files: dict[str, bytes]) -> int:

@@ -78,7 +78,7 @@ def read_tools(text: str) -> dict[str, list[str]]:
     for item in read_names(text):
         server, slash, tool = item.partition("/")
         if not slash or not server or not tool:
-            raise ValueError(f"needs server/tool, not {item[:60]!r}")
+            raise ValueError("is not of the form server/tool,server/tool")
         named = tools.setdefault(server, [])
         if tool != "none":
             named.append(tool)

@@ -15,33 +15,36 @@ from gateway_proxy.config import SecretReference
 from gateway_proxy.keys.secret import pepper_id
 
 MIN_PEPPER_LENGTH = 16
+_FACT = "pepper_id"
 
 
 class PepperError(Exception):
     """The pepper cannot be used; the text says why and what to do, and holds nothing of the pepper."""
 
 
-class PepperBook(Protocol):
-    """What the store remembers of the pepper."""
+class Facts(Protocol):
+    """Facts that the store keeps about itself."""
 
-    async def holds_secrets(self) -> bool:
+    async def get_meta(self, name: str) -> str | None: ...
+
+    async def set_meta(self, name: str, value: str) -> None: ...
+
+
+class Secrets(Protocol):
+    async def has_secrets(self) -> bool:
         """Whether any secret is stored."""
         ...
 
-    async def pepper_id(self) -> str | None:
-        """The fingerprint of the pepper in use."""
-        ...
 
-    async def set_pepper_id(self, fingerprint: str, /) -> None: ...
-
-
-async def ready_pepper(reference: SecretReference, environment: Mapping[str, str], book: PepperBook) -> bytes:
+async def ready_pepper(
+    reference: SecretReference, environment: Mapping[str, str], facts: Facts, stored: Secrets
+) -> bytes:
     """The pepper, generated if the file is missing and the store holds no secret yet.
 
     Raises PepperError, with nothing changed.
     """
-    known = await book.pepper_id()
-    in_use = await book.holds_secrets()
+    known = await facts.get_meta(_FACT)
+    in_use = await stored.has_secrets()
     path = reference.path
     if path is not None and not path.exists():
         if in_use:
@@ -57,7 +60,7 @@ async def ready_pepper(reference: SecretReference, environment: Mapping[str, str
                 f"the pepper in {reference} is not the one that the store's secrets were made with"
                 f" (fingerprint {fingerprint}, needed {known or 'unknown'}); restore the right one"
             )
-        await book.set_pepper_id(fingerprint)
+        await facts.set_meta(_FACT, fingerprint)
     return pepper
 
 

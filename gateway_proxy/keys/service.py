@@ -6,7 +6,7 @@ is decided by the caller.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -14,12 +14,15 @@ from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.ids import new_id
 from gateway_proxy.core.key import Key, Status
 from gateway_proxy.core.store import Change, KeyWriter
-from gateway_proxy.keys.draft import apply_creation, apply_patch, read_grace_seconds
+from gateway_proxy.keys.draft import DraftError, apply_creation, apply_patch, read_grace_seconds
+from gateway_proxy.keys.fields import FieldError
 from gateway_proxy.keys.secret import digest, mint, pepper_id, preview
 from gateway_proxy.keys.view import changed_members
 
 MAX_GRACE_SECONDS = 30 * 86_400
 
+# Organization and owner → the member's id ("" for an owner without one), None if there is no such member.
+FindOwner = Callable[[str, str], Awaitable[str | None]]
 ServiceErrorCode = Literal["not_found", "conflict", "precondition"]
 
 
@@ -52,7 +55,10 @@ class Changed:
 class KeyService:
     """Changes keys in a store. Every method may raise ServiceError, and what the store raises."""
 
-    def __init__(self, writer: KeyWriter, clock: Clock, pepper: bytes) -> None:
+    def __init__(
+        self, writer: KeyWriter, clock: Clock, pepper: bytes, find_owner: FindOwner | None = None
+    ) -> None:
+        self._find_owner = find_owner
         self._writer = writer
         self._clock = clock
         self._pepper = pepper
@@ -81,7 +87,7 @@ class KeyService:
             preview=preview(secret),
             created_at=now_ms,
         )
-        key = apply_creation(blank, document, now_ms)
+        key = await self._resolve_owner(apply_creation(blank, document, now_ms))
         async with self._writer.change() as change:
             if key_id is not None and await change.find_key(key_id) is not None:
                 raise ServiceError("conflict", f"key {key_id} exists already")
@@ -158,6 +164,8 @@ class KeyService:
         async with self._writer.change() as change:
             before = await _find(change, key_id, caller, revision)
             after = edit(before)
+            if after.owner != before.owner:
+                after = await self._resolve_owner(after)
             changes = changed_members(before, after)
             if after == before and not changes:
                 return Changed(before)
@@ -165,6 +173,14 @@ class KeyService:
             await change.save_key(after)
             sequence = await self._record(change, action, after, caller, {"changes": changes})
         return Changed(after, sequence)
+
+    async def _resolve_owner(self, key: Key) -> Key:
+        if self._find_owner is None:
+            return key
+        owner_id = await self._find_owner(key.organization, key.owner)
+        if owner_id is None:
+            raise DraftError([FieldError("owner", f"{key.owner} is not a member of {key.organization}")])
+        return replace(key, owner_id=owner_id)
 
     async def _record(
         self, change: Change, action: str, key: Key, caller: Caller, details: dict[str, Any]

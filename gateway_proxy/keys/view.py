@@ -17,7 +17,7 @@ class KeyStats:
     requests: int = 0
     last_used_at: int | None = None  # Unix milliseconds
     usage_percent: float = 0.0
-    spent_nanos: int = 0  # in the present budget period
+    spent_nanos: int = 0  # since the key was made
     reserved_nanos: int = 0
 
 

@@ -52,6 +52,7 @@ class PriceBook:
         self.version: str = head["version"]
         self._spans = {name: _Span(*span) for name, span in head["providers"].items()}
         self._providers: dict[str, _Provider] = {}
+        self._chains: dict[str, tuple[_Provider, ...]] = {}
 
     @classmethod
     def load(cls, at_ms: int) -> "PriceBook":
@@ -64,12 +65,8 @@ class PriceBook:
         A provider that serves another vendor's models borrows that vendor's prices. Where a compact date
         (`-20251211`) matches nothing, the name is tried again with the date's dashes.
         """
-        span = self._spans.get(price_table_id)
-        if span is None:
-            return None
         for spelling in dict.fromkeys((model, dash_compact_date(model))):
-            for name in (price_table_id, *span.fallback):
-                provider = self._provider(name)
+            for provider in self._chain(price_table_id):
                 index = provider.matcher.find(spelling)
                 if index is not None:
                     return self._entry(provider, index)
@@ -77,9 +74,9 @@ class PriceBook:
 
     def names(self, price_table_id: str) -> list[str]:
         """The provider's concrete model names, sorted; patterns (dated versions, fine-tunes) have none."""
-        if price_table_id not in self._spans:
-            return []
-        return sorted({name for row in self._provider(price_table_id).rows for name in row[0]})
+        return sorted(
+            {name for provider in self._chain(price_table_id)[:1] for row in provider.rows for name in row[0]}
+        )
 
     def next_change_at(self) -> int | None:
         """The next moment at which a provider that was asked for changes a price; None: none is known."""
@@ -91,6 +88,17 @@ class PriceBook:
             if start > self.at_ms
         )
         return min(starts, default=None)
+
+    def _chain(self, price_table_id: str) -> tuple[_Provider, ...]:
+        """The provider and those that it borrows prices from, read at once: later the file may be another one."""
+        chain = self._chains.get(price_table_id)
+        if chain is None:
+            span = self._spans.get(price_table_id)
+            if span is None:
+                return ()
+            chain = tuple(self._provider(name) for name in (price_table_id, *span.fallback))
+            self._chains[price_table_id] = chain
+        return chain
 
     def _provider(self, name: str) -> _Provider:
         provider = self._providers.get(name)

@@ -104,7 +104,7 @@ def _is_listed(provider: Provider, model: ModelInfo, name: str) -> bool:
     if provider.id in NAMES_WITH_VENDOR and "/" not in name:
         return False
     lenders = [other for other in library_providers if other.id in (provider.fallback_model_providers or ())]
-    return all(lender.find_model(name) is None for lender in lenders)
+    return all(lender.find_model(name.rpartition("/")[2]) is None for lender in lenders)
 
 
 def _clause(match: MatchLogic) -> Any:

@@ -41,8 +41,7 @@ def check_request_line(request: web.BaseRequest) -> None:
         or "#" in target
         or not path.isascii()
         or not path.isprintable()
-        or ("%" in path
-        and any(code in path.lower() for code in ("%2e", "%2f", "%5c", "%00", "%25")))
+        or ("%" in path and any(code in path.lower() for code in ("%2e", "%2f", "%5c", "%00", "%25")))
         or any(segment in (".", "..") for segment in path.split("/"))
     ):
         raise BadExchange("The request path is not in its plain form.", code="invalid_target")
@@ -116,7 +115,7 @@ class EdgeServer(web.Server):
     def __init__(
         self, dispatch: Dispatch, refuse: Callable[[int], web.StreamResponse], **kwargs: Any
     ) -> None:
-        super().__init__(dispatch, **kwargs)  # type: ignore[arg-type]
+        super().__init__(dispatch, **kwargs)
         self.refuse = refuse
 
     def __call__(self) -> RequestHandler:
@@ -124,38 +123,22 @@ class EdgeServer(web.Server):
 
 
 class EdgeRunner(web.BaseRunner):
-    """Runs an application behind the strict edge.
-
-    `dispatch` sees every request first; it calls `fallback` (the application's own handling) for what is not
-    on the data plane.
-    """
+    """Runs a dispatcher behind the strict edge."""
 
     def __init__(
-        self,
-        app: web.Application,
-        dispatch: Dispatch,
-        refuse: Callable[[int], web.StreamResponse],
-        **kwargs: Any,
+        self, dispatch: Dispatch, refuse: Callable[[int], web.StreamResponse], **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        self._app = app
         self._dispatch = dispatch
         self._refuse = refuse
 
     async def shutdown(self) -> None:
-        await self._app.shutdown()
+        """Nothing: the gateway ends its exchanges itself, before the runner is cleaned up."""
 
     async def _make_server(self) -> web.Server:
-        loop = asyncio.get_running_loop()
-        self._app._set_loop(loop)
-        self._app.on_startup.freeze()
-        await self._app.startup()
-        self._app.freeze()
         return EdgeServer(
             self._dispatch,
             self._refuse,
-            request_factory=self._app._make_request,
-            loop=loop,
             access_log=None,
             keepalive_timeout=KEEP_ALIVE_SECONDS,
             auto_decompress=False,
@@ -166,4 +149,4 @@ class EdgeRunner(web.BaseRunner):
         )
 
     async def _cleanup_server(self) -> None:
-        await self._app.cleanup()
+        """Nothing: see `shutdown`."""

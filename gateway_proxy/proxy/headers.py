@@ -7,7 +7,8 @@ provider can set no cookie, framing or security policy at the client.
 from collections.abc import Iterable
 
 from gateway_proxy.core.exchange import Exchange
-from gateway_proxy.core.limiter import BucketState, Limiter, Meter
+from gateway_proxy.core.key import Key
+from gateway_proxy.core.limiter import BucketState, BudgetState, CounterUnknown, Limiter, Meter
 from gateway_proxy.core.money import format_usd
 from gateway_proxy.proxy.trace import make_traceparent
 
@@ -59,10 +60,18 @@ def describe_limits(exchange: Exchange, limiter: Limiter) -> list[tuple[str, str
         lines += _bucket_lines("requests", state)
     if key.tokens_per_minute is not None and (state := limiter.bucket_state(key, Meter.TOKENS)) is not None:
         lines += _bucket_lines("tokens", state)
-    if key.budget_nanos is not None and (budget := limiter.budget_state(key)) is not None:
+    if key.budget_nanos is not None and (budget := find_budget(limiter, key)) is not None:
         lines.append(("x-gateway-budget-limit-usd", format_usd(budget.limit_nanos)))
         lines.append(("x-gateway-budget-remaining-usd", format_usd(budget.remaining_nanos)))
     return lines
+
+
+def find_budget(limiter: Limiter, key: Key) -> BudgetState | None:
+    """The budget as it stands; None without one, and while its counter is not known."""
+    try:
+        return limiter.budget_state(key)
+    except CounterUnknown:
+        return None
 
 
 def _bucket_lines(kind: str, state: BucketState) -> list[tuple[str, str]]:

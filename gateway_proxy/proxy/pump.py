@@ -48,7 +48,7 @@ class Pump:
                     self._resuming = True
                     self._response.pause_reading()
                     spawn(self._resume(), "resume upstream")
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - it reaches whoever awaits `copy`
             if not self._ended.done():
                 self._ended.set_exception(error)
 

@@ -13,7 +13,7 @@ from gateway_proxy.core.key import KeyPolicy
 from gateway_proxy.core.limiter import BucketState, Limiter, Meter
 from gateway_proxy.core.money import format_usd
 from gateway_proxy.proxy.answers import Answer
-from gateway_proxy.proxy.headers import describe_limits
+from gateway_proxy.proxy.headers import describe_limits, find_budget
 from gateway_proxy.proxy.runtime import Runtime
 from gateway_proxy.stages.route import unknown_model
 
@@ -61,7 +61,7 @@ class Queries:
         policy = exchange.policy
         assert policy is not None
         key, limiter = policy.key, self._limiter
-        budget = limiter.budget_state(key)
+        budget = find_budget(limiter, key)
         described: dict[str, Any] = {
             "object": "key",
             "id": key.id,

@@ -97,10 +97,11 @@ class Relay:
         """Reserve for one attempt. The first uses what admission reserved, each further one reserves anew."""
         exchange = run.exchange
         lease, bound = exchange.lease, exchange.bound
-        assert lease is not None
+        policy = exchange.policy
+        assert lease is not None and policy is not None
         if exchange.attempts:
             claims = tuple(claim for claim in exchange.claims if claim.meter is Meter.NANOS)
-            lease = self._limiter.acquire(claims)
+            lease = self._limiter.acquire(claims, key_ids=(policy.key.id,))
         attempt = Attempt(
             number=len(exchange.attempts) + 1,
             target=target,

@@ -11,6 +11,8 @@ from gateway_proxy.core.clock import Clock
 FAULTS_TO_OPEN = 5
 FIRST_REST_NS = 5_000_000_000
 LONGEST_REST_NS = 60_000_000_000
+# A probe whose client left is never reported on: after this the next one may go.
+PROBE_NS = 5_000_000_000
 MAX_TRACKED = 4096
 
 Circuit = tuple[str, str]
@@ -22,7 +24,7 @@ class _Trouble:
     faults: int = 0
     rest_ns: int = 0  # 0: never opened
     open_until_ns: int = 0
-    probe_until_ns: int = 0  # a probe that nobody reports on is given up then
+    probe_until_ns: int = 0
 
 
 class Breakers:
@@ -45,12 +47,12 @@ class Breakers:
         return now < trouble.open_until_ns or now < trouble.probe_until_ns
 
     def begin(self, circuit: Circuit) -> bool:
-        """Ask right before an attempt; True if it may go. A half-open breaker lets one go until it is reported on."""
+        """Ask right before an attempt; True if it may go. Half-open, one goes until it is reported on, or 5 s."""
         if self.is_open(circuit):
             return False
         trouble = self._troubles.get(circuit)
         if trouble is not None and trouble.rest_ns:
-            trouble.probe_until_ns = self._clock.monotonic_ns() + LONGEST_REST_NS
+            trouble.probe_until_ns = self._clock.monotonic_ns() + PROBE_NS
         return True
 
     def succeed(self, circuit: Circuit) -> None:
@@ -72,9 +74,3 @@ class Breakers:
         trouble.rest_ns = min(trouble.rest_ns * 2, LONGEST_REST_NS) or FIRST_REST_NS
         trouble.open_until_ns = now + trouble.rest_ns
         trouble.probe_until_ns = 0
-
-    def release(self, circuit: Circuit) -> None:
-        """The attempt ended without a verdict (the client left): the next one may probe."""
-        trouble = self._troubles.get(circuit)
-        if trouble is not None:
-            trouble.probe_until_ns = 0

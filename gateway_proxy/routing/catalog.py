@@ -28,12 +28,7 @@ class Catalog:
         self._default_price = _default_price(config)
         self._entries = {m.name: self._declared_entry(m) for m in config.models if is_model_name(m.name)}
         self._remembered: OrderedDict[str, ModelEntry] = OrderedDict()
-        self._listed: dict[str, Provider] = {}
-        if self._allow_undeclared:
-            for provider in config.providers:
-                for name in self._known_names(provider):
-                    if is_model_name(name):
-                        self._listed.setdefault(name, provider)
+        self._listed = self._list_names(config) if self._allow_undeclared else {}
         self._names = tuple(sorted(self._entries.keys() | self._listed.keys()))
 
     def resolve(self, name: str) -> ModelEntry | None:
@@ -80,9 +75,24 @@ class Catalog:
             return None
         return self._undeclared_entry(name, provider, model)
 
-    def _known_names(self, provider: Provider) -> list[str]:
+    def _list_names(self, config: Config) -> dict[str, Provider]:
+        """Each undeclared name with the first provider that knows it.
+
+        A router's `openai/gpt-4o` goes to the provider `openai` where there is one: so it is only listed if that
+        provider knows the rest of the name.
+        """
+        known = {provider.name: self._known_names(provider) for provider in config.providers}
+        listed: dict[str, Provider] = {}
+        for provider in config.providers:
+            for name in known[provider.name]:
+                left, slash, rest = name.partition("/")
+                if is_model_name(name) and (not (slash and left in known) or rest in known[left]):
+                    listed.setdefault(name, provider)
+        return listed
+
+    def _known_names(self, provider: Provider) -> dict[str, None]:
         table_names = self._book.names(provider.price_table_id) if provider.price_table_id else []
-        return [*provider.models, *table_names]
+        return dict.fromkeys([*provider.models, *table_names])
 
     def _declared_entry(self, model: Model) -> ModelEntry:
         price = price_from_usd(model.price.rates(), "config") if model.price is not None else None

@@ -1,12 +1,11 @@
 """The one all-or-nothing acquisition of everything that the other stages claimed. Last of all."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from gateway_proxy.core.errors import BudgetExceeded, GatewayError, RateLimited
+from gateway_proxy.core.errors import BudgetExceeded, GatewayError, RateLimited, Unavailable
 from gateway_proxy.core.exchange import Exchange
-from gateway_proxy.core.limiter import Limiter, LimitExceeded, Meter
+from gateway_proxy.core.limiter import CounterUnknown, Limiter, LimitExceeded, Meter
 from gateway_proxy.core.money import format_usd
 
 
@@ -14,26 +13,30 @@ class Admission:
     name: ClassVar[str] = "admission"
     needs_body: ClassVar[bool] = True
 
-    def __init__(
-        self,
-        limiter: Limiter,
-        *,
-        budget_status: int = 429,
-        on_budget_refusal: Callable[[], None] = lambda: None,
-    ) -> None:
+    def __init__(self, limiter: Limiter, *, budget_status: int = 429) -> None:
         self._limiter = limiter
         self._budget_status = budget_status
-        self._on_budget_refusal = on_budget_refusal
 
     def check(self, exchange: Exchange) -> None:
+        policy = exchange.policy
+        assert policy is not None
         try:
-            exchange.lease = self._limiter.acquire(tuple(exchange.claims))
+            exchange.lease = self._limiter.acquire(tuple(exchange.claims), key_ids=(policy.key.id,))
+        except CounterUnknown:
+            raise unverifiable() from None
         except LimitExceeded as exceeded:
             if exceeded.claim.meter is Meter.NANOS:
-                if exceeded.first_refusal:
-                    self._on_budget_refusal()
                 raise refuse_budget(exceeded, self._budget_status) from None
             raise refuse_rate(exceeded) from None
+
+
+def unverifiable() -> Unavailable:
+    """The refusal of a budgeted key while its budget cannot be kept."""
+    return Unavailable(
+        "The budget of this key cannot be verified at the moment; try again shortly.",
+        code="budget_unverifiable",
+        retry_after_ms=1000,
+    )
 
 
 def refuse_rate(exceeded: LimitExceeded) -> GatewayError:

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import ClassVar
 
-from gateway_proxy.core.errors import Unavailable
 from gateway_proxy.core.exchange import Exchange
-from gateway_proxy.core.limiter import BudgetRule, Claim, Limiter, Meter
+from gateway_proxy.core.limiter import Claim, CounterUnknown, Limiter, Meter, budget_rule
+from gateway_proxy.stages.admission import unverifiable
 from gateway_proxy.stages.bound import bound_output_tokens, bound_request, unpriced
 
 
@@ -24,19 +24,12 @@ class Budget:
         key = policy.key
         if key.budget_nanos is None:
             return
-        if not self._books_open():
-            raise Unavailable(
-                "Budgets cannot be kept at the moment; try again shortly.",
-                code="budget_unverifiable",
-                retry_after_ms=1000,
-            )
-        state = self._limiter.budget_state(key)
+        try:
+            state = self._limiter.budget_state(key) if self._books_open() else None
+        except CounterUnknown:
+            state = None
         if state is None:
-            raise Unavailable(
-                "The budget of this key cannot be verified at the moment; try again shortly.",
-                code="budget_unverifiable",
-                retry_after_ms=1000,
-            )
+            raise unverifiable()
         priced = tuple(target for target in exchange.targets if target.price is not None)
         if not priced:
             raise unpriced(model)
@@ -54,5 +47,6 @@ class Budget:
         bounds = [bound_request(route, model, target, each) for target in priced]
         exchange.bound = max(bounds, key=lambda bound: bound.nanos)
         if exchange.bound.nanos:
-            rule = BudgetRule(key.budget_nanos, key.budget_period, key.budget_timezone)
+            rule = budget_rule(key)
+            assert rule is not None
             exchange.claims.append(Claim(key.id, Meter.NANOS, rule, exchange.bound.nanos))

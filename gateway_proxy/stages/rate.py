@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from gateway_proxy.core.exchange import Exchange
 from gateway_proxy.core.key import Key
-from gateway_proxy.core.limiter import BucketRule, Claim, Meter, SlotsRule
+from gateway_proxy.core.limiter import Claim, Meter, bucket_rule, slots_rule
 
 FIRST_EXPECTED_OUTPUT_TOKENS = 1024
 BYTES_PER_TOKEN = 4
@@ -32,19 +32,13 @@ class LearnedOutput:
 def request_claims(key: Key) -> tuple[Claim, ...]:
     """The claims that every request of this key makes, whatever it asks."""
     claims = []
-    if key.max_parallel_requests is not None:
-        claims.append(Claim(key.id, Meter.PARALLEL, SlotsRule(key.max_parallel_requests), 1))
-    if key.requests_per_minute is not None:
-        limit = key.requests_per_minute
-        capacity = limit if key.burst is None else key.burst
-        claims.append(Claim(key.id, Meter.REQUESTS, BucketRule(limit, capacity if limit else 0), 1))
+    slots = slots_rule(key)
+    if slots is not None:
+        claims.append(Claim(key.id, Meter.PARALLEL, slots, 1))
+    rule = bucket_rule(key, Meter.REQUESTS)
+    if rule is not None:
+        claims.append(Claim(key.id, Meter.REQUESTS, rule, 1))
     return tuple(claims)
-
-
-def token_rule(key: Key) -> BucketRule | None:
-    """The tokens/min bucket of a key. `burst` is a number of requests and does not apply to tokens."""
-    limit = key.tokens_per_minute
-    return None if limit is None else BucketRule(limit, limit)
 
 
 class Rate:
@@ -58,7 +52,7 @@ class Rate:
         policy, route, model = exchange.policy, exchange.route, exchange.model
         assert policy is not None and route is not None and model is not None
         exchange.claims.extend(request_claims(policy.key))
-        rule = token_rule(policy.key)
+        rule = bucket_rule(policy.key, Meter.TOKENS)
         if rule is None:
             return
         tokens = route.body_bytes // BYTES_PER_TOKEN

@@ -42,7 +42,12 @@ class OpenAIDialect:
     name: ClassVar[str] = "openai"
 
     def identify(self, operation: str, path: str, body: bytes, content_type: str) -> Route:
-        """Raises BadExchange: invalid_json, invalid_type, too_deep, model_missing, route_not_found."""
+        """The route of `path` (as the client sent it, with or without `/v1`, which a base URL brings itself).
+
+        Raises BadExchange: invalid_json, invalid_type, too_deep, model_missing, response_not_found,
+        route_not_found.
+        """
+        path = path.removeprefix("/v1")
         if path in _FORMS and (path not in _JSON or "multipart/" in content_type[:20].lower()):
             return _identify_form(operation, path, body, content_type)
         understand = _JSON.get(path)

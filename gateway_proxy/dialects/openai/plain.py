@@ -1,7 +1,7 @@
 """Understands the operations that generate no text: embeddings, moderations, rerank, images and audio.
 
-An operation without output tokens says so with a maximum of 0; where the output may be billed in tokens but
-takes no maximum (images, speech), the maximum stays unknown.
+An operation without output tokens says so with a maximum of 0. Pictures and speech take no maximum but may be
+billed in output tokens; their units carry what one picture, or one character, can come to at the very most.
 """
 
 from typing import Any
@@ -12,6 +12,11 @@ from gateway_proxy.dialects.openai import members
 from gateway_proxy.dialects.openai.refusals import wrong_type
 
 LARGEST_IMAGES = 128
+# The largest published figure is 6,240 for a picture in high quality, and 100 for each of 3 previews.
+TOKENS_PER_IMAGE = 16_384
+# About 20 tokens a second of sound, and speech of half a character a second is no longer speech.
+TOKENS_PER_CHARACTER = 40
+TOKENS_PER_SPEECH = 1024
 
 
 def understand_embeddings(body: dict[str, Any], route: Route) -> None:
@@ -57,6 +62,7 @@ def understand_images(body: dict[str, Any] | MultipartForm, route: Route) -> Non
             route.bound.opaque = True
     route.choices = wanted or 1
     route.bound.units.images = route.choices
+    route.bound.units.output = TOKENS_PER_IMAGE * route.choices
 
 
 def understand_speech(body: dict[str, Any], route: Route) -> None:
@@ -65,6 +71,7 @@ def understand_speech(body: dict[str, Any], route: Route) -> None:
     if type(text) is not str:
         raise wrong_type("input", "a string")
     route.bound.units.characters = len(text)
+    route.bound.units.output = TOKENS_PER_CHARACTER * len(text) + TOKENS_PER_SPEECH
     route.stream = members.read_text(body, "stream_format") == "sse"
 
 

@@ -76,7 +76,6 @@ class _Findings:
             return
         if usage is not None:
             usage.images = images
-            usage.characters = self._route.bound.units.characters
             self.usage = usage
             self.invalid_usage = False
 

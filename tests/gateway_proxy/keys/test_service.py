@@ -184,6 +184,10 @@ class TestStatus:
     async def test_deletion_is_final_and_leaves_its_log(self, service, writer) -> None:
         key_id = (await create(service)).key.id
         await service.delete(key_id, ADA)
-        for work in (service.activate(key_id, ADA), service.rotate(key_id, {}, ADA), service.delete(key_id, ADA)):
+        for work in (
+            service.activate(key_id, ADA),
+            service.rotate(key_id, {}, ADA),
+            service.delete(key_id, ADA),
+        ):
             assert (await refusal(work)).code == "not_found"
         assert [row[0] for row in writer.changes] == ["key.created", "key.deleted"]

@@ -1,0 +1,89 @@
+"""A `Key` as a row and back. The columns are what is searched and sorted; the rest is one JSON text."""
+
+from typing import Any
+
+import orjson
+
+from gateway_proxy.core.key import BudgetPeriod, Key, McpMode, McpScope
+from gateway_proxy.storage.database import Row
+
+COLUMNS = (
+    "id", "organization", "name", "search", "owner", "owner_id", "kind", "parent_id", "preview", "created_at",
+    "expires_at", "inactive", "revoked_at", "revision", "policy_json",
+)  # fmt: skip
+# With the alias that queries give to the table.
+SELECTED = ", ".join(f"k.{name}" for name in COLUMNS)
+_NUMBERS = ("requests_per_minute", "tokens_per_minute", "burst", "max_parallel_requests", "budget_nanos")
+_LISTS = ("allowed_providers", "allowed_models", "allowed_endpoints", "ip_allowlist")
+
+
+def search_text(name: str, preview: str) -> str:
+    """What a search looks at; a line feed sorts before all that a name may contain."""
+    return f"{name.casefold()}\n{preview.casefold()}"
+
+
+def key_to_row(key: Key) -> Row:
+    return (
+        key.id, key.organization, key.name, search_text(key.name, key.preview), key.owner, key.owner_id, key.kind,
+        key.parent_id, key.preview, key.created_at, key.expires_at, int(key.inactive), key.revoked_at, key.revision,
+        orjson.dumps(_policy(key)).decode(),
+    )  # fmt: skip
+
+
+def row_to_key(row: Row) -> Key:
+    """The inverse of `key_to_row`; columns beyond the key's own are ignored."""
+    (id_, organization, name, _, owner, owner_id, kind, parent_id, preview, created_at, expires_at, inactive,
+     revoked_at, revision, policy_json) = row[: len(COLUMNS)]  # fmt: skip
+    policy = orjson.loads(policy_json)
+    numbers: dict[str, Any] = {field: policy.get(field) for field in _NUMBERS}
+    lists: dict[str, Any] = {
+        field: None if (items := policy.get(field)) is None else tuple(items) for field in _LISTS
+    }
+    return Key(
+        id=id_,
+        organization=organization,
+        name=name,
+        owner=owner,
+        owner_id=owner_id,
+        kind=kind,
+        parent_id=parent_id,
+        preview=preview,
+        created_at=created_at,
+        expires_at=expires_at,
+        inactive=bool(inactive),
+        revoked_at=revoked_at,
+        revision=revision,
+        budget_period=BudgetPeriod(policy["budget_period"]),
+        budget_timezone=policy["budget_timezone"],
+        alert_thresholds=tuple(policy["alert_thresholds"]),
+        metadata=policy["metadata"],
+        strict=policy["strict"],
+        mcp=_mcp(policy["mcp"]),
+        **numbers,
+        **lists,
+    )
+
+
+def _policy(key: Key) -> dict[str, Any]:
+    policy: dict[str, Any] = {name: getattr(key, name) for name in (*_NUMBERS, *_LISTS)}
+    policy["budget_period"] = key.budget_period
+    policy["budget_timezone"] = key.budget_timezone
+    policy["alert_thresholds"] = key.alert_thresholds
+    policy["metadata"] = key.metadata
+    policy["strict"] = key.strict
+    policy["mcp"] = {
+        "enabled": key.mcp.enabled,
+        "access_mode": key.mcp.access_mode,
+        "servers": key.mcp.servers,
+        "tools": key.mcp.tools,
+    }
+    return policy
+
+
+def _mcp(value: dict[str, Any]) -> McpScope:
+    return McpScope(
+        enabled=value["enabled"],
+        access_mode=McpMode(value["access_mode"]),
+        servers=tuple(value["servers"]),
+        tools={server: tuple(tools) for server, tools in value["tools"].items()},
+    )

@@ -1,0 +1,217 @@
+"""Keys at rest: what the data plane reads, and the one transaction in which a change is made.
+
+Whether a change is allowed is not decided here. Secrets are stored as digests only.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import groupby
+
+from gateway_proxy.core.clock import Clock
+from gateway_proxy.core.key import Key
+from gateway_proxy.core.store import Change, KeyRecord, StoredSecret
+from gateway_proxy.storage import key_search
+from gateway_proxy.storage.database import Database, Row, Statements
+from gateway_proxy.storage.key_rows import COLUMNS, SELECTED, key_to_row, row_to_key
+from gateway_proxy.storage.key_search import KeyPage, KeyQuery, KeyStats
+
+_LAST_SEQ = "SELECT value FROM counters WHERE name = 'changes'"
+_RECORDS = f"SELECT {SELECTED}, s.digest, s.pepper_id, s.expires_at FROM keys k LEFT JOIN key_secrets s ON s.key_id = k.id"  # noqa: S608
+_SAVE = (
+    f"INSERT INTO keys ({', '.join(COLUMNS)}) VALUES ({', '.join(f'${n + 1}' for n in range(len(COLUMNS)))})"  # noqa: S608
+    f" ON CONFLICT (id) DO UPDATE SET {', '.join(f'{c} = excluded.{c}' for c in COLUMNS[1:])}"
+)
+_SAVE_STATS = (
+    "INSERT INTO key_stats (key_id, organization, owner, requests, last_used_at, reserved_nanos, spent_nanos)"
+    " VALUES ($1, $2, $3, 0, 0, 0, 0)"
+    " ON CONFLICT (key_id) DO UPDATE SET organization = excluded.organization, owner = excluded.owner"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """What is kept of a deleted key."""
+
+    id: str
+    organization: str
+    name: str
+    owner: str
+    preview: str
+    deleted_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRow:
+    """One line of the change log; `details_json` holds no secret."""
+
+    seq: int
+    action: str
+    key_id: str
+    actor: str
+    at: int
+    details_json: str
+
+
+class SqlKeys:
+    """`KeyReader` and `KeyWriter`, and what the admin side looks up."""
+
+    def __init__(self, db: Database, clock: Clock | None = None) -> None:
+        self._db = db
+        self._clock = clock or Clock()
+        self._seen_seq: int | None = None
+
+    async def load_keys(self) -> tuple[int, Sequence[KeyRecord]]:
+        # The number first: keys read after it may be newer than it says, which only makes them be read again.
+        seq = await self._last_seq()
+        return seq, _records(await self._db.fetch(f"{_RECORDS} ORDER BY k.id"))
+
+    async def changed(self) -> bool:
+        row = await self._db.poll(_LAST_SEQ)
+        if row is None or row[0] == self._seen_seq:
+            return False
+        self._seen_seq = row[0]
+        return True
+
+    async def changes_after(self, seq: int, /) -> tuple[int, Sequence[KeyRecord]]:
+        last = await self._last_seq()
+        if last <= seq:
+            return last, ()
+        touched = await self._db.fetch(
+            "SELECT DISTINCT key_id FROM changes WHERE seq > $1 AND seq <= $2", seq, last
+        )
+        rows = await self._db.fetch(
+            f"{_RECORDS} WHERE k.id IN (SELECT key_id FROM changes WHERE seq > $1 AND seq <= $2) ORDER BY k.id",  # noqa: S608
+            seq, last,
+        )  # fmt: skip
+        records = {record.key_id: record for record in _records(rows)}
+        return last, [records.get(key_id) or KeyRecord(key_id, None) for (key_id,) in touched]
+
+    @asynccontextmanager
+    async def change(self) -> AsyncIterator[Change]:
+        async with self._db.transaction() as tx:
+            yield SqlChange(tx, self._clock)
+
+    async def find(self, key_id: str) -> Key | None:
+        """The key, None if there is none or it was deleted."""
+        return await _find(self._db, key_id)
+
+    async def find_deleted(self, key_ids: Sequence[str]) -> dict[str, Tombstone]:
+        """The tombstones among these ids."""
+        marks = ", ".join(f"${n + 1}" for n in range(len(key_ids)))
+        rows = await self._db.fetch(
+            f"SELECT id, organization, name, owner, preview, deleted_at FROM deleted_keys WHERE id IN ({marks})",  # noqa: S608
+            *key_ids,
+        )
+        return {row[0]: Tombstone(*row) for row in rows}
+
+    async def search(self, query: KeyQuery) -> KeyPage:
+        """One page of keys with their stats. Raises ValueError for a cursor that is not ours."""
+        return await key_search.search(self._db, query, self._clock.now_ms())
+
+    async def count(self, query: KeyQuery) -> int:
+        """How many keys the query finds over all pages."""
+        return await key_search.count(self._db, query, self._clock.now_ms())
+
+    async def stats(self, key_ids: Sequence[str]) -> dict[str, KeyStats]:
+        """The counts of these keys; every id has an entry."""
+        return await key_search.find_stats(self._db, key_ids)
+
+    async def total_requests(self, organization: str | None = None, owner: str | None = None) -> int:
+        """Requests of all keys in view: what a key's share is taken of."""
+        return await key_search.total_requests(self._db, organization, owner)
+
+    async def list_changes(
+        self, *, key_id: str | None = None, before: int | None = None, limit: int = 50
+    ) -> list[ChangeRow]:
+        """The change log, newest first, with sequence numbers below `before`."""
+        args: list[object] = [2**62 if before is None else before, limit]
+        if key_id is None:
+            where = "seq < $1"
+        else:
+            where = "key_id = $3 AND seq < $1"
+            args.append(key_id)
+        rows = await self._db.fetch(
+            "SELECT seq, action, key_id, actor, at, details_json FROM changes"  # noqa: S608
+            f" WHERE {where} ORDER BY seq DESC LIMIT $2",
+            *args,
+        )
+        return [ChangeRow(*row) for row in rows]
+
+    async def has_secrets(self) -> bool:
+        """Whether any secret is at rest: then a pepper must not be made anew."""
+        return await self._db.fetch_one("SELECT 1 FROM key_secrets LIMIT 1") is not None
+
+    async def _last_seq(self) -> int:
+        row = await self._db.fetch_one(_LAST_SEQ)
+        return int(row[0]) if row else 0
+
+
+class SqlChange:
+    """`Change` over an open transaction."""
+
+    def __init__(self, tx: Statements, clock: Clock) -> None:
+        self._tx = tx
+        self._clock = clock
+
+    async def find_key(self, key_id: str, /) -> Key | None:
+        return await _find(self._tx, key_id)
+
+    async def save_key(self, key: Key, /) -> None:
+        await self._tx.execute(_SAVE, *key_to_row(key))
+        await self._tx.execute(_SAVE_STATS, key.id, key.organization, key.owner)
+
+    async def add_secret(self, key_id: str, digest: bytes, pepper_id: str, /) -> None:
+        await self._tx.execute(
+            "INSERT INTO key_secrets (digest, key_id, pepper_id, expires_at) VALUES ($1, $2, $3, NULL)",
+            digest.hex(), key_id, pepper_id,
+        )  # fmt: skip
+
+    async def retire_secrets(self, key_id: str, expires_at: int | None, /) -> None:
+        if expires_at is None:
+            await self._tx.execute("DELETE FROM key_secrets WHERE key_id = $1", key_id)
+        else:
+            await self._tx.execute(
+                "UPDATE key_secrets SET expires_at = $2"
+                " WHERE key_id = $1 AND (expires_at IS NULL OR expires_at > $2)",
+                key_id, expires_at,
+            )  # fmt: skip
+
+    async def delete_key(self, key_id: str, /) -> None:
+        await self._tx.execute(
+            "INSERT INTO deleted_keys (id, organization, name, owner, preview, deleted_at)"
+            " SELECT id, organization, name, owner, preview, CAST($2 AS BIGINT) FROM keys WHERE id = $1",
+            key_id, self._clock.now_ms(),
+        )  # fmt: skip
+        await self._tx.execute("DELETE FROM keys WHERE id = $1", key_id)
+
+    async def record(self, action: str, key_id: str, actor: str, details: str, /) -> int:
+        row = await self._tx.fetch_one(
+            "UPDATE counters SET value = value + 1 WHERE name = 'changes' RETURNING value"
+        )
+        assert row is not None  # the migration made the counter
+        seq = int(row[0])
+        await self._tx.execute(
+            "INSERT INTO changes (seq, action, key_id, actor, at, details_json) VALUES ($1, $2, $3, $4, $5, $6)",
+            seq, action, key_id, actor, self._clock.now_ms(), details,
+        )  # fmt: skip
+        return seq
+
+
+async def _find(statements: Statements, key_id: str) -> Key | None:
+    row = await statements.fetch_one(f"SELECT {SELECTED} FROM keys k WHERE k.id = $1", key_id)  # noqa: S608
+    return row_to_key(row) if row else None
+
+
+def _records(rows: Sequence[Row]) -> list[KeyRecord]:
+    width = len(COLUMNS)
+    records = []
+    for key_id, group in groupby(rows, key=lambda row: row[0]):
+        same = list(group)
+        secrets = tuple(
+            StoredSecret(bytes.fromhex(row[width]), row[width + 1], row[width + 2])
+            for row in same
+            if row[width] is not None
+        )
+        records.append(KeyRecord(key_id, row_to_key(same[0]), secrets))
+    return records

@@ -1,0 +1,116 @@
+"""The books: a batch goes in whole, once, with the sums that budgets, lists and reports are read from."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from itertools import count
+
+from gateway_proxy.core.ledger import LedgerRow, LogRow
+from gateway_proxy.core.store import Batch
+from gateway_proxy.storage import ledger_rows
+from gateway_proxy.storage.database import Database, Statements
+from gateway_proxy.storage.ledger_rows import SLOT_MS, Sums
+from gateway_proxy.storage.outbox import add_events
+
+_NEXT_SEQ = "UPDATE counters SET value = value + $1 WHERE name = 'request_log' RETURNING value"
+_ONCE = "ON CONFLICT DO NOTHING"
+
+
+def _adding(table: str, key: str, columns: Sequence[str]) -> str:
+    """The clause that adds to the row that is there."""
+    return f"ON CONFLICT ({key}) DO UPDATE SET " + ", ".join(
+        f"{c} = {table}.{c} + excluded.{c}" for c in columns
+    )
+
+
+_ADD_SLOTS = _adding("spend_slots", "key_id, slot", ("nanos",))
+_ADD_HOURLY = _adding(
+    "usage_hourly", "hour, key_id, provider, model, organization, owner", ledger_rows.HOURLY_COLUMNS[6:]
+)
+_ADD_STATS = (
+    _adding("key_stats", "key_id", ("requests", "spent_nanos"))
+    + ", last_used_at = CASE WHEN excluded.last_used_at > key_stats.last_used_at"
+    " THEN excluded.last_used_at ELSE key_stats.last_used_at END"
+)
+_SET_RESERVED = "ON CONFLICT (key_id) DO UPDATE SET reserved_nanos = excluded.reserved_nanos"
+
+
+class _Repeated(Exception):
+    """Some rows of the batch are in the store already."""
+
+
+class SqlLedger:
+    """`LedgerStore`. A batch belongs to the store until the call returns: do not change it meanwhile."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def append(self, gateway_id: str, batch: Batch, /) -> None:
+        await self.append_and_sum(gateway_id, batch, ())
+
+    async def append_and_sum(
+        self, gateway_id: str, batch: Batch, windows: Sequence[tuple[str, int, int]], /
+    ) -> list[int]:
+        with suppress(_Repeated):
+            async with self._db.transaction() as tx:
+                if await _insert(tx, batch.ledger, batch.logs) != len(batch.ledger) + len(batch.logs):
+                    raise _Repeated
+                return await _finish(tx, gateway_id, batch, batch.ledger, batch.logs, windows)
+        async with self._db.transaction() as tx:
+            ledger = [row for row in batch.ledger if await _insert(tx, [row], [])]
+            logs = [row for row in batch.logs if await _insert(tx, [], [row])]
+            return await _finish(tx, gateway_id, batch, ledger, logs, windows)
+
+    async def cursor(self, gateway_id: str, /) -> tuple[int, int] | None:
+        row = await self._db.fetch_one(
+            "SELECT segment, position FROM spool_cursors WHERE gateway_id = $1", gateway_id
+        )
+        return (row[0], row[1]) if row else None
+
+
+async def _insert(tx: Statements, ledger: Sequence[LedgerRow], logs: Sequence[LogRow]) -> int:
+    inserted = 0
+    if ledger:
+        rows = map(ledger_rows.ledger_tuple, ledger)
+        inserted += await tx.insert_many("ledger", ledger_rows.LEDGER_COLUMNS, rows, _ONCE)
+    if logs:
+        last = await tx.fetch_one(_NEXT_SEQ, len(logs))
+        assert last is not None  # the migration made the counter
+        rows = map(ledger_rows.log_tuple, logs, count(last[0] - len(logs) + 1))
+        inserted += await tx.insert_many("request_log", ledger_rows.LOG_COLUMNS, rows, _ONCE)
+    return inserted
+
+
+async def _finish(
+    tx: Statements,
+    gateway_id: str,
+    batch: Batch,
+    ledger: Sequence[LedgerRow],
+    logs: Sequence[LogRow],
+    windows: Sequence[tuple[str, int, int]],
+) -> list[int]:
+    sums = Sums(ledger, logs)
+    await tx.insert_many("spend_slots", ("key_id", "slot", "nanos"), sums.slot_rows(), _ADD_SLOTS)
+    await tx.insert_many("usage_hourly", ledger_rows.HOURLY_COLUMNS, sums.hourly_rows(), _ADD_HOURLY)
+    columns = ledger_rows.STATS_COLUMNS
+    await tx.insert_many("key_stats", columns, sums.stats_rows(), _ADD_STATS)
+    if batch.reserved:
+        reserved = [(key_id, "", "", 0, 0, nanos, 0) for key_id, nanos in batch.reserved.items()]
+        await tx.insert_many("key_stats", columns, reserved, _SET_RESERVED)
+    if batch.events:
+        await add_events(tx, batch.events)
+    if batch.cursor is not None:
+        await tx.execute(
+            "INSERT INTO spool_cursors (gateway_id, segment, position) VALUES ($1, $2, $3)"
+            " ON CONFLICT (gateway_id) DO UPDATE SET segment = excluded.segment, position = excluded.position",
+            gateway_id, *batch.cursor,
+        )  # fmt: skip
+    return [await _sum(tx, *window) for window in windows]
+
+
+async def _sum(tx: Statements, key_id: str, start_ms: int, end_ms: int) -> int:
+    row = await tx.fetch_one(
+        "SELECT CAST(COALESCE(SUM(nanos), 0) AS BIGINT) FROM spend_slots"
+        " WHERE key_id = $1 AND slot >= $2 AND slot < $3",
+        key_id, start_ms // SLOT_MS, end_ms // SLOT_MS,
+    )  # fmt: skip
+    return int(row[0]) if row else 0

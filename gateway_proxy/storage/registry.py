@@ -1,0 +1,190 @@
+"""Who belongs to the store: facts about itself, organizations, members, and the gateways attached to it."""
+
+from dataclasses import dataclass
+
+from gateway_proxy.core.clock import Clock
+from gateway_proxy.core.ids import new_id
+from gateway_proxy.storage.database import Database, Row, StoreConflict, StoreError
+
+_MEMBER = "id, organization, email, name, role, created_at"
+_GATEWAY = "id, name, organization, version, started_at, last_seen_at, applied_seq, config_digest, audit_head, revoked_at"
+
+
+@dataclass(frozen=True, slots=True)
+class Organization:
+    id: str
+    name: str
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A dashboard user. `organization` is the organization's name, as in `Key`."""
+
+    id: str
+    organization: str
+    email: str
+    name: str
+    role: str
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """One data plane as it last reported itself."""
+
+    id: str
+    name: str
+    organization: str
+    version: str
+    started_at: int
+    last_seen_at: int
+    applied_seq: int
+    config_digest: str
+    audit_head: str = ""
+    revoked_at: int | None = None
+
+
+class Registry:
+    """All of it; times from the clock given."""
+
+    def __init__(self, db: Database, clock: Clock | None = None) -> None:
+        self._db = db
+        self._clock = clock or Clock()
+
+    async def get_meta(self, name: str) -> str | None:
+        """A fact about the store."""
+        row = await self._db.fetch_one("SELECT value FROM meta WHERE name = $1", name)
+        return str(row[0]) if row else None
+
+    async def set_meta(self, name: str, value: str) -> None:
+        await self._db.execute(
+            "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            name, value,
+        )  # fmt: skip
+
+    async def check_pepper(self, pepper_id: str, fingerprint: str) -> None:
+        """Take this pepper for the store's if it has none; raise `StoreError` if it has another."""
+        async with self._db.transaction() as tx:
+            await tx.execute(
+                "INSERT INTO meta (name, value) VALUES ('pepper', $1) ON CONFLICT (name) DO NOTHING",
+                f"{pepper_id}:{fingerprint}",
+            )
+            row = await tx.fetch_one("SELECT value FROM meta WHERE name = 'pepper'")
+        known_id, _, known = str(row[0] if row else "").partition(":")
+        if (known_id, known) != (pepper_id, fingerprint):
+            raise StoreError(
+                f"the secrets in the store were hashed with another pepper ({known_id}, not {pepper_id}); "
+                "set [security] pepper to the file that this store was made with"
+            )
+
+    async def is_demo(self) -> bool:
+        """Whether `demo` made this store."""
+        return await self.get_meta("demo") == "1"
+
+    async def mark_demo(self) -> None:
+        await self.set_meta("demo", "1")
+
+    async def ensure_organization(self, name: str = "default") -> Organization:
+        """The organization of this name, made if there is none."""
+        await self._db.execute(
+            "INSERT INTO organizations (id, name, created_at) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING",
+            new_id("org"), name, self._clock.now_ms(),
+        )  # fmt: skip
+        row = await self._db.fetch_one("SELECT id, name, created_at FROM organizations WHERE name = $1", name)
+        assert row is not None
+        return Organization(*row)
+
+    async def add_organization(self, name: str) -> Organization:
+        """Raises `StoreConflict` if the name is taken."""
+        organization = Organization(new_id("org"), name, self._clock.now_ms())
+        try:
+            await self._db.execute(
+                "INSERT INTO organizations (id, name, created_at) VALUES ($1, $2, $3)",
+                organization.id, organization.name, organization.created_at,
+            )  # fmt: skip
+        except StoreConflict:
+            raise StoreConflict(f"there is an organization {name} already") from None
+        return organization
+
+    async def list_organizations(self) -> list[Organization]:
+        rows = await self._db.fetch("SELECT id, name, created_at FROM organizations ORDER BY name")
+        return [Organization(*row) for row in rows]
+
+    async def add_member(self, organization: str, email: str, name: str = "", role: str = "member") -> Member:
+        """Raises `StoreConflict` if the organization has a member of this e-mail address."""
+        member = Member(new_id("mem"), organization, email, name, role, self._clock.now_ms())
+        try:
+            await self._db.execute(
+                f"INSERT INTO members ({_MEMBER}) VALUES ($1, $2, $3, $4, $5, $6)",  # noqa: S608
+                member.id, organization, email, name, role, member.created_at,
+            )  # fmt: skip
+        except StoreConflict:
+            raise StoreConflict(f"{organization} has a member {email} already") from None
+        return member
+
+    async def find_member(self, organization: str, email: str) -> Member | None:
+        rows = await self._members("WHERE organization = $1 AND email = $2", organization, email)
+        return rows[0] if rows else None
+
+    async def get_member(self, member_id: str) -> Member | None:
+        rows = await self._members("WHERE id = $1", member_id)
+        return rows[0] if rows else None
+
+    async def list_members(self, organization: str | None = None) -> list[Member]:
+        """By e-mail address; of all organizations without one."""
+        if organization is None:
+            return await self._members("ORDER BY email, organization")
+        return await self._members("WHERE organization = $1 ORDER BY email", organization)
+
+    async def set_role(self, member_id: str, role: str) -> bool:
+        """Whether there was such a member."""
+        return await self._db.execute("UPDATE members SET role = $2 WHERE id = $1", member_id, role) > 0
+
+    async def remove_member(self, member_id: str) -> bool:
+        """Whether there was such a member; what becomes of the keys is the caller's to decide."""
+        return await self._db.execute("DELETE FROM members WHERE id = $1", member_id) > 0
+
+    async def heartbeat(self, gateway: Gateway) -> Gateway:
+        """Store what the gateway reports of itself; returns its record, with `revoked_at` as the store has it."""
+        rows = await self._write_heartbeat(gateway)
+        return Gateway(*rows[0])
+
+    async def list_gateways(self, organization: str | None = None) -> list[Gateway]:
+        where, args = (
+            ("", []) if organization is None else (" WHERE organization IN ($1, '*')", [organization])
+        )
+        rows = await self._db.fetch(f"SELECT {_GATEWAY} FROM gateways{where} ORDER BY name, id", *args)  # noqa: S608
+        return [Gateway(*row) for row in rows]
+
+    async def revoke_gateway(self, gateway_id: str) -> bool:
+        """Have it refuse all traffic; whether there was such a gateway."""
+        return await self._set_revoked(gateway_id, self._clock.now_ms())
+
+    async def allow_gateway(self, gateway_id: str) -> bool:
+        """Undo `revoke_gateway`."""
+        return await self._set_revoked(gateway_id, None)
+
+    async def forget_gateway(self, gateway_id: str) -> bool:
+        """Drop its record; it comes back with its next heartbeat."""
+        return await self._db.execute("DELETE FROM gateways WHERE id = $1", gateway_id) > 0
+
+    async def _set_revoked(self, gateway_id: str, revoked_at: int | None) -> bool:
+        sql = "UPDATE gateways SET revoked_at = $2 WHERE id = $1"
+        return await self._db.execute(sql, gateway_id, revoked_at) > 0
+
+    async def _write_heartbeat(self, gateway: Gateway) -> list[Row]:
+        async with self._db.transaction() as tx:
+            return await tx.fetch(
+                f"INSERT INTO gateways ({_GATEWAY}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, NULL)"  # noqa: S608
+                " ON CONFLICT (id) DO UPDATE SET name = excluded.name, organization = excluded.organization,"
+                " version = excluded.version, started_at = excluded.started_at,"
+                " last_seen_at = excluded.last_seen_at, applied_seq = excluded.applied_seq,"
+                f" config_digest = excluded.config_digest, audit_head = excluded.audit_head RETURNING {_GATEWAY}",
+                gateway.id, gateway.name, gateway.organization, gateway.version, gateway.started_at,
+                gateway.last_seen_at, gateway.applied_seq, gateway.config_digest, gateway.audit_head,
+            )  # fmt: skip
+
+    async def _members(self, rest: str, *args: str) -> list[Member]:
+        rows = await self._db.fetch(f"SELECT {_MEMBER} FROM members {rest}", *args)  # noqa: S608
+        return [Member(*row) for row in rows]

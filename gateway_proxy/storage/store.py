@@ -1,0 +1,68 @@
+"""Opens a store by its URL and bundles what is in it."""
+
+from pathlib import Path
+
+from gateway_proxy.core.clock import Clock
+from gateway_proxy.storage import migrations
+from gateway_proxy.storage.database import Database, StoreError
+from gateway_proxy.storage.keys import SqlKeys
+from gateway_proxy.storage.ledger import SqlLedger
+from gateway_proxy.storage.outbox import Outbox
+from gateway_proxy.storage.registry import Registry
+from gateway_proxy.storage.reports import Reports
+from gateway_proxy.storage.sqlite import SqliteDatabase
+
+
+class Store:
+    """One open store."""
+
+    def __init__(self, db: Database, clock: Clock | None = None) -> None:
+        self.db = db
+        self.keys = SqlKeys(db, clock)
+        self.ledger = SqlLedger(db)
+        self.reports = Reports(db)
+        self.outbox = Outbox(db)
+        self.registry = Registry(db, clock)
+
+    async def migrate(self) -> list[str]:
+        """Bring the schema up to date; returns the names of the files applied."""
+        return await migrations.migrate(self.db)
+
+    async def close(self) -> None:
+        """Finish what was submitted and let go of the store. May be called twice."""
+        await self.db.close()
+
+
+async def open_store(
+    url: str, *, create: bool = True, migrate: bool = False, clock: Clock | None = None
+) -> Store:
+    """Open `sqlite:PATH` (a relative path counts from the working directory). Raises `StoreError`.
+
+    `create=False` refuses a missing file. Without `migrate` the store must have this program's schema already.
+    """
+    store = Store(await SqliteDatabase.open(_sqlite_path(url), create=create), clock)
+    try:
+        if migrate:
+            await store.migrate()
+        else:
+            await migrations.check_schema(store.db)
+    except BaseException:
+        await store.close()
+        raise
+    return store
+
+
+def _sqlite_path(url: str) -> Path:
+    scheme, colon, rest = url.partition(":")
+    if not colon or scheme != "sqlite":
+        # Only the scheme is named: the rest may hold a password.
+        raise StoreError(
+            f"[storage] url: {scheme if colon else 'no scheme'!r} is not supported; write sqlite:PATH"
+        )
+    if rest.startswith("//"):
+        rest = rest[2:]
+    if not rest or rest == ":memory:":
+        raise StoreError(
+            "[storage] url: name a file, such as sqlite:gateway.db; a store outlives the process"
+        )
+    return Path(rest)

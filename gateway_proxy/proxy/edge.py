@@ -31,9 +31,8 @@ def check_request_line(request: web.BaseRequest) -> None:
     target = request._message.path
     if not target.startswith("/"):
         raise BadExchange("The request target must begin with '/'.", code="invalid_target")
+    _check_framing(request)
     path = target.partition("?")[0]
-    if path.isalnum():
-        return
     if (
         "//" in path
         or "\\" in path
@@ -45,6 +44,23 @@ def check_request_line(request: web.BaseRequest) -> None:
         or any(segment in (".", "..") for segment in path.split("/"))
     ):
         raise BadExchange("The request path is not in its plain form.", code="invalid_target")
+
+
+def _check_framing(request: web.BaseRequest) -> None:
+    """Raises BadExchange where hops may differ on what the head says, or where the request ends."""
+    message = request._message
+    if request.method != "POST" and request.body_exists:
+        raise BadExchange("A request of this method has no body.", code="unexpected_body")
+    if message.chunked and request.version < HttpVersion11:  # RFC 9112 section 6.1
+        raise BadExchange("HTTP/1.0 knows no Transfer-Encoding.", code="invalid_request")
+    for _, value in message.raw_headers:
+        if not value.isascii():
+            try:
+                value.decode()
+            except UnicodeDecodeError:
+                raise BadExchange(
+                    "A request header is neither ASCII nor UTF-8.", code="invalid_header"
+                ) from None
 
 
 class StrictProtocol(RequestHandler):

@@ -93,7 +93,10 @@ class Server:
         return self._error(BadExchange(public, code=code, status=status))
 
     def _error(self, error: GatewayError) -> Answer:
-        return Answer(error.status, describe_error(error), self.gateway.runtime.dialect.error_body(error))
+        answer = Answer(error.status, describe_error(error), self.gateway.runtime.dialect.error_body(error))
+        if error.status == 400:
+            answer.force_close()  # where this request ends is not certain
+        return answer
 
 
 def _make_ssl_context(cert: Path | None, key: Path | None) -> ssl.SSLContext | None:

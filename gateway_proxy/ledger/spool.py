@@ -106,13 +106,13 @@ class Spool:
 
     def settle(self, row: LedgerRow) -> Position:
         """Write down how an attempt ended. Raises SpoolUnavailable: then only the store will know."""
-        record = encode_settle(row)
         key = (row.request_id, row.attempt)
         with self._mutex:
-            if key not in self._open_intents:
-                # The intent could not be written at its time.
-                record = encode_intent(row) + record
             try:
+                record = encode_settle(row)
+                if key not in self._open_intents:
+                    # The intent could not be written at its time.
+                    record = encode_intent(row) + record
                 # The intent counts as open until here: should a segment begin now, it goes along.
                 self._append(record)
             finally:

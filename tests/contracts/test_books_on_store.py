@@ -63,14 +63,14 @@ async def test_replay_three_times_and_mixed_with_live_rows_gives_one_ledger(stor
     assert sum(row[3] == "orphaned" for row in ledger) == 12
 
 
-async def test_a_row_beyond_the_databases_numbers_is_set_aside(store, open_books, tmp_path):
+async def test_a_row_that_the_database_cannot_hold_is_set_aside(store, open_books, tmp_path):
     books = open_books()
     for number in range(8):
         row = make_row(number)
         assert books.intent(row)
         finish(row, charged=10)
         if number == 5:
-            row.settled_at = 2**63
+            row.model_reported = "\ud800"
         books.settle(row)
     await books.flush()
     assert len(await read_ledger(store)) == 7

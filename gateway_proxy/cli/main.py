@@ -59,13 +59,29 @@ _COMMANDS = {
 }
 
 
+def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if not wanted:
+        return
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        number = version(PROGRAM)
+    except PackageNotFoundError:
+        number = "(a checkout that is not installed)"
+    click.echo(f"{PROGRAM} {number}")
+    context.exit()
+
+
 @click.group(
     cls=LazyGroup,
     commands_by_name=_COMMANDS,
     context_settings=_CONTEXT,
     help="A self-hosted gateway for language models: scoped keys, streaming, exact limits and hard budgets.",
 )
-@click.version_option(package_name="gateway-proxy", prog_name=PROGRAM, message="%(prog)s %(version)s")
+@click.option(
+    "--version", is_flag=True, expose_value=False, is_eager=True, callback=_show_version,
+    help="Show the version and exit.",
+)  # fmt: skip
 def cli() -> None:
     pass
 

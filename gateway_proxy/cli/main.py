@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import click
 
+from gateway_proxy import __version__
 from gateway_proxy.cli.lazy import LazyGroup
 from gateway_proxy.cli.refusal import Refusal
 
@@ -59,29 +60,13 @@ _COMMANDS = {
 }
 
 
-def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
-    if not wanted:
-        return
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        number = version(PROGRAM)
-    except PackageNotFoundError:
-        number = "(a checkout that is not installed)"
-    click.echo(f"{PROGRAM} {number}")
-    context.exit()
-
-
 @click.group(
     cls=LazyGroup,
     commands_by_name=_COMMANDS,
     context_settings=_CONTEXT,
     help="A self-hosted gateway for language models: scoped keys, streaming, exact limits and hard budgets.",
 )
-@click.option(
-    "--version", is_flag=True, expose_value=False, is_eager=True, callback=_show_version,
-    help="Show the version and exit.",
-)  # fmt: skip
+@click.version_option(__version__, prog_name=PROGRAM, message="%(prog)s %(version)s")
 def cli() -> None:
     pass
 

@@ -61,15 +61,16 @@ async def search(db: Database, query: KeyQuery, now_ms: int) -> KeyPage:
     """One page. Status is what holds at `now_ms`. Raises ValueError for a cursor that is not ours."""
     offset = _offset(query.cursor)
     limit = max(1, query.limit)
-    where = _filter(query, now_ms, "t" if query.sort == "requests" else "k")
+    # Stats lead where their order is wanted, unless a filter leaves few keys to be sorted; CROSS JOIN makes it so.
+    few = bool(query.search) or query.owner is not None or query.parent_id is not None
+    stats_lead = query.sort == "requests" and not few
+    # An expression is not looked up in an index: the one on requests is to be walked.
+    where = _filter(query, now_ms, "COALESCE(t.organization, '')" if stats_lead else "k.organization")
     order = _SORTED_BY[query.sort] if query.sort != "status" else _status_expression(where.bind(now_ms))
-    tie = "k.id"
-    source = "keys k"
+    source, tie = "keys k", "k.id"
     if query.sort == "requests":
-        # CROSS JOIN fixes which table leads: the one in order, unless a filter leaves few keys to be sorted.
-        source, tie = "key_stats t CROSS JOIN keys k", "t.key_id"
-        if query.search or query.owner is not None or query.parent_id is not None:
-            source = "keys k CROSS JOIN key_stats t"
+        source = "key_stats t CROSS JOIN keys k" if stats_lead else "keys k CROSS JOIN key_stats t"
+        tie = "t.key_id"
         where.add("t.key_id = k.id")
     direction = "DESC" if query.descending else "ASC"
     # Ids alone, so that what has to be sorted is small.
@@ -84,7 +85,7 @@ async def search(db: Database, query: KeyQuery, now_ms: int) -> KeyPage:
 
 async def count(db: Database, query: KeyQuery, now_ms: int) -> int:
     """How many keys the query finds over all pages."""
-    where = _filter(query, now_ms, "k")
+    where = _filter(query, now_ms, "k.organization")
     row = await db.fetch_one(f"SELECT COUNT(*) FROM keys k{where}", *where.args)  # noqa: S608
     return int(row[0]) if row else 0
 
@@ -112,9 +113,9 @@ async def total_requests(db: Database, organization: str | None, owner: str | No
     return int(row[0]) if row else 0
 
 
-def _filter(query: KeyQuery, now_ms: int, alias: str) -> Where:
+def _filter(query: KeyQuery, now_ms: int, organization_column: str) -> Where:
     where = Where()
-    where.equal(f"{alias}.organization", query.organization)
+    where.equal(organization_column, query.organization)
     where.equal("k.owner", query.owner)
     where.equal("k.parent_id", query.parent_id)
     if query.search:

@@ -71,6 +71,7 @@ class Exchange:
     targets: tuple[Target, ...] = ()  # by allow: those that the key may use, in order
     expected_tokens: int = 0  # by rate
     bound: Bound | None = None  # by budget
+    output_cap: int | None = None  # by budget: per choice, to be written into the upstream request
     claims: list[Claim] = field(default_factory=list)  # by rate, budget, plugins
     lease: Lease | None = None  # by admission
     attempts: list[Attempt] = field(default_factory=list)  # by the relay
@@ -81,5 +82,7 @@ class Exchange:
     trace_id: str = ""
     parent_span: str = ""
     trace_flags: str = "01"
+    trace_state: str = ""
     client_request_id: str = ""
+    answer_headers: list[tuple[str, str]] = field(default_factory=list)  # on every answer, refusals too
     extras: dict[str, Any] = field(default_factory=dict)

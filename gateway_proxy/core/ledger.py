@@ -32,6 +32,9 @@ class LedgerRow:
     usage_source: str = "none"
     usage: Usage = field(default_factory=Usage)
     outcome: str = "open"
+    estimated_nanos: int = (
+        0  # spool only: what an attempt without a budget is charged if its end is never seen
+    )
 
 
 @dataclass(slots=True, kw_only=True)

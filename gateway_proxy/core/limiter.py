@@ -44,9 +44,12 @@ class BudgetRule:
 Rule = BucketRule | SlotsRule | BudgetRule
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Claim:
-    """A wish on one counter. `key_id` and `meter` are the counter's identity."""
+    """A wish on one counter. `key_id` and `meter` are the counter's identity.
+
+    Never changed once made; not frozen, because that would make building one five times as slow.
+    """
 
     key_id: str
     meter: Meter
@@ -60,8 +63,39 @@ class Lease:
 
     claims: tuple[Claim, ...]
     admitted_at: int  # Unix milliseconds
-    period: str = ""  # of the budget claim, e.g. "month:2026-11-01T00:00Z"
+    period: str = ""  # of the first budget claim, e.g. "month:2026-11-01T00:00:00Z"
     open_meters: set[Meter] = field(default_factory=set)
+
+
+def bucket_rule(key: Key, meter: Meter) -> BucketRule | None:
+    """The bucket of a key for REQUESTS or TOKENS, None without that limit.
+
+    `burst` is a number of requests and does not apply to tokens.
+    """
+    limit = key.requests_per_minute if meter is Meter.REQUESTS else key.tokens_per_minute
+    burst = key.burst if meter is Meter.REQUESTS else None
+    return None if limit is None else BucketRule(limit, limit if burst is None else burst)
+
+
+def slots_rule(key: Key) -> SlotsRule | None:
+    return None if key.max_parallel_requests is None else SlotsRule(key.max_parallel_requests)
+
+
+def budget_rule(key: Key) -> BudgetRule | None:
+    if key.budget_nanos is None:
+        return None
+    return BudgetRule(key.budget_nanos, key.budget_period, key.budget_timezone)
+
+
+class CounterUnknown(Exception):
+    """What this key has spent in the period is not known (yet), so its budget cannot be judged: fail closed.
+
+    Nothing of the acquisition remains. The caller answers 503 `budget_unverifiable` and has the counter rebuilt.
+    """
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__(f"the budget counter of {key_id} is not loaded")
+        self.key_id = key_id
 
 
 class LimitExceeded(Exception):
@@ -115,12 +149,18 @@ class BucketState:
 class Limiter(Protocol):
     """Holds the counters of one gateway (or, elsewhere, of all of them)."""
 
-    def acquire(self, claims: tuple[Claim, ...], /) -> Lease:
-        """All of them or none. Raises LimitExceeded naming the first claim that does not fit."""
+    def acquire(self, claims: tuple[Claim, ...], /, key_ids: tuple[str, ...] = ()) -> Lease:
+        """All of them or none.
+
+        `key_ids` are the keys that will be charged (a token and its parent), claims or not: a budget that is
+        set while the exchange runs must still see its charge. Without it the keys of the claims stand in.
+        Raises LimitExceeded for the first claim that does not fit, in the order parallel, requests, tokens,
+        budget; CounterUnknown for a budget whose spend is not loaded.
+        """
         ...
 
     def settle_nanos(self, lease: Lease, charged_nanos: int, /) -> None:
-        """Replace the reserved money by what was charged."""
+        """Replace the reserved money by what was charged, in the period of the admission."""
         ...
 
     def release(self, lease: Lease, used_tokens: int | None, /) -> None:
@@ -128,7 +168,7 @@ class Limiter(Protocol):
         ...
 
     def budget_state(self, key: Key, /) -> BudgetState | None:
-        """None when the key has no budget."""
+        """None when the key has no budget. Raises CounterUnknown when it has one that is not loaded."""
         ...
 
     def bucket_state(self, key: Key, meter: Meter, /) -> BucketState | None:

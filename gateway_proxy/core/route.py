@@ -45,5 +45,4 @@ class Bound:
 
     input_tokens: int
     output_tokens: int  # over all choices, reasoning included
-    output_cap: int | None  # per choice, to be written into the upstream request; None: nothing to write
     nanos: int

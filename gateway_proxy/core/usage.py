@@ -4,7 +4,7 @@ Token classes are disjoint by construction; rates are integers in nano-USD per m
 exact sum over the classes, rounded up once.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 
 MILLION = 1_000_000
@@ -21,7 +21,10 @@ class UsageSource(StrEnum):
 
 @dataclass(slots=True)
 class Usage:
-    """Units used by one attempt; every field a count of its own, none contained in another."""
+    """Units used by one attempt; every field a count of its own, none contained in another.
+
+    Audio tokens count as audio even where they came from a cache; image and video tokens as input or output.
+    """
 
     input: int = 0
     cached_input: int = 0
@@ -70,31 +73,44 @@ class Rates:
 
     def cost_nanos(self, usage: Usage) -> int:
         """The exact cost, rounded up once."""
-        sum_micro = (
-            usage.input * self.input
-            + usage.cached_input * self.cached_input
-            + usage.cache_write * self.cache_write
-            + usage.cache_write_1h * self.cache_write_1h
-            + usage.audio_input * self.audio_input
-            + usage.output * self.output
-            + usage.reasoning * self.reasoning
-            + usage.audio_output * self.audio_output
-            + usage.requests * self.requests
-            + usage.images * self.images
-            + usage.characters * self.characters
-            + usage.searches * self.searches
-        )
+        # Most requests use two or three classes: the rest is skipped, class by class.
+        sum_micro = usage.input * self.input + usage.output * self.output
+        if usage.cached_input:
+            sum_micro += usage.cached_input * self.cached_input
+        if usage.cache_write:
+            sum_micro += usage.cache_write * self.cache_write
+        if usage.cache_write_1h:
+            sum_micro += usage.cache_write_1h * self.cache_write_1h
+        if usage.reasoning:
+            sum_micro += usage.reasoning * self.reasoning
+        if usage.audio_input:
+            sum_micro += usage.audio_input * self.audio_input
+        if usage.audio_output:
+            sum_micro += usage.audio_output * self.audio_output
+        if usage.requests:
+            sum_micro += usage.requests * self.requests
+        if usage.images:
+            sum_micro += usage.images * self.images
+        if usage.characters:
+            sum_micro += usage.characters * self.characters
+        if usage.searches:
+            sum_micro += usage.searches * self.searches
         if usage.millis and self.seconds:
             return -(-(sum_micro * 1000 + usage.millis * self.seconds) // (MILLION * 1000))
         return -(-sum_micro // MILLION)
 
-    def dearest_input(self) -> int:
-        """The highest rate that an input token could be billed at."""
-        return max(self.input, self.cached_input, self.cache_write, self.cache_write_1h, self.audio_input)
+    def dearest_input(self, *, audio: bool) -> int:
+        """The highest rate that an input token could be billed at; `audio` says whether it could be sound."""
+        text = max(self.input, self.cached_input, self.cache_write, self.cache_write_1h)
+        return max(text, self.audio_input) if audio else text
 
     def dearest_output(self) -> int:
         """The highest rate that an output token could be billed at."""
         return max(self.output, self.reasoning, self.audio_output)
+
+
+RATE_CLASSES = tuple(f.name for f in fields(Rates) if f.name not in ("source", "version"))
+"""The fields of `Rates` that are rates, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +124,7 @@ class Price:
     base: Rates
     tiers: tuple[tuple[int, Rates], ...] = ()  # (above_input_tokens, rates), ascending
     variants: tuple[tuple[str, "Price"], ...] = ()
+    _dearest: Rates | None = field(default=None, init=False, repr=False, compare=False)
 
     def rates_for(self, input_tokens: int, service_tier: str | None = None) -> Rates:
         """The rates that a request with this much input and this service tier is billed at."""
@@ -123,22 +140,18 @@ class Price:
 
     def dearest(self) -> Rates:
         """Class by class the highest rate over all tiers and variants: what a bound is computed with."""
-        every = self._all_rates()
-        highest = {
-            f.name: max(getattr(rates, f.name) for rates in every)
-            for f in fields(Rates)
-            if f.type is int or f.type == "int"
-        }
-        return Rates(**highest, source=self.base.source, version=self.base.version)
+        if self._dearest is None:
+            every = self._all_rates()
+            highest = {name: max(getattr(rates, name) for rates in every) for name in RATE_CLASSES}
+            rates = Rates(**highest, source=self.base.source, version=self.base.version)
+            object.__setattr__(self, "_dearest", rates)  # kept: each request under a budget asks
+            return rates
+        return self._dearest
 
     def is_free(self) -> bool:
         """Whether nothing of this target costs anything."""
-        return all(
-            getattr(rates, f.name) == 0
-            for rates in self._all_rates()
-            for f in fields(Rates)
-            if f.name not in ("source", "version")
-        )
+        dearest = self.dearest()
+        return not any(getattr(dearest, name) for name in RATE_CLASSES)
 
     def _all_rates(self) -> list[Rates]:
         every = [self.base, *(rates for _, rates in self.tiers)]

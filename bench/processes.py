@@ -1,0 +1,48 @@
+"""What a process and its descendants have cost so far: CPU time and memory, read from /proc (Linux)."""
+
+import os
+from pathlib import Path
+
+_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process and all its live descendants (and what their dead children left them), in seconds."""
+    total = 0
+    for member in process_tree(pid):
+        fields = _stat_fields(member)
+        if fields is not None:
+            total += sum(int(field) for field in fields[11:15])
+    return total / _TICKS_PER_SECOND
+
+
+def rss_bytes(pid: int) -> int:
+    """Resident memory of a process and all its live descendants, shared pages counted in each."""
+    total = 0
+    for member in process_tree(pid):
+        fields = _stat_fields(member)
+        if fields is not None:
+            total += int(fields[21]) * _PAGE_BYTES
+    return total
+
+
+def process_tree(pid: int) -> list[int]:
+    """The process and its live descendants."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal() and (fields := _stat_fields(int(entry.name))) is not None:
+            children.setdefault(int(fields[1]), []).append(int(entry.name))
+    found = [pid]
+    for member in found:
+        found.extend(children.get(member, []))
+    return found
+
+
+def _stat_fields(pid: int) -> list[str] | None:
+    """proc(5) stat from field 3 on: the name before may hold blanks and brackets."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return text[text.rindex(")") + 2 :].split()

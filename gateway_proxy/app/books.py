@@ -1,0 +1,75 @@
+"""The books as the data plane sees them: intents and settles into the spool, rows and events to the writer."""
+
+from gateway_proxy.core.clock import Clock
+from gateway_proxy.core.ids import new_id
+from gateway_proxy.core.ledger import EventRow, LedgerRow, LogRow
+from gateway_proxy.core.money import format_usd
+from gateway_proxy.keys.directory import KeyDirectory
+from gateway_proxy.ledger.writer import BooksWriter
+from gateway_proxy.limits.budget import BudgetEvent
+from gateway_proxy.limits.memory import MemoryLimiter
+
+MAX_REFUSALS_PER_SECOND = 200
+
+
+class GatewayBooks:
+    """Never raises and never waits."""
+
+    def __init__(
+        self, writer: BooksWriter, limiter: MemoryLimiter, directory: KeyDirectory, clock: Clock
+    ) -> None:
+        self._writer = writer
+        self._limiter = limiter
+        self._directory = directory
+        self._clock = clock
+        self._refusal_second = 0
+        self._refusals = 0
+
+    @property
+    def healthy(self) -> bool:
+        return self._writer.healthy
+
+    def intent(self, row: LedgerRow) -> bool:
+        """Whether the intent stands in the spool."""
+        return self._writer.intent(row)
+
+    def settle(self, row: LedgerRow) -> None:
+        self._writer.settle(row)
+        self._collect_events()
+
+    def log(self, row: LogRow) -> None:
+        """Refusals that never reached a provider are rate-bounded, so that a flood of them cannot fill the store."""
+        if not row.admitted:
+            self._collect_events()
+            second = self._clock.monotonic_ns() // 1_000_000_000
+            if second != self._refusal_second:
+                self._refusal_second, self._refusals = second, 0
+            self._refusals += 1
+            if self._refusals > MAX_REFUSALS_PER_SECOND:
+                return
+        self._writer.log(row)
+
+    def _collect_events(self) -> None:
+        for event in self._limiter.take_events():
+            self._writer.event(self._describe(event))
+
+    def _describe(self, event: BudgetEvent) -> EventRow:
+        policy = self._directory.policy(event.key_id)
+        key = None if policy is None else policy.key
+        return EventRow(
+            id=new_id("evt"),
+            type=event.kind,
+            at=self._clock.now_ms(),
+            organization="" if key is None else key.organization,
+            key_id=event.key_id,
+            dedupe=event.dedupe,
+            data={
+                "key_id": event.key_id,
+                "key_name": "" if key is None else key.name,
+                "owner": "" if key is None else key.owner,
+                "percent": event.percent,
+                "period": event.period,
+                "limit_usd": format_usd(event.limit_nanos),
+                "spent_usd": format_usd(event.spent_nanos),
+            },
+        )

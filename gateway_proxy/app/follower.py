@@ -1,0 +1,87 @@
+"""Follows the store's change log: what an admin changed is in force here a moment later.
+
+Budget counters are made ready before a new policy is used, and running exchanges of revoked and deleted keys
+are ended.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+
+from gateway_proxy.core.clock import Clock
+from gateway_proxy.core.store import KeyReader, KeyRecord
+from gateway_proxy.keys.directory import KeyDirectory
+
+log = logging.getLogger("gateway_proxy.follower")
+
+POLL_SECONDS = 0.1
+FULL_RELOAD_PAUSE_SECONDS = 1.0
+
+
+class Follower:
+    """Keeps the directory equal to the store."""
+
+    def __init__(
+        self,
+        keys: KeyReader,
+        directory: KeyDirectory,
+        clock: Clock,
+        *,
+        prepare: Callable[[Sequence[KeyRecord]], Awaitable[None]],
+        end_keys: Callable[[frozenset[str]], None],
+        acknowledge: Callable[[int], Awaitable[None]],
+    ) -> None:
+        self._keys = keys
+        self._directory = directory
+        self._clock = clock
+        self._prepare = prepare
+        self._end_keys = end_keys
+        self._acknowledge = acknowledge
+        self.seq = 0
+        self.synced_ns = clock.monotonic_ns()
+
+    async def load(self) -> None:
+        """Read every key; the counters of budgeted keys are ready when this returns."""
+        seq, records = await self._keys.load_keys()
+        await self._prepare(records)
+        gone = self._directory.replace(records)
+        self._end_keys(gone)
+        self.seq = seq
+        self.synced_ns = self._clock.monotonic_ns()
+
+    async def follow(self) -> None:
+        """Runs until cancelled. A store that does not answer is asked again; the last state stays in force."""
+        failing = False
+        while True:
+            try:
+                if await self._keys.changed():
+                    await self.catch_up()
+                self.synced_ns = self._clock.monotonic_ns()
+                failing = False
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:  # noqa: BLE001 - any fault of the store: the last state stays in force
+                if not failing:
+                    log.error("the store cannot be read (%s); keys stay as they were", error)
+                failing = True
+                await asyncio.sleep(FULL_RELOAD_PAUSE_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def catch_up(self) -> None:
+        """Apply the changes since the last call."""
+        seq, records = await self._keys.changes_after(self.seq)
+        if seq == self.seq:
+            return
+        await self._prepare(records)
+        self._directory.apply(records)
+        self.seq = seq
+        ended = frozenset(
+            record.key_id for record in records if record.key is None or record.key.revoked_at is not None
+        )
+        if ended:
+            self._end_keys(ended)
+        await self._acknowledge(seq)
+
+    def staleness_seconds(self) -> float:
+        """Since when the store was last heard of."""
+        return (self._clock.monotonic_ns() - self.synced_ns) / 1e9

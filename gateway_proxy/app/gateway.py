@@ -1,0 +1,312 @@
+"""One gateway: builds its services from the settings, owns their lifetime, and swaps the settings under load."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from gateway_proxy import __version__
+from gateway_proxy.app.books import GatewayBooks
+from gateway_proxy.app.follower import Follower
+from gateway_proxy.app.runtimes import Services, build_runtime
+from gateway_proxy.config import Config
+from gateway_proxy.core.clock import Clock
+from gateway_proxy.core.ids import is_id, new_id
+from gateway_proxy.core.key import KeyPolicy
+from gateway_proxy.core.store import KeyRecord
+from gateway_proxy.core.tasks import drain, spawn
+from gateway_proxy.keys.directory import KeyDirectory
+from gateway_proxy.keys.pepper import make_private_folder
+from gateway_proxy.keys.secret import digest, looks_like_secret
+from gateway_proxy.ledger.spool import Spool
+from gateway_proxy.ledger.writer import BooksWriter
+from gateway_proxy.limits.budget import Rebuild
+from gateway_proxy.limits.memory import MemoryLimiter
+from gateway_proxy.proxy.handler import DataPlane
+from gateway_proxy.proxy.links import ProviderLink
+from gateway_proxy.proxy.queries import Queries
+from gateway_proxy.proxy.runtime import Runtime
+from gateway_proxy.proxy.settle import GatewayIdentity, Settlement
+from gateway_proxy.routing.breaker import Breakers
+from gateway_proxy.routing.retry_budget import RetryBudgets
+from gateway_proxy.stages.rate import LearnedOutput
+from gateway_proxy.storage import Store
+from gateway_proxy.storage.database import StoreConflict, StoreError
+from gateway_proxy.storage.maintenance import prune_events, prune_request_log, prune_secrets
+from gateway_proxy.storage.registry import Gateway as GatewayRecord
+
+log = logging.getLogger("gateway_proxy.gateway")
+
+HEARTBEAT_SECONDS = 5.0
+OFFLINE_MS = 15_000
+SWEEP_SECONDS = 10.0
+RETENTION_SECONDS = 600.0
+DAY_MS = 86_400_000
+LINK_CLOSE_SECONDS = 600.0
+
+
+class Gateway:
+    """Open it once, serve its data plane, close it once."""
+
+    def __init__(self, config: Config, store: Store, pepper: bytes, clock: Clock | None = None) -> None:
+        self.config = config
+        self.clock = clock or Clock()
+        self.store = store
+        self.directory = KeyDirectory()
+        self.limiter = MemoryLimiter(self.clock)
+        self.revision = 1
+        self.reload_error = ""
+        self.draining = False
+        self._pepper = pepper
+        self._started_at = self.clock.now_ms()
+        self._tasks: list[asyncio.Task[Any]] = []
+        self._reloading = asyncio.Lock()
+
+    async def open(self) -> None:
+        """Recover the books, load the keys, build the first runtime. Raises StoreError, SpoolUnavailable, ValueError."""
+        config = self.config
+        make_private_folder(config.storage.data_dir)
+        self.id = _read_gateway_id(config.storage.data_dir)
+        await self._refuse_company()
+        cursor = await self.store.ledger.cursor(self.id)
+        self.spool = Spool(
+            config.storage.data_dir / "spool", after_segment=0 if cursor is None else cursor[0]
+        )
+        self.writer = BooksWriter(
+            self.store.ledger,
+            self.spool,
+            self.id,
+            self.clock,
+            reserved=self.limiter.take_reserved,
+            row_errors=(StoreConflict,),
+        )
+        recovered = await self.writer.replay()
+        if recovered:
+            log.warning("%d ledger rows of an earlier process were recovered from the spool", recovered)
+        self.writer.start()
+        self.books = GatewayBooks(self.writer, self.limiter, self.directory, self.clock)
+        learned = LearnedOutput()
+        self.services = Services(
+            clock=self.clock,
+            limiter=self.limiter,
+            learned=learned,
+            breakers=Breakers(self.clock),
+            retry_budgets=RetryBudgets(self.clock),
+            find_key=self._find_key,
+            books_open=lambda: self.writer.healthy,
+        )
+        self.runtime = await asyncio.to_thread(build_runtime, config, self.revision, self.services, None)
+        identity = GatewayIdentity(self.id, config.gateway.organization)
+        self.settlement = Settlement(
+            self.books, self.limiter, learned, self.clock, identity, log_requests=config.logs.requests
+        )
+        self.plane = DataPlane(self.runtime, self.settlement, self.limiter, self.clock)
+        self.plane.is_stale = self._is_stale
+        queries = Queries(self.limiter)
+        self.plane.queries = {"/v1/models": queries.list_models, "/v1/key": queries.show_key}
+        self.plane.prefix_queries = {"/v1/models/": queries.show_model}
+        self.follower = Follower(
+            self.store.keys,
+            self.directory,
+            self.clock,
+            prepare=self._prepare_keys,
+            end_keys=self.plane.sweeper.end_key,
+            acknowledge=self._acknowledge,
+        )
+        await self.follower.load()
+        await self._heartbeat()
+        self._tasks = [
+            spawn(self.follower.follow(), "follow the change log"),
+            spawn(self._beat(), "heartbeat"),
+            spawn(self._maintain(), "maintenance"),
+        ]
+
+    async def close(self) -> None:
+        """Let running exchanges finish for `drain_seconds`, then end them; write the books to the end."""
+        self.draining = True
+        deadline = asyncio.get_running_loop().time() + self.config.server.drain_seconds
+        while self.plane.sweeper.runs and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.05)
+        self.plane.sweeper.end_all()
+        for _ in range(100):
+            if not self.plane.sweeper.runs:
+                break
+            await asyncio.sleep(0.02)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await drain(5)
+        await self.writer.stop()
+        self.spool.close()
+        for link in self.runtime.links.values():
+            await link.close()
+        with contextlib.suppress(StoreError):
+            await self.store.registry.forget_gateway(self.id)
+
+    async def apply(self, config: Config) -> None:
+        """Put new settings in force for requests from now on. Raises ValueError and changes nothing."""
+        async with self._reloading:
+            before = self.runtime
+            runtime = await asyncio.to_thread(build_runtime, config, self.revision + 1, self.services, before)
+            for what, old, new in _fixed_settings(self.config, config):
+                if old != new:
+                    log.warning("%s was changed in the file; it takes effect at the next start", what)
+            self.config, self.revision, self.reload_error = config, runtime.revision, ""
+            self.runtime = self.plane.runtime = runtime
+            self.settlement.log_requests = config.logs.requests
+            for name, link in before.links.items():
+                if runtime.links.get(name) is not link:
+                    spawn(_close_when_idle(link), "close a retired provider's connections")
+            log.info("configuration revision %d is in force (digest %s)", self.revision, config.digest[:12])
+
+    def describe_readiness(self) -> tuple[bool, dict[str, Any]]:
+        """Whether this gateway can do all of its work, and what an operator wants to know."""
+        stale = self._is_stale(strict=False)
+        problems = []
+        if self.draining:
+            problems.append("shutting down")
+        if not self.writer.healthy:
+            problems.append("the spool cannot be written: keys with a budget are refused")
+        if stale:
+            problems.append("cut off from the store for too long: all keys are refused")
+        details = {
+            "version": __version__,
+            "gateway": self.id,
+            "problems": problems,
+            "config": {
+                "revision": self.revision,
+                "digest": self.config.digest,
+                "reload_error": self.reload_error or None,
+            },
+            "keys": len(self.directory),
+            "running": len(self.plane.sweeper.runs),
+            "providers": {name: link.pool.stats()._asdict() for name, link in self.runtime.links.items()},
+        }
+        return not problems, details
+
+    def _find_key(self, secret: str, now_ms: int) -> KeyPolicy | None:
+        if not looks_like_secret(secret):
+            return None
+        return self.directory.find(digest(self._pepper, secret), now_ms)
+
+    def _is_stale(self, strict: bool) -> bool:
+        gateway = self.config.gateway
+        limit = gateway.strict_staleness_seconds if strict else gateway.max_staleness_seconds
+        return self.follower.staleness_seconds() > limit
+
+    async def _prepare_keys(self, records: Sequence[KeyRecord]) -> None:
+        """Make the counters of these keys ready for their new revision."""
+        keys = [record.key for record in records if record.key is not None]
+        jobs: list[Rebuild] = []
+
+        def plan() -> list[tuple[str, int, int]]:
+            jobs[:] = self.limiter.begin_rebuilds(keys)
+            return [job.window for job in jobs]
+
+        if any(key.budget_nanos is not None for key in keys):
+            sums = await self.writer.flush_and_sum(plan)
+            for job, nanos in zip(jobs, sums, strict=True):
+                self.limiter.finish_rebuild(job, nanos)
+        for key in keys:
+            self.limiter.update(key)
+        for record in records:
+            if record.key is None:
+                self.limiter.forget(record.key_id)
+
+    async def _acknowledge(self, seq: int) -> None:
+        await self._heartbeat()
+
+    async def _heartbeat(self) -> None:
+        config = self.config
+        await self.store.registry.heartbeat(
+            GatewayRecord(
+                id=self.id,
+                name=config.gateway.name or socket.gethostname(),
+                organization=config.gateway.organization,
+                version=__version__,
+                started_at=self._started_at,
+                last_seen_at=self.clock.now_ms(),
+                applied_seq=self.follower.seq,
+                config_digest=config.digest,
+            )
+        )
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+            try:
+                await self._heartbeat()
+            except StoreError as error:
+                log.error("the store did not take the heartbeat: %s", error)
+
+    async def _maintain(self) -> None:
+        """Drop full buckets; delete old log rows a batch at a time."""
+        due = 0.0
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            self.limiter.sweep()
+            due -= SWEEP_SECONDS
+            if due > 0:
+                continue
+            due = RETENTION_SECONDS
+            try:
+                before = self.clock.now_ms() - self.config.logs.retention_days * DAY_MS
+                while await prune_request_log(self.store.db, before) or await prune_events(
+                    self.store.db, before
+                ):
+                    await asyncio.sleep(0.05)
+                await prune_secrets(self.store.db, self.clock.now_ms())
+            except StoreError as error:
+                log.error("old log rows could not be deleted: %s", error)
+
+    async def _refuse_company(self) -> None:
+        now = self.clock.now_ms()
+        for other in await self.store.registry.list_gateways():
+            if other.id != self.id and now - other.last_seen_at < OFFLINE_MS:
+                raise StoreError(
+                    f'another gateway ("{other.name}", {other.id}) is live on this store; several gateways on one store '
+                    "are not possible with SQLite: stop it, or give this one its own store"
+                )
+
+
+def _read_gateway_id(data_dir: Path) -> str:
+    """The id of this gateway, made at its first start and kept in data_dir."""
+    path = data_dir / "gateway-id"
+    try:
+        text = path.read_text("ascii").strip()
+    except FileNotFoundError:
+        text = new_id("gtw")
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            os.write(fd, f"{text}\n".encode())
+        finally:
+            os.close(fd)
+    if not is_id(text, "gtw"):
+        raise ValueError(f"{path} does not hold a gateway id; restore it, or delete it to get a new one")
+    return text
+
+
+def _fixed_settings(old: Config, new: Config) -> list[tuple[str, object, object]]:
+    """What only a restart can change."""
+    return [
+        ("[server] listen", old.server.listen, new.server.listen),
+        ("[server] tls", old.server.tls, new.server.tls),
+        ("[storage]", old.storage, new.storage),
+        ("[security] pepper", old.security.pepper, new.security.pepper),
+        ("[gateway] organization", old.gateway.organization, new.gateway.organization),
+    ]
+
+
+async def _close_when_idle(link: ProviderLink) -> None:
+    for _ in range(int(LINK_CLOSE_SECONDS)):
+        if not link.pool.stats().in_use:
+            break
+        await asyncio.sleep(1)
+    await link.close()
+
+
+__all__ = ["Gateway", "Runtime"]

@@ -1,0 +1,113 @@
+"""Settings → runtime: what one revision of the configuration means for the data plane."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gateway_proxy.config import Config
+from gateway_proxy.core.catalog import ModelEntry, Target
+from gateway_proxy.core.clock import Clock
+from gateway_proxy.core.limiter import Limiter
+from gateway_proxy.core.stage import Stage
+from gateway_proxy.dialects.openai import OpenAIDialect
+from gateway_proxy.pipeline import Pipeline
+from gateway_proxy.pricing.book import PriceBook
+from gateway_proxy.proxy.client_ip import ClientIp
+from gateway_proxy.proxy.links import ProviderLink, identify_provider
+from gateway_proxy.proxy.runtime import Runtime
+from gateway_proxy.routing.breaker import Breakers
+from gateway_proxy.routing.catalog import build_catalog
+from gateway_proxy.routing.order import order_targets
+from gateway_proxy.routing.retry_budget import RetryBudgets
+from gateway_proxy.stages.admission import Admission
+from gateway_proxy.stages.allow import Allow
+from gateway_proxy.stages.authenticate import Authenticate, FindKey
+from gateway_proxy.stages.budget import Budget
+from gateway_proxy.stages.network import Network
+from gateway_proxy.stages.rate import LearnedOutput, Rate
+from gateway_proxy.stages.route import Route
+
+
+@dataclass(slots=True)
+class Services:
+    """What outlives a reload."""
+
+    clock: Clock
+    limiter: Limiter
+    learned: LearnedOutput
+    breakers: Breakers
+    retry_budgets: RetryBudgets
+    find_key: FindKey
+    books_open: Callable[[], bool]
+
+
+def build_runtime(config: Config, revision: int, services: Services, previous: Runtime | None) -> Runtime:
+    """A complete runtime, or an exception and nothing changed. Unchanged providers keep their connections.
+
+    Raises ValueError for what the settings' own checks cannot see, such as a provider of a foreign dialect.
+    """
+    dialect = OpenAIDialect()
+    book = PriceBook.load(services.clock.now_ms())
+    catalog = build_catalog(config, book)
+    links: dict[str, ProviderLink] = {}
+    for provider in config.providers:
+        if provider.dialect != dialect.name:
+            raise ValueError(
+                f'provider "{provider.name}" speaks {provider.dialect}, and this version serves the dialect "openai" only'
+            )
+        kept = None if previous is None else previous.links.get(provider.name)
+        if kept is not None and kept.identity == identify_provider(provider):
+            links[provider.name] = kept
+        else:
+            links[provider.name] = ProviderLink(provider, dialect)
+    breakers, retry_budgets = services.breakers, services.retry_budgets
+
+    def report(target: Target, is_fault: bool) -> None:
+        circuit = (target.provider, target.model)
+        if is_fault:
+            breakers.fail(circuit)
+        else:
+            breakers.succeed(circuit)
+
+    def order(targets: tuple[Target, ...]) -> list[Target]:
+        if len(targets) == 1:
+            retry_budgets.earn(targets[0].provider)
+            return list(targets)
+        ordered = order_targets(
+            targets, lambda target: breakers.is_open((target.provider, target.model)), _random
+        )
+        breakers.begin((ordered[0].provider, ordered[0].model))
+        retry_budgets.earn(ordered[0].provider)
+        return list(ordered)
+
+    return Runtime(
+        revision=revision,
+        digest=config.digest,
+        pipeline=Pipeline(build_stages(config, services, dialect, catalog.resolve)),
+        catalog=catalog,
+        dialect=dialect,
+        links=links,
+        client_ip=ClientIp(config.server.trusted_proxies),
+        max_body_bytes=config.server.max_body_bytes,
+        order=order,
+        may_retry=retry_budgets.take,
+        report=report,
+        cors_origins=frozenset(config.server.cors_origins),
+    )
+
+
+_random = random.Random()
+Resolve = Callable[[str], ModelEntry | None]
+
+
+def build_stages(config: Config, services: Services, dialect: OpenAIDialect, resolve: Resolve) -> list[Stage]:
+    """The built-in stages in their order; plugins are inserted before the stage that they name."""
+    return [
+        Authenticate(services.find_key, services.clock),
+        Network(),
+        Route(dialect, resolve),
+        Allow(hide_forbidden_models=config.security.hide_forbidden_models),
+        Rate(services.learned),
+        Budget(services.limiter, services.books_open),
+        Admission(services.limiter, budget_status=config.security.budget_status),
+    ]

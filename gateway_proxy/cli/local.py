@@ -1,0 +1,189 @@
+"""The local store behind a command: settings, store, pepper and key service, opened and closed around it."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from gateway_proxy.cli.refusal import Refusal
+
+if TYPE_CHECKING:
+    from gateway_proxy.config import Config
+    from gateway_proxy.core.key import Key
+    from gateway_proxy.keys.service import KeyService
+    from gateway_proxy.keys.view import LiveOn
+    from gateway_proxy.storage import Store
+
+# A gateway reports itself every 5 seconds and counts as gone after three misses.
+ATTACHED_MS = 15_000
+LIVE_WAIT_SECONDS = 1.0
+_LIVE_POLL_SECONDS = 0.02
+_PAGE = 1000
+_Result = TypeVar("_Result")
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def config_option(command: _Command) -> _Command:
+    """`-c FILE`, or the environment's GATEWAY_PROXY_CONFIG."""
+    return click.option(
+        "-c",
+        "--config",
+        "config_path",
+        envvar="GATEWAY_PROXY_CONFIG",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Settings file; default: $GATEWAY_PROXY_CONFIG, else the built-in defaults.",
+    )(command)
+
+
+def json_option(command: _Command) -> _Command:
+    """`--json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON as the admin API would.")(command)
+
+
+@dataclass(frozen=True)
+class Local:
+    """An open store and the settings that led to it."""
+
+    config: "Config"
+    store: "Store"
+
+    @property
+    def organization(self) -> str | None:
+        """The organization that commands work on; None = all of them."""
+        name = self.config.gateway.organization
+        return None if name == "*" else name
+
+    async def service(self) -> "KeyService":
+        """The key service; makes the pepper if the store has none yet. Raises Refusal."""
+        from gateway_proxy.core.clock import Clock
+        from gateway_proxy.keys.pepper import PepperError, ready_pepper
+        from gateway_proxy.keys.service import KeyService
+
+        private_folder(self.config.storage.data_dir)
+        try:
+            reference = self.config.security.pepper
+            pepper = await ready_pepper(reference, os.environ, self.store.registry, self.store.keys)
+        except PepperError as error:
+            raise Refusal(str(error)) from None
+        return KeyService(self.store.keys, Clock(), pepper, self.find_owner)
+
+    async def default_owner(self, organization: str) -> str:
+        """The organization's only owner, else `local`."""
+        members = await self.store.registry.list_members(organization)
+        owners = [member.email for member in members if member.role == "owner"]
+        return owners[0] if len(owners) == 1 else "local"
+
+    async def find_key(self, text: str) -> "Key":
+        """The key of this id, or of this exact name if only one has it. Raises Refusal."""
+        from gateway_proxy.core.ids import is_id
+
+        if is_id(text, "key"):
+            found = await self.store.keys.find(text)
+            if found is None or self.organization not in (None, found.organization):
+                raise Refusal(f"there is no key {text}")
+            return found
+        named = [key for key in await self.search_keys(search=text) if key.name == text]
+        if len(named) > 1:
+            raise Refusal(f"{len(named)} keys are named {text!r}; use the id, for example {named[0].id}")
+        if not named:
+            raise Refusal(f"there is no key with the id or name {text!r}; see `gateway-proxy keys list`")
+        return named[0]
+
+    async def search_keys(self, **filters: Any) -> "list[Key]":
+        """All keys that the filters of `KeyQuery` let through, over all pages."""
+        from gateway_proxy.storage.key_search import KeyQuery
+
+        found: list[Key] = []
+        cursor: str | None = None
+        while True:
+            query = KeyQuery(organization=self.organization, limit=_PAGE, cursor=cursor, **filters)
+            page = await self.store.keys.search(query)
+            found += [key for key, _ in page.keys]
+            cursor = page.next_cursor
+            if cursor is None:
+                return found
+
+    async def wait_until_live(self, organization: str, sequence: int | None) -> "LiveOn":
+        """Wait, at most a second, until every attached gateway has applied the change."""
+        from gateway_proxy.core.clock import Clock
+        from gateway_proxy.keys.view import LiveOn
+
+        clock, loop = Clock(), asyncio.get_running_loop()
+        deadline = loop.time() + LIVE_WAIT_SECONDS
+        while True:
+            fresh_since = clock.now_ms() - ATTACHED_MS
+            gateways = await self.store.registry.list_gateways(organization)
+            attached = [g for g in gateways if g.last_seen_at >= fresh_since and g.revoked_at is None]
+            acked = [g for g in attached if sequence is None or g.applied_seq >= sequence]
+            if len(acked) == len(attached) or loop.time() >= deadline:
+                return LiveOn(len(attached), len(acked))
+            await asyncio.sleep(_LIVE_POLL_SECONDS)
+
+    async def find_owner(self, organization: str, owner: str) -> str | None:
+        """The member's id, "" where an owner needs none, None if there is no such member."""
+        member = await self.store.registry.find_member(organization, owner)
+        if member is not None:
+            return member.id
+        # Before anybody has signed up there is nobody to tell a typing error by.
+        known = owner == "local" or not await self.store.registry.list_members(organization)
+        return "" if known else None
+
+
+def load_settings(path: Path | None) -> "Config":
+    """The settings of the file, or the defaults. Raises Refusal naming the first mistake."""
+    from gateway_proxy.config import ConfigError, load_config
+
+    try:
+        return load_config(path if path is not None and str(path) else None)
+    except ConfigError as error:
+        more = len(error.mistakes) - 1
+        rest = f" (and {more} more: run `gateway-proxy check`)" if more else ""
+        raise Refusal(f"{error.mistakes[0]}{rest}") from None
+
+
+def private_folder(folder: Path) -> None:
+    """Create the folder, for its owner only, unless it is there. Raises Refusal."""
+    from gateway_proxy.keys.pepper import PepperError, make_private_folder
+
+    try:
+        make_private_folder(folder)
+    except PepperError as error:
+        raise Refusal(str(error)) from None
+
+
+@asynccontextmanager
+async def open_local(config_path: Path | None, *, create: bool = False) -> AsyncIterator[Local]:
+    """The store of the settings. A missing one is refused, or made with `create`. Raises Refusal."""
+    from gateway_proxy.storage import open_store
+
+    config = load_settings(config_path)
+    path = config.storage.sqlite_path
+    missing = path is not None and not path.exists()
+    if missing and not create:
+        raise Refusal(
+            f"there is no store at {path}; create a key or start `gateway-proxy serve`, or name the file with -c"
+        )
+    if path is not None and missing:
+        private_folder(path.parent)
+    store = await open_store(config.storage.url.reveal(), create=missing, migrate=missing)
+    try:
+        yield Local(config, store)
+    finally:
+        await store.close()
+
+
+def run_async(work: Coroutine[Any, Any, _Result]) -> _Result:
+    """Run a command's coroutine; what storage and services refuse becomes a Refusal."""
+    from gateway_proxy.keys.service import ServiceError
+    from gateway_proxy.storage import StoreError
+
+    try:
+        return asyncio.run(work)
+    except (StoreError, ServiceError) as error:
+        raise Refusal(str(error)) from None

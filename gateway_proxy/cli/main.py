@@ -1,0 +1,125 @@
+"""The entry point: finds the command, and turns every way to fail into one line and an exit code.
+
+0 done, 1 refused or failed, 2 wrong usage, 130 interrupted. No traceback ever: what nobody expected is
+named by its type, with a hint how to see more.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from gateway_proxy.cli.lazy import LazyGroup
+from gateway_proxy.cli.refusal import Refusal
+
+PROGRAM = "gateway-proxy"
+_CLI = "gateway_proxy.cli"
+_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+
+_KEYS = {
+    "create": (f"{_CLI}.keys_write:create", "Create a key and print its secret, once."),
+    "list": (f"{_CLI}.keys_read:list_keys", "List keys: search, filter, sort."),
+    "show": (f"{_CLI}.keys_read:show", "Show one key."),
+    "update": (f"{_CLI}.keys_write:update", "Change a key's limits, scopes, expiry, name or owner."),
+    "rotate": (f"{_CLI}.keys_write:rotate", "Give a key a new secret and print it, once."),
+    "deactivate": (f"{_CLI}.keys_write:deactivate", "Pause a key."),
+    "activate": (f"{_CLI}.keys_write:activate", "End a pause or a revocation."),
+    "revoke": (f"{_CLI}.keys_write:revoke", "Stop a key at once, running requests included."),
+    "delete": (f"{_CLI}.keys_write:delete", "Delete a key for good; its usage stays."),
+    "import": (f"{_CLI}.keys_transfer:import_keys", "Create keys from a CSV or JSON file."),
+    "export": (f"{_CLI}.keys_transfer:export_keys", "Write all keys as CSV or JSON, without secrets."),
+}
+keys = LazyGroup(
+    "keys", commands_by_name=_KEYS, help="Create, change and list keys.", context_settings=_CONTEXT
+)
+config = LazyGroup(
+    "config",
+    commands_by_name={"schema": (f"{_CLI}.check:schema", "Print the JSON Schema of the settings file.")},
+    help="The settings file.",
+    context_settings=_CONTEXT,
+)
+usage = LazyGroup(
+    "usage",
+    commands_by_name={
+        "report": (f"{_CLI}.usage:report", "What was used and spent, by key, model, provider or day.")
+    },
+    help="What was used and spent.",
+    context_settings=_CONTEXT,
+)
+_COMMANDS = {
+    "demo": (f"{_CLI}.demo:demo", "Try everything on this machine, with a built-in fake provider."),
+    "serve": (f"{_CLI}.serve:serve", "Start the gateway."),
+    "check": (f"{_CLI}.check:check", "Check the settings file without starting."),
+    "config": (f"{_CLI}.main:config", "The settings file's schema."),
+    "keys": (f"{_CLI}.main:keys", "Create, change and list keys."),
+    "logs": (f"{_CLI}.logs:logs", "Show what was requested, newest last."),
+    "usage": (f"{_CLI}.main:usage", "Reports of usage and spend."),
+    "migrate": (f"{_CLI}.migrate:migrate", "Bring the store's schema up to date."),
+}
+
+
+@click.group(
+    cls=LazyGroup,
+    commands_by_name=_COMMANDS,
+    context_settings=_CONTEXT,
+    help="A self-hosted gateway for language models: scoped keys, streaming, exact limits and hard budgets.",
+)
+@click.version_option(package_name="gateway-proxy", prog_name=PROGRAM, message="%(prog)s %(version)s")
+def cli() -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line of this process and exit."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command with these arguments; returns the exit code."""
+    try:
+        # Not `cli.main`: it would swallow a broken pipe and print on an interrupt.
+        with cli.make_context(PROGRAM, list(arguments)) as context:
+            cli.invoke(context)
+        sys.stdout.flush()
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        _complain(error.format_message(), bare=True)
+        return 2
+    except click.UsageError as error:
+        where = f" (see `{error.ctx.command_path} --help`)" if error.ctx else ""
+        _complain(f"{error.format_message().rstrip('.')}{where}")
+        return 2
+    except (click.Abort, KeyboardInterrupt):
+        return 130
+    except BrokenPipeError:
+        # Python would try to flush once more at exit, and complain about it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _complain("the output was closed before everything was written")
+        return 1
+    except (Refusal, click.ClickException) as error:
+        _complain(error.message)
+        return error.exit_code
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        _complain(f"{place}{error.strerror or type(error).__name__}")
+        return 1
+    except Exception as error:  # a bug, but the user still gets one line
+        if os.environ.get("GATEWAY_PROXY_DEBUG"):
+            raise
+        _complain(
+            f"unexpected {type(error).__name__}: {str(error)[:300]}; set GATEWAY_PROXY_DEBUG=1 to see where it comes from"
+        )
+        return 1
+    return 0
+
+
+def _complain(message: str, *, bare: bool = False) -> None:
+    try:
+        if bare:
+            print(message, file=sys.stderr)
+        else:
+            print(f"{PROGRAM}: {' '.join(message.split())}", file=sys.stderr)
+    except OSError:
+        pass  # stderr is gone as well; the exit code still tells

@@ -1,0 +1,108 @@
+"""Mistakes that no single table shows: names used twice, providers that do not exist, settings that need another.
+
+Works on the parsed file, not on the models, so that these are found even where a table has mistakes of its own.
+Anything of the wrong type is left to the models.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from gateway_proxy.config.credentials import resolve_text
+from gateway_proxy.config.mistakes import KeyPath
+from gateway_proxy.config.values import LoadContext
+
+Found = Iterator[tuple[KeyPath, str]]
+
+
+def find_contradictions(data: dict[str, Any], context: LoadContext) -> Found:
+    """Yield the place and the message of each contradiction in the parsed settings."""
+    yield from _find_twins(_tables(data, "providers"), ("providers",))
+    yield from _find_twins(_tables(data, "models"), ("models",))
+    yield from _find_twins(_tables(data, "mcp", "servers"), ("mcp", "servers"))
+    yield from _check_targets(data)
+    yield from _check_workers(data, context)
+    yield from _check_pairs(data)
+    yield from _check_staleness(_table(data, "gateway"))
+    for index, server in _tables(data, "mcp", "servers"):
+        yield from _check_mcp_server(server, ("mcp", "servers", index))
+
+
+def _table(data: Any, *keys: str) -> dict[str, Any]:
+    for key in keys:
+        data = data.get(key) if isinstance(data, dict) else None
+    return data if isinstance(data, dict) else {}
+
+
+def _tables(data: Any, *keys: str) -> list[tuple[int, dict[str, Any]]]:
+    items = _table(data, *keys[:-1]).get(keys[-1])
+    if not isinstance(items, list | tuple):
+        return []
+    return [(index, item) for index, item in enumerate(items) if isinstance(item, dict)]
+
+
+def _find_twins(tables: list[tuple[int, dict[str, Any]]], path: KeyPath) -> Found:
+    first: dict[str, int] = {}
+    for index, table in tables:
+        name = table.get("name")
+        if isinstance(name, str) and first.setdefault(name, index) != index:
+            earlier = f"{'.'.join(map(str, path))}[{first[name]}]"
+            yield (*path, index, "name"), f'"{name}" is already the name of {earlier}; write another name'
+
+
+def _check_targets(data: dict[str, Any]) -> Found:
+    declared = (table.get("name") for _, table in _tables(data, "providers"))
+    names = list(dict.fromkeys(name for name in declared if isinstance(name, str)))
+    for index, model in _tables(data, "models"):
+        for position, target in _tables(model, "targets"):
+            provider = target.get("provider")
+            if isinstance(provider, str) and provider not in names:
+                known = ", ".join(names) if names else "none is configured"
+                path = ("models", index, "targets", position, "provider")
+                yield path, f'no provider is named "{provider}"; write one of: {known}; or add [[providers]]'
+
+
+def _check_workers(data: dict[str, Any], context: LoadContext) -> Found:
+    workers = _table(data, "server").get("workers")
+    if not isinstance(workers, int) or workers <= 1:
+        return
+    try:
+        store = resolve_text(_table(data, "storage").get("url", "sqlite:"), context)
+        shared = resolve_text(_table(data, "shared").get("redis_url", ""), context)
+    except ValueError:
+        return
+    missing = []
+    if not store.startswith("postgresql://"):
+        missing.append('storage.url = "postgresql://…"')
+    if not shared:
+        missing.append('shared.redis_url = "redis://…"')
+    if missing:
+        yield ("server", "workers"), f"more than 1 needs {' and '.join(missing)}; write them, or workers = 1"
+
+
+def _check_pairs(data: dict[str, Any]) -> Found:
+    pairs = ((("server", "tls"), "cert", "key"), (("dashboard", "oidc"), "issuer", "client_id"))
+    for path, one, other in pairs:
+        table = _table(data, *path)
+        for present, absent in ((one, other), (other, one)):
+            if table.get(present) and not table.get(absent):
+                yield (*path, present), f"needs {absent} beside it; write both or none"
+
+
+def _check_staleness(gateway: dict[str, Any]) -> Found:
+    strict, most = gateway.get("strict_staleness_seconds", 30), gateway.get("max_staleness_seconds", 900)
+    if isinstance(strict, int | float) and isinstance(most, int | float) and strict > most:
+        yield (
+            ("gateway", "strict_staleness_seconds"),
+            f"must not be longer than max_staleness_seconds; write at most {most}",
+        )
+
+
+def _check_mcp_server(server: dict[str, Any], path: KeyPath) -> Found:
+    has_url, has_command = bool(server.get("url")), bool(server.get("command"))
+    if has_url == has_command:
+        problem = "has both url and command" if has_url else "has neither url nor command"
+        yield path, f'{problem}; write one of url = "https://…" and command = ["program", "argument"]'
+    elif has_url and server.get("env"):
+        yield (*path, "env"), "only goes with command; write auth = { bearer = … } for a URL"
+    elif has_command and server.get("auth"):
+        yield (*path, "auth"), "only goes with url; write env = { … } for a command"

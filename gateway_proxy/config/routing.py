@@ -1,0 +1,169 @@
+"""Providers, models and their prices as the file declares them.
+
+Promises what one table can promise on its own; what tables promise each other (unique names, existing providers)
+belongs to `contradictions`. Choosing a target belongs to routing at run time, price tables to `pricing`.
+"""
+
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
+
+from gateway_proxy.config.credentials import HeaderSecret
+from gateway_proxy.config.presets import PRESETS, Dialect
+from gateway_proxy.config.values import (
+    AtLeastOne,
+    BaseUrl,
+    Items,
+    Name,
+    Seconds,
+    Section,
+    ServerName,
+    Usd,
+    setting,
+)
+
+
+class Timeouts(Section):
+    """How long an upstream may take, in seconds."""
+
+    connect: Seconds = setting(5, "Seconds to open a connection, TLS included.")
+    first_byte: Seconds = setting(600, "Seconds until the first byte of the answer.")
+    between_bytes: Seconds = setting(300, "Seconds of silence within an answer.")
+
+
+def _preset_dialect(data: dict[str, Any]) -> str:
+    preset = PRESETS.get(data.get("name", ""))
+    return preset.dialect if preset else "openai"
+
+
+def _preset_base_url(data: dict[str, Any]) -> str:
+    preset = PRESETS.get(data.get("name", ""))
+    return preset.base_url or "" if preset else ""
+
+
+class Provider(Section):
+    """A URL and a credential speaking a dialect."""
+
+    name: ServerName = setting(
+        ..., "Unique name; a known one is a preset that fills in dialect and base_url."
+    )
+    dialect: Dialect = Field(
+        default_factory=_preset_dialect, validate_default=True, description="The wire format it speaks."
+    )
+    base_url: BaseUrl = Field(
+        default_factory=_preset_base_url,
+        validate_default=True,
+        description="As its SDK takes it: with /v1 for OpenAI, without a version for Anthropic and Gemini.",
+    )
+    api_key: HeaderSecret | None = setting(
+        None, "Its credential, as env:NAME or file:PATH; leave out where none is needed."
+    )
+    models: Items[Name] = setting((), "Names it serves, beyond those that the price table knows.")
+    timeouts: Timeouts = setting({}, "How long it may take.")
+    allow_stateful: bool = setting(
+        True, "Offer its stored responses; their ids are bound to the key that made them."
+    )
+
+    @field_validator("base_url")
+    @classmethod
+    def _require_base_url(cls, base_url: str, info: ValidationInfo) -> str:
+        if not base_url and "name" in info.data:
+            raise ValueError('is missing, and the name is no preset with one; write base_url = "https://…"')
+        return base_url
+
+    @property
+    def price_table_id(self) -> str | None:
+        """The provider's id in the price table; None unless it is a preset at the preset's own URL."""
+        preset = PRESETS.get(self.name)
+        if preset is None or preset.base_url != self.base_url or preset.dialect != self.dialect:
+            return None
+        return preset.price_table_id
+
+
+class Price(Section):
+    """What a model costs in USD; a unit without a price is unpriced, not free."""
+
+    input: Usd | None = setting(None, "USD per million input tokens.")
+    output: Usd | None = setting(None, "USD per million output tokens.")
+    cached_input: Usd | None = setting(None, "USD per million input tokens read from the provider's cache.")
+    cache_write: Usd | None = setting(None, "USD per million input tokens written to the provider's cache.")
+    reasoning: Usd | None = setting(None, "USD per million reasoning tokens.")
+    audio_input: Usd | None = setting(None, "USD per million audio input tokens.")
+    audio_output: Usd | None = setting(None, "USD per million audio output tokens.")
+    per_request: Usd | None = setting(None, "USD per request.")
+    per_image: Usd | None = setting(None, "USD per image.")
+    per_second: Usd | None = setting(None, "USD per second of audio or video.")
+    per_character: Usd | None = setting(None, "USD per character of text to speak.")
+    per_search: Usd | None = setting(None, "USD per web search.")
+
+    @model_validator(mode="after")
+    def _require_one(self) -> "Price":
+        if not self.model_fields_set:
+            raise ValueError("names no price; write for example { input = 2.50, output = 10 }")
+        return self
+
+    def rates(self) -> dict[str, Decimal]:
+        """The units that have a price, 0 included, in USD per million tokens or per piece."""
+        return {unit: rate for unit in type(self).model_fields if (rate := getattr(self, unit)) is not None}
+
+
+class Target(Section):
+    """One way to serve a model."""
+
+    provider: ServerName = setting(..., "Name of one of the providers.")
+    model: Name = setting(..., "The provider's own name of the model.")
+    weight: Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)] = setting(
+        1, "Share of the requests among targets of the same tier."
+    )
+    tier: int | None = setting(
+        None, "Targets of the same tier are chosen by weight; others are tried in order."
+    )
+
+
+class Model(Section):
+    """A name that clients ask for."""
+
+    name: Name = setting(..., "The name that clients ask for; unique.")
+    targets: AtLeastOne[Target] = setting(
+        ...,
+        "Where it is served: tried in order, the next one on connect error, timeout, 408, 429 and 5xx.",
+        json_schema_extra={"minItems": 1},
+    )
+    retries: Annotated[int, Field(ge=0, le=10)] = setting(1, "Further attempts after the first one.")
+    max_output_tokens: Annotated[int, Field(gt=0, le=2**40)] | None = setting(
+        None, "Most tokens it can answer with."
+    )
+    max_input_tokens: Annotated[int, Field(gt=0, le=2**40)] | None = setting(None, "Most tokens it can read.")
+    on_disconnect: Literal["auto", "cancel", "drain"] = setting(
+        "auto",
+        "When the client leaves: cancel the upstream, drain it, or drain (at most 30 s) only under a budget.",
+    )
+    price: Price | None = setting(None, "USD per million tokens or per piece; overrides the price table.")
+
+
+class UnpricedRate(Section):
+    """The rate assumed under a budget for a model without a price."""
+
+    input: Usd = setting(..., "USD per million input tokens.")
+    output: Usd = setting(..., "USD per million output tokens.")
+
+
+UNION_TAGS = frozenset({"<word>", "<rate>"})
+"""Parts of pydantic's error paths that no file holds."""
+
+Unpriced = Annotated[
+    Annotated[Literal["deny", "free"], Tag("<word>")] | Annotated[UnpricedRate, Tag("<rate>")],
+    Discriminator(lambda value: "<rate>" if isinstance(value, dict | UnpricedRate) else "<word>"),
+]
+
+
+class ModelsDefault(Section):
+    """What holds for models that the file does not declare."""
+
+    unpriced: Unpriced = setting(
+        "deny", "Under a budget, a model without a price: deny, free, or an assumed rate."
+    )
+    allow_undeclared: bool = setting(
+        True, "Serve provider/model, and bare names that a provider's list or the price table knows."
+    )

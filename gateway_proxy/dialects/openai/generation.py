@@ -1,0 +1,158 @@
+"""Understands the three operations that generate text: chat, completions and responses.
+
+Every part that is not known to be plain text makes the input opaque, so that a part nobody thought of can
+never be bounded too low.
+"""
+
+from typing import Any
+
+from gateway_proxy.core.errors import BadExchange
+from gateway_proxy.core.route import Route
+from gateway_proxy.dialects.openai import members
+from gateway_proxy.dialects.openai.refusals import wrong_type
+
+_TEXT_PART_TYPES = frozenset(
+    ("text", "input_text", "output_text", "refusal", "summary_text", "reasoning_text")
+)
+_TEXT_PART_MEMBERS = frozenset(
+    ("type", "text", "refusal", "annotations", "logprobs", "cache_control", "prompt_cache_breakpoint")
+)
+_CHAT_MEMBERS = frozenset(
+    (
+        "role",
+        "content",
+        "name",
+        "tool_calls",
+        "tool_call_id",
+        "function_call",
+        "refusal",
+        "reasoning",
+        "reasoning_content",
+        "annotations",
+        "cache_control",
+    )
+)
+# Items of a responses input whose cost is the text that they carry.
+_TEXT_ITEM_MEMBERS = {
+    "message": frozenset(("type", "id", "status", "role", "content", "phase")),
+    "function_call": frozenset(("type", "id", "status", "call_id", "name", "arguments", "namespace")),
+    "custom_tool_call": frozenset(("type", "id", "status", "call_id", "name", "input")),
+    "function_call_output": frozenset(("type", "id", "status", "call_id", "output")),
+    "custom_tool_call_output": frozenset(("type", "id", "status", "call_id", "output")),
+}
+
+
+def understand_chat(body: dict[str, Any], route: Route) -> None:
+    """Fills `route` from a chat completions body."""
+    if type(body.get("messages")) is not list:
+        raise wrong_type("messages", "a list")
+    messages: list[Any] = body["messages"]
+    bound = route.bound
+    bound.tokens += members.TOKENS_PER_MESSAGE * len(messages)
+    for message in messages:
+        if type(message) is not dict:
+            raise wrong_type("messages", "a list of objects")
+        if not message.keys() <= _CHAT_MEMBERS or not _is_text(message.get("content")):
+            bound.opaque = True
+    members.bound_tools(body, bound)
+    if body.get("prediction") is not None:
+        bound.unbounded = "rejected prediction tokens are billed beyond the output maximum"
+    route.choices = members.read_count(body, "n", 1, members.LARGEST_CHOICES) or 1
+    _read_caps(body, route, ("max_completion_tokens", "max_tokens"), lowest=1)
+    _read_stream(body, route)
+
+
+def understand_completions(body: dict[str, Any], route: Route) -> None:
+    """Fills `route` from a completions body; a list of prompts is answered once per prompt."""
+    prompt = body.get("prompt")
+    prompts = 1
+    if type(prompt) is list:
+        if prompt and type(prompt[0]) in (str, list):
+            prompts = len(prompt)
+            if any(type(entry) is not str and type(entry) is not list for entry in prompt):
+                raise wrong_type("prompt", "a string, a list of strings, or lists of tokens")
+        elif any(type(token) is not int for token in prompt):
+            raise wrong_type("prompt", "a string, a list of strings, or lists of tokens")
+    elif prompt is not None and type(prompt) is not str:
+        raise wrong_type("prompt", "a string, a list of strings, or lists of tokens")
+    members.bound_tools(body, route.bound)
+    wanted = members.read_count(body, "n", 1, members.LARGEST_CHOICES) or 1
+    drawn = members.read_count(body, "best_of", 1, members.LARGEST_CHOICES) or 1
+    route.choices = prompts * max(wanted, drawn)
+    _read_caps(body, route, ("max_tokens",), lowest=0)
+    _read_stream(body, route)
+
+
+def understand_responses(body: dict[str, Any], route: Route) -> None:
+    """Fills `route` from a responses body."""
+    for name in ("previous_response_id", "conversation"):
+        if body.get(name) is not None:
+            raise _not_found(name)
+    bound = route.bound
+    given = body.get("input")
+    items: list[Any] = given if type(given) is list else []
+    if given is not None and type(given) is not list and type(given) is not str:
+        raise wrong_type("input", "a string or a list")
+    messages = (len(items) or 1) + (body.get("instructions") is not None)
+    bound.tokens += members.TOKENS_PER_MESSAGE * messages
+    for item in items:
+        if type(item) is not dict:
+            raise wrong_type("input", "a list of objects")
+        kind = item.get("type") or "message"
+        if kind == "item_reference":
+            raise _not_found("input")
+        known = _TEXT_ITEM_MEMBERS.get(kind) if type(kind) is str else None
+        if (
+            known is None
+            or not item.keys() <= known
+            or not _is_text(item.get("content"))
+            or not _is_text(item.get("output"))
+        ):
+            bound.opaque = True
+    members.bound_tools(body, bound)
+    if body.get("prompt") is not None:
+        bound.opaque = True
+        bound.unbounded = "a stored prompt can name hosted tools"
+    if members.read_flag(body, "background"):
+        bound.unbounded = "background mode reports its usage to nobody"
+    _read_caps(body, route, ("max_output_tokens",), lowest=1)
+    route.stream = members.read_flag(body, "stream")
+
+
+def _is_text(content: Any) -> bool:
+    """Whether this content costs at most its own bytes."""
+    if content is None or type(content) is str:
+        return True
+    if type(content) is not list:
+        return False
+    for part in content:
+        if type(part) is not dict:
+            if type(part) is str:
+                continue
+            return False
+        kind = part.get("type")
+        if type(kind) is not str or kind not in _TEXT_PART_TYPES or not part.keys() <= _TEXT_PART_MEMBERS:
+            return False
+    return True
+
+
+def _read_caps(body: dict[str, Any], route: Route, names: tuple[str, ...], lowest: int) -> None:
+    """The client's own maximum; where it names two, the upstream may honour either, so the larger one."""
+    given = [members.read_count(body, name, lowest, members.LARGEST_CAP) for name in names]
+    route.max_output_tokens = max((cap for cap in given if cap is not None), default=None)
+    route.wants_output_cap = True
+
+
+def _read_stream(body: dict[str, Any], route: Route) -> None:
+    route.stream = members.read_flag(body, "stream")
+    asked = members.read_stream_options(body)
+    route.strip_usage = route.stream and not asked
+
+
+def _not_found(param: str) -> BadExchange:
+    return BadExchange(
+        "No stored response or conversation of this key has that id.",
+        status=404,
+        code="response_not_found",
+        param=param,
+    )

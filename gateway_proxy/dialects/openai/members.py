@@ -1,0 +1,150 @@
+"""Reads the members that policy acts on, and nothing else: unknown members pass through untouched."""
+
+from typing import Any
+
+from gateway_proxy.core.errors import BadExchange
+from gateway_proxy.core.route import InputBound
+from gateway_proxy.dialects.openai.refusals import wrong_type
+from gateway_proxy.dialects.strict_json import refuse_variants
+
+LARGEST_CHOICES = 128
+LARGEST_CAP = 10**9
+TOKENS_PER_MESSAGE = 16
+TOKENS_WITH_TOOLS = 1024
+
+# Lists of models, and orders to pick one: the decision would no longer be the gateway's.
+_MODEL_LISTS = ("models", "fallbacks", "route")
+
+# What can be bought through a member other than `tools`, at a price that no usage object names.
+_HOSTED_MEMBERS = ("web_search_options", "search_parameters", "plugins", "enable_search")
+
+# Templates of one's own can repeat the input as often as they like.
+_OPAQUE_MEMBERS = ("chat_template", "chat_template_kwargs", "mm_processor_kwargs", "documents")
+
+# Everything that policy reads at the top of a body; lookalikes are refused.
+POLICY_MEMBERS = frozenset(
+    (
+        "model",
+        "stream",
+        "stream_options",
+        "n",
+        "best_of",
+        "max_tokens",
+        "max_completion_tokens",
+        "max_output_tokens",
+        "messages",
+        "prompt",
+        "input",
+        "tools",
+        "functions",
+        "prediction",
+        "background",
+        "previous_response_id",
+        "conversation",
+        "service_tier",
+        "query",
+        *_MODEL_LISTS,
+        *_HOSTED_MEMBERS,
+        *_OPAQUE_MEMBERS,
+    )
+)
+_STREAM_OPTIONS = frozenset(("include_usage",))
+
+# A tool of these members alone runs at the client: it costs the tokens of its own text.
+_CLIENT_TOOL_TYPES = ("function", "custom")
+_CLIENT_TOOL_MEMBERS = frozenset(
+    (
+        "type",
+        "function",
+        "custom",
+        "name",
+        "description",
+        "parameters",
+        "strict",
+        "format",
+        "cache_control",
+        "defer_loading",
+    )
+)
+
+
+def read_model(body: dict[str, Any]) -> str:
+    """The name as asked for. Raises BadExchange (model_missing, invalid_type)."""
+    for name in _MODEL_LISTS:
+        if body.get(name) is not None:
+            raise BadExchange(
+                f"{name!r} is not accepted: name one model in 'model'; fallbacks are set up at the gateway.",
+                code="invalid_type",
+                param=name,
+            )
+    model = body.get("model")
+    if type(model) is str and model:
+        return model
+    if model is None or model == "":
+        raise BadExchange("'model' is missing: name the model to call.", code="model_missing", param="model")
+    raise wrong_type("model", "a string")
+
+
+def read_flag(body: dict[str, Any], name: str, parent: str = "") -> bool:
+    """A boolean; null and absent are False."""
+    value = body.get(name)
+    if value is None or type(value) is bool:
+        return bool(value)
+    raise wrong_type(parent + name, "true or false")
+
+
+def read_count(body: dict[str, Any], name: str, lowest: int, highest: int) -> int | None:
+    """An integer within bounds; None if null or absent."""
+    value = body.get(name)
+    if value is None:
+        return None
+    if type(value) is not int or not lowest <= value <= highest:
+        raise wrong_type(name, f"an integer from {lowest} to {highest}")
+    return value
+
+
+def read_list(body: dict[str, Any], name: str) -> list[Any]:
+    """A list; null and absent are empty."""
+    value = body.get(name)
+    if value is None:
+        return []
+    if type(value) is not list:
+        raise wrong_type(name, "a list")
+    return value
+
+
+def read_text(body: dict[str, Any], name: str) -> str | None:
+    """A string; None if null or absent."""
+    value = body.get(name)
+    if value is None or type(value) is str:
+        return value
+    raise wrong_type(name, "a string")
+
+
+def read_stream_options(body: dict[str, Any]) -> bool:
+    """Whether the client asked for the usage chunk itself."""
+    options = body.get("stream_options")
+    if options is None:
+        return False
+    if type(options) is not dict:
+        raise wrong_type("stream_options", "an object")
+    refuse_variants(options, _STREAM_OPTIONS, "stream_options.")
+    return read_flag(options, "include_usage", "stream_options.")
+
+
+def bound_tools(body: dict[str, Any], bound: InputBound) -> None:
+    """Adds what the offered tools can cost: tokens for the client's own, no bound at all for hosted ones."""
+    tools = read_list(body, "tools")
+    if tools or read_list(body, "functions"):
+        bound.tokens += TOKENS_WITH_TOOLS
+    for tool in tools:
+        if type(tool) is not dict:
+            raise wrong_type("tools", "a list of objects")
+        if tool.get("type") not in _CLIENT_TOOL_TYPES or not tool.keys() <= _CLIENT_TOOL_MEMBERS:
+            bound.unbounded = f"a hosted tool ({str(tool.get('type'))[:64]}) has no known price"
+    for name in _HOSTED_MEMBERS:
+        if body.get(name):
+            bound.unbounded = f"{name} has no known price"
+    for name in _OPAQUE_MEMBERS:
+        if body.get(name):
+            bound.opaque = True

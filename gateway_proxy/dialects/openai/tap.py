@@ -1,0 +1,221 @@
+"""Reads usage out of OpenAI answers while they pass by.
+
+Promises: bytes are handed on unchanged, but for the one usage event that the client did not ask for; how a
+stream is cut into chunks changes nothing; memory per answer is bounded. Whether an answer may be called
+complete, and what it costs, is decided elsewhere.
+"""
+
+import re
+from typing import Any
+
+import orjson
+
+from gateway_proxy.core.route import Route
+from gateway_proxy.core.usage import Usage
+from gateway_proxy.dialects import sse
+from gateway_proxy.dialects.openai.usage import UnbelievableUsage, duration_millis, parse_usage
+
+MAX_HELD_BYTES = 64 * 1024  # of an event that may have to be taken out
+MAX_EVENT_BYTES = 8 * 1024 * 1024  # of an event that is only read: a finished response repeats all its text
+MAX_ANSWER_BYTES = 16 * 1024 * 1024  # of an answer that is no stream; a longer one passes unread
+
+# Such a member may be content: keys of events are followed by a colon, null means "not yet".
+_TELLING = re.compile(rb'"(?:usage|error)"\s*:\s*(?!null|\s)|\[DONE\]|"type"\s*:\s*"error"|event:\s*error')
+_EVENT_ENDS = (b"\n\n", b"\r\n\r\n")
+
+# What an event that carries output contains exactly once: the unit of `streamed_tokens`.
+_CONTENT_MARKS = {"chat": b'"delta"', "completions": b'"text"', "responses": b'.delta"', "audio": b'.delta"'}
+
+_ENDS = frozenset(
+    (
+        "response.completed",
+        "response.incomplete",
+        "response.failed",
+        "transcript.text.done",
+        "speech.audio.done",
+        "image_generation.completed",
+        "image_edit.completed",
+    )
+)
+
+
+def _may_tell(events: bytes) -> bool:
+    """Whether parsing these events can find anything. Decides for almost every chunk: keep it cheap."""
+    if b"error" in events or b"[DONE]" in events or events.count(b'"usage"') != events.count(b'"usage":null'):
+        return _TELLING.search(events) is not None
+    return False
+
+
+class _Findings:
+    """What both taps find out; see `core.dialect.UsageTap`."""
+
+    def __init__(self, route: Route) -> None:
+        self.usage: Usage | None = None
+        self.invalid_usage = False
+        self.reported_model = ""
+        self.service_tier: str | None = None
+        self.finished = False
+        self.failed = False
+        self.streamed_tokens = 0
+        self._route = route
+
+    def _note_origin(self, answer: dict[str, Any]) -> None:
+        model = answer.get("model")
+        if type(model) is str:
+            self.reported_model = model
+        tier = answer.get("service_tier")
+        if type(tier) is str:
+            self.service_tier = tier
+
+    def _note_usage(self, raw: object, images: int) -> None:
+        try:
+            usage = parse_usage(raw)
+        except UnbelievableUsage:
+            self.invalid_usage = True
+            self.usage = None
+            return
+        if usage is not None:
+            usage.images = images
+            self.usage = usage
+            self.invalid_usage = False
+
+
+class AnswerTap(_Findings):
+    """For an answer in one piece: passes everything on and reads it once at the end."""
+
+    def __init__(self, route: Route) -> None:
+        super().__init__(route)
+        self._chunks: list[bytes] = []
+        self._size = 0
+        self._limit = 0 if route.path == "/audio/speech" else MAX_ANSWER_BYTES  # sound tells no usage
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Hands on the chunk as it is."""
+        self._size += len(chunk)
+        if self._size <= self._limit:
+            self._chunks.append(chunk)
+        else:
+            self._chunks.clear()
+        return chunk
+
+    def at_event_boundary(self) -> bool:
+        """There are no events to write comments between."""
+        return False
+
+    def close(self) -> bytes:
+        """Reads the answer. Only the transport knows whether it was whole, and says so by calling this."""
+        self.finished = True
+        try:
+            answer = orjson.loads(b"".join(self._chunks))
+        except orjson.JSONDecodeError:
+            return b""  # sound, subtitles, plain text
+        finally:
+            self._chunks.clear()
+        if type(answer) is dict:
+            self._read(answer)
+        return b""
+
+    def _read(self, answer: dict[str, Any]) -> None:
+        self._note_origin(answer)
+        raw = answer.get("usage")
+        if raw is None:
+            meta = answer.get("meta")  # rerankers in Cohere's manner
+            raw = meta.get("billed_units") if type(meta) is dict else None
+        if raw is not None:
+            pictures = answer.get("data") if self._route.operation == "images" else None
+            self._note_usage(raw, len(pictures) if type(pictures) is list else 0)
+        elif self._route.operation == "audio" and "duration" in answer:
+            try:
+                self.usage = Usage(millis=duration_millis(answer["duration"]))
+            except UnbelievableUsage:
+                self.invalid_usage = True
+
+
+class StreamTap(_Findings):
+    """For a stream of events. Parses the first event and those that tell something, no others."""
+
+    def __init__(self, route: Route) -> None:
+        super().__init__(route)
+        self._strip = route.strip_usage
+        self._assembler = sse.Assembler(MAX_HELD_BYTES if self._strip else MAX_EVENT_BYTES)
+        self._content_mark = _CONTENT_MARKS.get(route.operation, b"data:")
+        self._origin_known = False
+        self._images = 0
+        self._line_feed_due = False  # the event taken out ended in a CR that may be half a line end
+
+    def feed(self, chunk: bytes) -> bytes:
+        """What to hand on now: everything, or, when the usage event must go, whole events only."""
+        if self._assembler.is_idle() and chunk.endswith(_EVENT_ENDS) and not self._line_feed_due:
+            return self._read(chunk)
+        if not chunk:
+            return b""
+        if self._line_feed_due:
+            self._line_feed_due = False
+            if self._assembler.is_idle():
+                chunk = chunk.removeprefix(b"\n")
+        given_up, events = self._assembler.push(chunk)
+        if not self._strip:
+            if events:
+                self._read(events)
+            return chunk
+        return given_up + self._read(events) if events else given_up
+
+    def at_event_boundary(self) -> bool:
+        """True between events; where incomplete events are held back the client is always between two."""
+        return not self._assembler.overflowed if self._strip else self._assembler.is_idle()
+
+    def close(self) -> bytes:
+        """Reads what came without its blank line, and hands it on if it was held back."""
+        rest = self._assembler.release()
+        kept = self._read(rest) if rest else b""
+        return kept if self._strip else b""
+
+    def _read(self, events: bytes) -> bytes:
+        self.streamed_tokens += events.count(self._content_mark)
+        if self._origin_known and not _may_tell(events):
+            return events
+        kept: list[bytes] = []
+        for event in sse.split_events(events):
+            body = event.lstrip(b"\r\n")
+            taken_out = (not self._origin_known or _TELLING.search(event) is not None) and self._examine(body)
+            self._line_feed_due = taken_out and event.endswith(b"\r")
+            if taken_out:
+                # Blank lines that lead the event may have come, and gone, with an earlier chunk.
+                kept.append(event[: len(event) - len(body)])
+            else:
+                kept.append(event)
+        return b"".join(kept) if self._strip else events
+
+    def _examine(self, event: bytes) -> bool:
+        """Notes what the event tells; whether it is the usage event that must be taken out."""
+        data = sse.data_of(event)
+        if data.strip() == b"[DONE]":
+            self.finished = True
+            return False
+        if sse.name_of(event) == b"error":
+            self.failed = True
+        try:
+            value = orjson.loads(data) if data else None
+        except orjson.JSONDecodeError:
+            return False
+        if type(value) is not dict:
+            return False
+        kind = value.get("type")
+        broken = bool(value.get("error")) or kind in ("error", "response.failed")
+        self.failed |= broken
+        if type(kind) is str and kind in _ENDS:
+            self.finished = True
+            self._images += self._route.operation == "images"
+        answer = value.get("response")
+        if type(answer) is not dict:
+            answer = value
+        self._note_origin(answer)
+        self._origin_known = True
+        raw = answer.get("usage")
+        if raw is None:
+            groq = answer.get("x_groq")
+            raw = groq.get("usage") if type(groq) is dict else None
+        if raw is None:
+            return False
+        self._note_usage(raw, self._images)
+        return self._strip and not value.get("choices") and not broken and len(event) <= MAX_HELD_BYTES

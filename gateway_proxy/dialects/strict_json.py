@@ -1,0 +1,99 @@
+"""Reads a JSON body so that no other decoder can read it differently.
+
+Promises: UTF-8 only, one document, no NaN, no lone surrogate, at most `MAX_DEPTH` levels, an object at the
+top. Repeated members collapse to the last one, and because only a re-serialisation of the returned value may
+leave the gateway, nobody downstream ever sees them. What the members mean belongs to the dialects.
+"""
+
+import unicodedata
+from functools import lru_cache
+from typing import Any
+
+import orjson
+
+from gateway_proxy.core.errors import BadExchange
+
+MAX_DEPTH = 128
+
+_LONGEST_NAME = 64  # no policy member, however written, is longer
+_MEANINGLESS = str.maketrans("", "", "_-")
+
+
+def parse_object(body: bytes, policy_members: frozenset[str]) -> dict[str, Any]:
+    """The body's object. Raises BadExchange: invalid_json, invalid_type, too_deep.
+
+    A member that another decoder might take for one of `policy_members` (`Model`, `maxTokens`, `ſtream`) is
+    refused: case-insensitive decoders exist (Go's encoding/json), and they would see what policy did not.
+    """
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        if "depth" in error.msg or "ecursion" in error.msg:
+            raise _too_deep() from None
+        raise BadExchange(_explain(body, error), code="invalid_json") from None
+    if type(value) is not dict:
+        raise BadExchange("The request body must be a JSON object.", code="invalid_type")
+    if _may_be_deep(body):
+        _check_depth(value)
+    refuse_variants(value, policy_members)
+    return value
+
+
+def refuse_variants(value: dict[str, Any], policy_members: frozenset[str], parent: str = "") -> None:
+    """Raises BadExchange (invalid_json) for a member that only resembles one of `policy_members`."""
+    for name in value:
+        if name not in policy_members and len(name) <= _LONGEST_NAME:
+            meant = _folded(policy_members).get(_fold(name))
+            if meant is not None:
+                raise BadExchange(
+                    f"Member {name!a} is not {parent + meant!r} but can be taken for it; "
+                    f"write {parent + meant!r} exactly, or leave it out.",
+                    code="invalid_json",
+                    param=parent + meant,
+                )
+
+
+@lru_cache(maxsize=1024)
+def _fold(name: str) -> str:
+    """One form for all spellings that some decoder treats alike: case, compatibility forms, `_` and `-`."""
+    if not name.isascii():
+        # Upper-casing first also joins the dotless i and the long s with their plain letters.
+        name = unicodedata.normalize("NFKC", name).upper()
+    return name.casefold().translate(_MEANINGLESS)
+
+
+@lru_cache(maxsize=32)
+def _folded(policy_members: frozenset[str]) -> dict[str, str]:
+    return {_fold(name): name for name in policy_members}
+
+
+def _may_be_deep(body: bytes) -> bool:
+    """Whether there are openers enough. Most bodies have few, and finding them costs less than counting all."""
+    left = MAX_DEPTH
+    for opener in (b"{", b"["):
+        at = body.find(opener)
+        while at >= 0:
+            if left == 0:
+                return True
+            left -= 1
+            at = body.find(opener, at + 1)
+    return False
+
+
+def _check_depth(value: Any, left: int = MAX_DEPTH) -> None:
+    if left == 0:
+        raise _too_deep()
+    for member in value.values() if type(value) is dict else value:
+        if type(member) is dict or type(member) is list:
+            _check_depth(member, left - 1)
+
+
+def _too_deep() -> BadExchange:
+    return BadExchange(f"The request body is nested deeper than {MAX_DEPTH} levels.", code="too_deep")
+
+
+def _explain(body: bytes, error: orjson.JSONDecodeError) -> str:
+    if not body.strip():
+        return "The request body is empty; send a JSON object."
+    # The parser's own words name a position and never quote the body.
+    return f"The request body is not valid JSON: {error.msg}."

@@ -1,0 +1,121 @@
+"""The pepper: the HMAC key under which secrets are stored, and the guard against losing or swapping it.
+
+A pepper is generated only while the store holds no secret: a new one would silently void every secret
+that was given out. The store keeps the fingerprint, so that a mix-up is refused before anything is written.
+"""
+
+import contextlib
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from gateway_proxy.config import SecretReference
+from gateway_proxy.keys.secret import pepper_id
+
+MIN_PEPPER_LENGTH = 16
+_FACT = "pepper_id"
+
+
+class PepperError(Exception):
+    """The pepper cannot be used; the text says why and what to do, and holds nothing of the pepper."""
+
+
+class Facts(Protocol):
+    """Facts that the store keeps about itself."""
+
+    async def get_meta(self, name: str) -> str | None: ...
+
+    async def set_meta(self, name: str, value: str) -> None: ...
+
+
+class Secrets(Protocol):
+    async def has_secrets(self) -> bool:
+        """Whether any secret is stored."""
+        ...
+
+
+async def ready_pepper(
+    reference: SecretReference, environment: Mapping[str, str], facts: Facts, stored: Secrets
+) -> bytes:
+    """The pepper, generated if the file is missing and the store holds no secret yet.
+
+    Raises PepperError, with nothing changed.
+    """
+    known = await facts.get_meta(_FACT)
+    in_use = await stored.has_secrets()
+    path = reference.path
+    if path is not None and not path.exists():
+        if in_use:
+            raise PepperError(
+                f"the pepper file {path} is missing, but the store holds secrets made with it; restore the file"
+            )
+        _generate(path)
+    pepper = _read(reference, environment)
+    fingerprint = pepper_id(pepper)
+    if fingerprint != known:
+        if in_use:
+            raise PepperError(
+                f"the pepper in {reference} is not the one that the store's secrets were made with"
+                f" (fingerprint {fingerprint}, needed {known or 'unknown'}); restore the right one"
+            )
+        await facts.set_meta(_FACT, fingerprint)
+    return pepper
+
+
+def make_private_folder(folder: Path) -> None:
+    """Create the folder and its parents, the folder itself readable by its owner only. Raises PepperError."""
+    if folder.is_dir():
+        return
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise PepperError(
+            f"the folder {folder} cannot be created ({error.strerror}); check its parent"
+        ) from None
+
+
+def _read(reference: SecretReference, environment: Mapping[str, str]) -> bytes:
+    try:
+        pepper = reference.read(environment).reveal()
+    except ValueError as error:
+        raise PepperError(f"the pepper: {error}") from None
+    if len(pepper) < MIN_PEPPER_LENGTH:
+        raise PepperError(
+            f"the pepper in {reference} is shorter than {MIN_PEPPER_LENGTH} characters;"
+            " use a random one, for example from `openssl rand -hex 32`"
+        )
+    return pepper.encode()
+
+
+def _generate(path: Path) -> None:
+    """Create the file whole or not at all; one that another process created first is left as it is."""
+    make_private_folder(path.parent)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(secrets.token_hex(32) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            # A link fails where the name is taken: unlike a rename it never replaces another's pepper.
+            with contextlib.suppress(FileExistsError):
+                os.link(draft, path)
+        finally:
+            draft.unlink()
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise PepperError(
+            f"the pepper file {path} cannot be created ({error.strerror}); check the folder"
+        ) from None
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,72 @@
+"""Secrets: how they are minted, recognised offline, previewed and digested.
+
+A secret is a prefix, 32 random bytes in base62 padded to 43 characters, and the CRC-32 of all
+characters before it in base62 padded to 6. The checksum lets scanners and the gateway tell a typing
+error from an unknown secret without a look-up; it proves nothing. Where digests are kept is the
+store's business.
+"""
+
+import hmac
+import os
+import re
+from typing import Literal
+from zlib import crc32
+
+SecretPrefix = Literal["gwk", "gwa"]
+
+SECRET_LENGTH = 53
+_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_BODY_DIGITS = 43
+_CHECKED_LENGTH = 47  # everything before the checksum
+# Three look-ups of two digits make the checksum's six; one by one would cost twice the time.
+_PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]
+_FORM = re.compile(r"gw[ka]_[0-9A-Za-z]{49}")
+_FINGERPRINT_LABEL = b"gateway-proxy pepper fingerprint"
+
+
+def mint(prefix: SecretPrefix) -> str:
+    """A fresh secret with 256 bits of randomness from the operating system."""
+    return compose(prefix, os.urandom(32))
+
+
+def compose(prefix: SecretPrefix, randomness: bytes) -> str:
+    """The secret that holds these 32 bytes."""
+    if len(randomness) != 32:
+        raise ValueError("a secret holds exactly 32 bytes")
+    value = int.from_bytes(randomness, "big")
+    digits = []
+    for _ in range(_BODY_DIGITS):
+        value, digit = divmod(value, 62)
+        digits.append(_ALPHABET[digit])
+    checked = f"{prefix}_{''.join(reversed(digits))}"
+    return checked + _checksum(checked)
+
+
+def looks_like_secret(text: str) -> bool:
+    """Whether the text has the form of a secret and its checksum fits."""
+    # fullmatch before the checksum: it also makes sure that the text is ASCII.
+    return (
+        len(text) == SECRET_LENGTH
+        and _FORM.fullmatch(text) is not None
+        and _checksum(text[:_CHECKED_LENGTH]) == text[_CHECKED_LENGTH:]
+    )
+
+
+def preview(secret: str) -> str:
+    """What may be shown of a secret: its first 8 characters, `…`, and the 4 before the checksum."""
+    return f"{secret[:8]}…{secret[_CHECKED_LENGTH - 4 : _CHECKED_LENGTH]}"
+
+
+def digest(pepper: bytes, secret: str) -> bytes:
+    """HMAC-SHA-256 of the secret under the pepper, the only form in which a secret is stored."""
+    return hmac.digest(pepper, secret.encode("utf-8", "surrogatepass"), "sha256")
+
+
+def pepper_id(pepper: bytes) -> str:
+    """A public fingerprint of the pepper: tells two peppers apart, leads back to neither."""
+    return hmac.digest(pepper, _FINGERPRINT_LABEL, "sha256")[:8].hex()
+
+
+def _checksum(checked: str) -> str:
+    value = crc32(checked.encode())
+    return f"{_PAIRS[value // 14776336]}{_PAIRS[value // 3844 % 3844]}{_PAIRS[value % 3844]}"

@@ -1,0 +1,272 @@
+"""The spool: an append-only journal on disk, so that neither kill -9 nor a full store loses a row.
+
+An INTENT stands in the file (one unbuffered write) before an attempt is dispatched; that alone survives the
+death of the process. A thread syncs to the disk at most every 20 ms while there is something new, which bounds
+what a power loss can take. Each start and each `segment_bytes` begin a new segment; intents that are still open
+are copied into it, so that every SETTLE stands in one segment with its INTENT and a segment can be deleted as
+soon as all its settles are in the store.
+
+When a write fails the file is cut back to its last whole record and the spool is unhealthy; it tries a new
+segment every second. One process at a time may have a spool folder. Reading is in replay.py.
+"""
+
+import fcntl
+import logging
+import os
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+from gateway_proxy.core.ledger import LedgerRow
+from gateway_proxy.ledger.records import HEADER, RowKey, encode_intent, encode_settle
+
+log = logging.getLogger("gateway_proxy.spool")
+
+Position = tuple[int, int]
+"""(segment number, offset of a record's end)."""
+
+SUFFIX = ".spool"
+CORRUPT_SUFFIX = ".corrupt"
+MEBIBYTE = 1 << 20
+
+
+class SpoolUnavailable(Exception):
+    """The journal cannot be written. The text says why; safe to show to an operator."""
+
+
+class SpoolLocked(SpoolUnavailable):
+    """Another process has this folder."""
+
+
+class Spool:
+    """See the module. Thread-safe."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        segment_bytes: int = 64 * MEBIBYTE,
+        max_bytes: int = 1024 * MEBIBYTE,
+        sync_seconds: float = 0.02,
+        probe_seconds: float = 1.0,
+        after_segment: int = 0,
+    ) -> None:
+        """Lock the folder (made if missing) and open a new segment.
+
+        `after_segment`: numbers start above it, even if the folder was emptied; pass the store's cursor.
+        Raises SpoolLocked, or SpoolUnavailable when the folder cannot be used.
+        """
+        self.folder = folder
+        self._segment_bytes = segment_bytes
+        self._max_bytes = max_bytes
+        self._sync_seconds = sync_seconds
+        self._probe_seconds = probe_seconds
+        self._mutex = threading.Lock()
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._dirty = False
+        self._failed = ""
+        self._open_intents: dict[RowKey, bytes] = {}
+        self._retired: list[int] = []
+        self._deletable_below = 0
+        self._fd = -1
+        self._size = self._head_size = 0
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock_fd = _lock(folder)
+            self._older = _segments(folder, SUFFIX)
+            self._number = max(after_segment, 0, *self._older, *_segments(folder, CORRUPT_SUFFIX))
+            self.first_segment = self._number + 1
+            self._start_segment()
+        except OSError as error:
+            raise SpoolUnavailable(f"the spool {folder} cannot be used: {error.strerror or error}") from error
+        self._thread = threading.Thread(target=self._tend, name="spool", daemon=True)
+        self._thread.start()
+
+    # Write
+
+    @property
+    def healthy(self) -> bool:
+        """Whether an intent could be written now."""
+        return not self._failed and self._total_bytes() < self._max_bytes
+
+    def intent(self, row: LedgerRow) -> None:
+        """Write down that an attempt begins. Raises SpoolUnavailable: then it must not be dispatched on credit."""
+        record = encode_intent(row)
+        with self._mutex:
+            if self._total_bytes() >= self._max_bytes:
+                raise SpoolUnavailable(
+                    f"{self._max_bytes >> 20} MiB wait in the spool for the store to come back"
+                )
+            self._append(record)
+            self._open_intents[row.request_id, row.attempt] = record
+
+    def settle(self, row: LedgerRow) -> Position:
+        """Write down how an attempt ended. Raises SpoolUnavailable: then only the store will know."""
+        record = encode_settle(row)
+        key = (row.request_id, row.attempt)
+        with self._mutex:
+            if key not in self._open_intents:
+                # The intent could not be written at its time.
+                record = encode_intent(row) + record
+            try:
+                # The intent counts as open until here: should a segment begin now, it goes along.
+                self._append(record)
+            finally:
+                self._open_intents.pop(key, None)
+            return self._number, self._size
+
+    def position(self) -> Position:
+        """The end of what is written."""
+        with self._mutex:
+            return self._number, self._size
+
+    def _total_bytes(self) -> int:
+        return self._size + sum(self._older.values())
+
+    def _append(self, record: bytes) -> None:
+        if self._failed:
+            raise SpoolUnavailable(self._failed)
+        try:
+            # Twice the head: if the open intents alone fill a segment, not every record may begin a new one.
+            if self._size + len(record) > self._segment_bytes and self._size > 2 * self._head_size:
+                self._start_segment()
+            written = os.write(self._fd, record)
+            if written != len(record):
+                raise OSError(0, "the disk took only a part of the record")
+        except OSError as error:
+            self._fail(error)
+            raise SpoolUnavailable(self._failed) from error
+        self._size += written
+        if not self._dirty:
+            self._dirty = True
+            self._wake.set()
+
+    def _fail(self, error: OSError) -> None:
+        # Cut a torn record off, so that nothing unreadable stays before what is written later. Where even
+        # that fails, the segment is left as it is: nothing more is written to it.
+        with suppress(OSError):
+            os.ftruncate(self._fd, self._size)
+        self._failed = f"the spool {self.folder} cannot be written: {error.strerror or error}"
+        log.error("ALARM: %s; budgeted keys are refused until it can", self._failed)
+        self._wake.set()
+
+    def _start_segment(self) -> None:
+        """Open the next segment with the open intents in it. Raises OSError and changes nothing."""
+        number = self._number + 1
+        path = self._path(number)
+        head = HEADER + b"".join(self._open_intents.values())
+        fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            if os.write(fd, head) != len(head):
+                raise OSError(0, "the disk took only a part of the segment's head")
+        except OSError:
+            os.close(fd)
+            path.unlink(missing_ok=True)
+            raise
+        if self._fd >= 0:
+            self._older[self._number] = self._size
+            self._retired.append(self._fd)
+        self._fd, self._number, self._dirty = fd, number, True
+        self._size = self._head_size = len(head)
+        self._wake.set()
+
+    def _path(self, number: int) -> Path:
+        return self.folder / f"{number:010d}{SUFFIX}"
+
+    # Read and delete
+
+    def earlier_segments(self) -> list[tuple[int, Path]]:
+        """The segments of former processes, oldest first."""
+        return [(n, self._path(n)) for n in sorted(self._older) if n < self.first_segment]
+
+    def release_before(self, segment: int) -> None:
+        """Everything in segments below this one is in the store: delete them, once what replaces them is synced."""
+        if segment > self._deletable_below:
+            self._deletable_below = segment
+            self._wake.set()
+
+    # The thread
+
+    def _tend(self) -> None:
+        while not self._stopping.is_set():
+            if self._failed:
+                if not self._stopping.wait(self._probe_seconds):
+                    self._probe()
+                continue
+            self._wake.wait()
+            self._stopping.wait(self._sync_seconds)
+            self._wake.clear()
+            self._sync()
+
+    def _sync(self) -> None:
+        with self._mutex:
+            fd, dirty, retired = self._fd, self._dirty, self._retired
+            self._dirty, self._retired = False, []
+            deletable = [n for n in self._older if n < min(self._deletable_below, self._number)]
+        try:
+            for old in retired:
+                os.fdatasync(old)
+            if dirty:
+                os.fdatasync(fd)
+            if retired or deletable:
+                _sync_folder(self.folder)
+            for number in deletable:
+                self._path(number).unlink(missing_ok=True)
+        except OSError as error:
+            with self._mutex:
+                self._fail(error)
+            return
+        finally:
+            for old in retired:
+                os.close(old)
+        with self._mutex:
+            for number in deletable:
+                del self._older[number]
+
+    def _probe(self) -> None:
+        with self._mutex:
+            try:
+                self._start_segment()
+            except OSError as error:
+                self._failed = f"the spool {self.folder} cannot be written: {error.strerror or error}"
+                return
+            self._failed = ""
+        log.warning("the spool %s can be written again", self.folder)
+
+    def close(self) -> None:
+        """Sync, let go of the file and of the lock."""
+        if self._stopping.is_set():
+            return
+        self._stopping.set()
+        self._wake.set()
+        self._thread.join()
+        self._sync()
+        os.close(self._fd)
+        os.close(self._lock_fd)
+
+
+def _lock(folder: Path) -> int:
+    fd = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        raise SpoolLocked(
+            f"another gateway is running on {folder}: stop it, or give this one its own [storage] data_dir"
+        ) from None
+    return fd
+
+
+def _segments(folder: Path, suffix: str) -> dict[int, int]:
+    """Number → size of the segments with this suffix."""
+    found = (path for path in folder.glob(f"*{suffix}") if path.stem.isascii() and path.stem.isdigit())
+    return {int(path.stem): path.stat().st_size for path in found}
+
+
+def _sync_folder(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,262 @@
+"""Carries rows from memory into the store, behind the requests and in order; the spool holds them until then.
+
+`intent`, `settle`, `log` and `event` never wait. Every 250 ms or 500 rows one batch goes to the store. While
+the store is away ledger rows wait (bounded: then the books are unhealthy, and budgeted keys are refused), log
+rows beyond their bound are dropped and counted. A row that the store refuses for ever is set aside in a file,
+so that the others can pass.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import islice
+
+from gateway_proxy.core.clock import Clock
+from gateway_proxy.core.ledger import EventRow, LedgerRow, LogRow
+from gateway_proxy.core.store import Batch, LedgerStore
+from gateway_proxy.core.tasks import spawn
+from gateway_proxy.ledger.isolate import Isolation
+from gateway_proxy.ledger.replay import recover
+from gateway_proxy.ledger.spool import Position, Spool, SpoolUnavailable
+
+log = logging.getLogger("gateway_proxy.books")
+
+BATCH_ROWS = 500
+MAX_LEDGER_ROWS = 100_000
+MAX_LOG_ROWS = 20_000
+MAX_EVENT_ROWS = 10_000
+FLUSH_SECONDS = 0.25
+IDLE_SECONDS = 1.0
+MAX_BACKOFF_SECONDS = 5.0
+
+Window = tuple[str, int, int]
+
+
+class BooksWriter:
+    """The books of one gateway: one per process, used from one event loop."""
+
+    def __init__(
+        self,
+        store: LedgerStore,
+        spool: Spool,
+        gateway_id: str,
+        clock: Clock,
+        *,
+        reserved: Callable[[], dict[str, int]] = dict,
+        row_errors: tuple[type[Exception], ...] = (),
+    ) -> None:
+        """`reserved` gives what changed since its last call: key id → nano-USD reserved now, for display.
+
+        `row_errors` are the store's errors that a row is to blame for, never the store's own state.
+        """
+        self._store = store
+        self._spool = spool
+        self._gateway_id = gateway_id
+        self._clock = clock
+        self._reserved = reserved
+        self._row_errors = (*row_errors, ValueError, TypeError, OverflowError)
+        self._reserved_due: dict[str, int] = {}
+        self._ledger: deque[tuple[LedgerRow, Position | None]] = deque()
+        self._logs: deque[LogRow] = deque()
+        self._events: deque[EventRow] = deque()
+        self._turn = asyncio.Lock()
+        self._due = asyncio.Event()
+        self._full = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self.dropped_logs = 0
+        self.set_aside_rows = 0
+        self.store_healthy = True
+
+    # What the data plane calls: never waits
+
+    @property
+    def healthy(self) -> bool:
+        """Whether an intent could be written now and its row be kept until the store takes it."""
+        return self._spool.healthy and len(self._ledger) < MAX_LEDGER_ROWS
+
+    def intent(self, row: LedgerRow, /) -> bool:
+        """Write down that an attempt begins. False when it could not be written."""
+        if len(self._ledger) >= MAX_LEDGER_ROWS:
+            return False
+        try:
+            self._spool.intent(row)
+        except (SpoolUnavailable, TypeError):  # TypeError: a value that JSON cannot hold
+            return False
+        return True
+
+    def settle(self, row: LedgerRow, /) -> None:
+        """Take a finished row. The caller settles the limiter in the same step, without an await between."""
+        try:
+            position: Position | None = self._spool.settle(row)
+        except (SpoolUnavailable, TypeError) as error:
+            position = None
+            log.warning("%s attempt %d is kept in memory only: %s", row.request_id, row.attempt, error)
+        self._ledger.append((row, position))
+        self._due.set()
+        if len(self._ledger) >= BATCH_ROWS:
+            self._full.set()
+
+    def log(self, row: LogRow, /) -> None:
+        """Take a log row; dropped and counted when too many wait."""
+        if len(self._logs) >= MAX_LOG_ROWS:
+            self.dropped_logs += 1
+            return
+        self._logs.append(row)
+        self._due.set()
+        if len(self._logs) >= BATCH_ROWS:
+            self._full.set()
+
+    def event(self, row: EventRow, /) -> None:
+        """Take an event for the outbox."""
+        if len(self._events) >= MAX_EVENT_ROWS:
+            log.error("ALARM: event %s was dropped: the store is away and too many wait", row.dedupe)
+            return
+        self._events.append(row)
+        self._due.set()
+
+    # Life
+
+    async def replay(self) -> int:
+        """Carry what earlier processes left into the store; returns how many rows that were.
+
+        Before the first request, and before budgets are loaded. May be repeated after it failed.
+        Raises the store's error while it is away, SpoolUnavailable when orphans cannot be written down.
+        """
+        cursor = await self._store.cursor(self._gateway_id)
+        count = 0
+        for row, position in recover(self._spool, cursor, self._clock.now_ms()):
+            self._ledger.append((row, position))
+            count += 1
+            if len(self._ledger) >= BATCH_ROWS:
+                await self.flush()
+        await self.flush()
+        end = self._spool.position()
+        await self._store.append(self._gateway_id, Batch(cursor=end))
+        self._spool.release_before(end[0])
+        return count
+
+    def start(self) -> None:
+        """Begin to flush in the background."""
+        self._task = spawn(self._run(), "books")
+
+    async def stop(self, timeout_seconds: float = 5.0) -> None:
+        """Flush what waits, as far as the store takes it in time; the rest stays in the spool."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            self._task = None
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await self.flush()
+        except Exception as error:  # whatever the store says, the rows are in the spool
+            log.warning("%d ledger rows stay in the spool for the next start: %s", len(self._ledger), error)
+
+    async def _run(self) -> None:
+        failures = 0
+        while True:
+            if failures:
+                await asyncio.sleep(_backoff_seconds(failures))
+            else:
+                await _wait(self._due, IDLE_SECONDS)
+                await _wait(self._full, FLUSH_SECONDS)
+            try:
+                await self.flush()
+            except Exception as error:  # any fault of the store: keep the rows, try again
+                failures += 1
+                self.store_healthy = False
+                if failures == 1 or failures % 60 == 0:
+                    log.error(
+                        "the store does not take the books (%d rows wait): %s", len(self._ledger), error
+                    )
+            else:
+                if failures:
+                    log.warning("the store takes the books again")
+                failures = 0
+                self.store_healthy = True
+
+    # Flush
+
+    async def flush(self) -> None:
+        """Bring everything up to now into the store. Raises the store's error; then all of it still waits."""
+        async with self._turn:
+            ledger, logs, events = len(self._ledger), len(self._logs), len(self._events)
+            self._due.clear()
+            self._full.clear()
+            while True:
+                batch = self._next_batch(BATCH_ROWS)
+                if not (batch.ledger or batch.logs or batch.events or batch.reserved):
+                    return
+                await self._append(batch)
+                ledger, logs = ledger - len(batch.ledger), logs - len(batch.logs)
+                events -= len(batch.events)
+                if ledger <= 0 and logs <= 0 and events <= 0:
+                    return
+
+    async def flush_and_sum(self, plan: Callable[[], Sequence[Window]]) -> list[int]:
+        """Flush everything and sum the windows in one transaction.
+
+        `plan` names the windows; it is called in the very step in which the last batch is cut, so what is
+        settled before it is in the sums and what is settled after it is not. It may be called again after a
+        failed attempt. Raises the store's error.
+        """
+        async with self._turn:
+            while len(self._ledger) > BATCH_ROWS:
+                await self._append(self._next_batch(BATCH_ROWS))
+            batch = self._next_batch(None)
+            windows = plan()
+            try:
+                sums = await self._store.append_and_sum(self._gateway_id, batch, windows)
+            except Exception:
+                # One row may be at fault: the plain way sets it aside, or raises when the store is away.
+                await self._append(batch)
+                batch = self._next_batch(None)
+                windows = plan()
+                sums = await self._store.append_and_sum(self._gateway_id, batch, windows)
+            self._done(batch)
+            return sums
+
+    def _next_batch(self, rows: int | None) -> Batch:
+        self._reserved_due.update(self._reserved())
+        taken = list(islice(self._ledger, rows))
+        positions = [position for _, position in taken if position is not None]
+        return Batch(
+            ledger=[row for row, _ in taken],
+            logs=list(islice(self._logs, rows)),
+            events=list(islice(self._events, rows)),
+            reserved=dict(self._reserved_due),
+            cursor=positions[-1] if positions else None,
+        )
+
+    async def _append(self, batch: Batch) -> None:
+        try:
+            await self._store.append(self._gateway_id, batch)
+        except Exception as error:
+            isolation = Isolation(self._store, self._gateway_id, self._spool.folder, self._row_errors)
+            self.set_aside_rows += await isolation.append(batch, error, self._clock.now_ms())
+        self._done(batch)
+
+    def _done(self, batch: Batch) -> None:
+        for _ in batch.ledger:
+            self._ledger.popleft()
+        for _ in batch.logs:
+            self._logs.popleft()
+        for _ in batch.events:
+            self._events.popleft()
+        for key_id, nanos in batch.reserved.items():
+            if self._reserved_due.get(key_id) == nanos:
+                del self._reserved_due[key_id]
+        if batch.cursor is not None:
+            self._spool.release_before(batch.cursor[0])
+
+
+def _backoff_seconds(failures: int) -> float:
+    return float(min(MAX_BACKOFF_SECONDS, FLUSH_SECONDS * 2 ** min(failures, 10)))
+
+
+async def _wait(event: asyncio.Event, timeout_seconds: float) -> None:
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            await event.wait()
+    except TimeoutError:
+        return

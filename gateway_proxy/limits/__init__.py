@@ -1,0 +1,1 @@
+"""Counters: token buckets, parallel slots and budgets."""

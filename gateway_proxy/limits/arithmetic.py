@@ -1,0 +1,80 @@
+"""Token buckets as arithmetic on integers: exact, without rounding drift.
+
+Monotonic nanoseconds come in, whole units go out. No clock, no keys, no storage here.
+"""
+
+from gateway_proxy.core.limiter import BucketRule
+
+MINUTE_NS = 60_000_000_000
+MILLISECOND_NS = 1_000_000
+
+
+class Bucket:
+    """One token bucket. It starts full; a correction may take it below zero.
+
+    The level is kept in units × nanoseconds per minute, so that a refill is `elapsed * per_minute` without
+    a division: in any 60 s exactly `capacity + per_minute` units can pass at most, and none is lost.
+    A rule with `per_minute` 0 lets nothing pass.
+    """
+
+    __slots__ = ("_at_ns", "_full", "_level", "rule")
+
+    def __init__(self, rule: BucketRule, now_ns: int) -> None:
+        self.rule = rule
+        self._full = rule.capacity * MINUTE_NS
+        self._level = self._full
+        self._at_ns = now_ns
+
+    def _refill(self, now_ns: int) -> None:
+        elapsed = now_ns - self._at_ns
+        if elapsed > 0:
+            self._at_ns = now_ns
+            level = self._level + elapsed * self.rule.per_minute
+            self._level = level if level < self._full else self._full
+
+    def take(self, amount: int, now_ns: int) -> bool:
+        """Take `amount` units if they are there; otherwise take nothing and return False."""
+        self._refill(now_ns)
+        left = self._level - amount * MINUTE_NS
+        if left < 0 or not self.rule.per_minute:
+            return False
+        self._level = left
+        return True
+
+    def give(self, amount: int, now_ns: int) -> None:
+        """Put units back (never above the capacity), or, if negative, take more without asking."""
+        self._refill(now_ns)
+        self._level = min(self._full, self._level + amount * MINUTE_NS)
+
+    def change(self, rule: BucketRule, now_ns: int) -> None:
+        """Another rule from now on: the level stays, clipped to the new capacity."""
+        self._refill(now_ns)
+        self.rule = rule
+        self._full = rule.capacity * MINUTE_NS
+        self._level = min(self._full, self._level)
+
+    def available(self, now_ns: int) -> int:
+        """Whole units that could be taken now; negative after a correction."""
+        self._refill(now_ns)
+        return self._level // MINUTE_NS
+
+    def retry_after_ms(self, amount: int, now_ns: int) -> int | None:
+        """Milliseconds until `amount` could be taken if nobody else came, rounded up; None: never."""
+        per_minute = self.rule.per_minute
+        if amount > self.rule.capacity or not per_minute:
+            return None
+        self._refill(now_ns)
+        missing = amount * MINUTE_NS - self._level
+        return max(0, -(-missing // (per_minute * MILLISECOND_NS)))
+
+    def reset_ms(self, now_ns: int) -> int:
+        """Milliseconds until the bucket is full, rounded up; 0 for one that never refills."""
+        if not self.rule.per_minute:
+            return 0
+        self._refill(now_ns)
+        return -(-(self._full - self._level) // (self.rule.per_minute * MILLISECOND_NS))
+
+    def is_full(self, now_ns: int) -> bool:
+        """Whether forgetting the bucket would change nothing."""
+        self._refill(now_ns)
+        return self._level == self._full

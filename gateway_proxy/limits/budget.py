@@ -1,0 +1,204 @@
+"""What one key has spent and reserved, per budget period.
+
+A `Track` follows the periods of one rule, a `Spend` is one period's counter, an `Account` is the key: the
+track in force, one that is being rebuilt beside it, and the live leases. The sum of a rebuild comes from
+outside; this module only makes sure that nothing settled meanwhile is lost or counted twice.
+"""
+
+from typing import NamedTuple
+
+from gateway_proxy.core.key import BudgetPeriod, Key
+from gateway_proxy.core.limiter import Lease
+from gateway_proxy.limits.periods import FAR_MS, Window, find_window
+
+
+class BudgetEvent(NamedTuple):
+    """A threshold that was reached (`budget.threshold`), or a budget that is used up (`budget.exceeded`)."""
+
+    key_id: str
+    kind: str
+    percent: int
+    period: str
+    limit_nanos: int
+    spent_nanos: int
+
+    @property
+    def dedupe(self) -> str:
+        """The identity that makes the event happen once, over restarts too."""
+        return f"{self.kind}:{self.key_id}:{self.period}:{self.limit_nanos}:{self.percent}"
+
+
+class Spend:
+    """The counter of one period, in nano-USD."""
+
+    __slots__ = ("end_ms", "fired", "label", "reserved", "resets_at", "spent", "start_ms")
+
+    def __init__(self, window: Window) -> None:
+        self.label = window.label
+        self.start_ms = window.start_ms
+        self.end_ms = FAR_MS if window.end_ms is None else window.end_ms
+        self.resets_at = window.end_ms
+        self.spent = 0
+        self.reserved = 0
+        self.fired: set[tuple[str, int, int]] = set()  # (kind, limit, percent)
+
+
+class Track:
+    """The periods of one rule: the present one and the one that was present before.
+
+    A period that has begun since the track exists starts at 0. When the wall clock is set back by more than
+    one period, the counter is unknown until it is rebuilt.
+    """
+
+    __slots__ = ("_frontier_ms", "current", "other", "period", "timezone")
+
+    def __init__(self, period: BudgetPeriod, timezone: str, now_ms: int) -> None:
+        self.period = period
+        self.timezone = timezone
+        self.current = Spend(find_window(period, timezone, now_ms))
+        self.other: Spend | None = None
+        self._frontier_ms = self.current.end_ms
+
+    def at(self, at_ms: int) -> Spend | None:
+        """The counter of the period that contains `at_ms`; None if it is not (or no longer) known."""
+        current = self.current
+        if current.start_ms <= at_ms < current.end_ms:
+            return current
+        other = self.other
+        if other is not None and other.start_ms <= at_ms < other.end_ms:
+            return other
+        if at_ms < self._frontier_ms:
+            return None
+        self.other = current
+        self.current = Spend(find_window(self.period, self.timezone, at_ms))
+        self._frontier_ms = self.current.end_ms
+        return self.current
+
+
+class Rebuild:
+    """A counter being rebuilt: the sum over `window` is still to come, everything since is counted already."""
+
+    __slots__ = ("account", "key", "spend", "track")
+
+    def __init__(self, account: "Account", key: Key, track: Track) -> None:
+        self.account = account
+        self.key = key
+        self.track = track
+        self.spend = track.current
+
+    @property
+    def window(self) -> tuple[str, int, int]:
+        """(key id, start ms inclusive, end ms exclusive), as the store wants it."""
+        return self.account.key_id, self.spend.start_ms, self.spend.end_ms
+
+
+class Account:
+    """One key's budget. Settling books a charge into every track, in the period of its admission."""
+
+    __slots__ = ("events", "former", "key_id", "limit_nanos", "live", "pending", "thresholds", "track")
+
+    def __init__(self, key_id: str, events: list[BudgetEvent]) -> None:
+        self.key_id = key_id
+        self.limit_nanos = 0
+        self.thresholds: tuple[int, ...] = ()
+        self.track: Track | None = None
+        self.pending: Track | None = None
+        self.former: tuple[BudgetPeriod, str] | None = None
+        self.live: dict[int, tuple[Lease, int]] = {}
+        self.events = events
+
+    def reserve(self, lease: Lease, amount: int, spend: Spend) -> None:
+        spend.reserved += amount
+        self.live[id(lease)] = (lease, amount + self._held(lease))
+        if self.pending is not None and (twin := self.pending.at(lease.admitted_at)) is not None:
+            twin.reserved += amount
+
+    def _held(self, lease: Lease) -> int:
+        held = self.live.get(id(lease))
+        return 0 if held is None else held[1]
+
+    def settle(self, lease: Lease, charged: int) -> int:
+        """Book a charge and end the lease's reservation; returns what was reserved."""
+        held = self.live.pop(id(lease), None)
+        reserved = 0 if held is None else held[1]
+        track = self.track
+        if track is not None and (spend := track.at(lease.admitted_at)) is not None:
+            spend.reserved -= reserved
+            spend.spent += charged
+            if charged:
+                self.notice(spend)
+        if self.pending is not None and (twin := self.pending.at(lease.admitted_at)) is not None:
+            twin.reserved -= reserved
+            twin.spent += charged
+        return reserved
+
+    def begin(self, key: Key, now_ms: int) -> Rebuild:
+        """Start a new track beside the one in force; a rebuild begun earlier is void from now on."""
+        track = Track(key.budget_period, key.budget_timezone, now_ms)
+        rebuild = Rebuild(self, key, track)
+        for lease, amount in self.live.values():
+            if (spend := track.at(lease.admitted_at)) is not None:
+                spend.reserved += amount
+        self.pending = track
+        return rebuild
+
+    def finish(self, rebuild: Rebuild, sum_nanos: int) -> bool:
+        """Put the rebuilt track in force; False if the rebuild was void."""
+        if self.pending is not rebuild.track:
+            return False
+        rebuild.spend.spent += sum_nanos
+        if self.track is not None:
+            self.former = (self.track.period, self.track.timezone)
+            self._inherit_fired(self.track, rebuild.track)
+        self.track, self.pending = rebuild.track, None
+        self.adopt(rebuild.key)
+        return True
+
+    def adopt(self, key: Key) -> None:
+        """Take limit and thresholds from an edited key; those already reached fire."""
+        self.limit_nanos = key.budget_nanos or 0
+        self.thresholds = key.alert_thresholds
+        if self.track is not None:
+            self.notice(self.track.current)
+
+    @staticmethod
+    def _inherit_fired(old: Track, new: Track) -> None:
+        for spend in (old.current, old.other):
+            if spend is not None and spend.label == new.current.label:
+                new.current.fired |= spend.fired
+
+    def serves(self, period: BudgetPeriod, timezone: str) -> bool:
+        """Whether a claim made under this rule may be judged here: also one made just before an edit."""
+        track = self.track
+        if track is None:
+            return False
+        return (period is track.period and timezone == track.timezone) or (period, timezone) == self.former
+
+    def notice(self, spend: Spend) -> None:
+        """Fire the thresholds that settled spend has reached."""
+        spent, limit = spend.spent, self.limit_nanos
+        if spent <= 0:
+            return
+        for percent in self.thresholds:
+            if spent * 100 >= percent * limit:
+                self._fire(spend, "budget.threshold", percent)
+        if spent >= limit:
+            self._fire(spend, "budget.exceeded", 100)
+
+    def notice_refusal(self, spend: Spend) -> bool:
+        """A request that the whole budget could have paid was refused; True the first time in the period."""
+        if 100 in self.thresholds:
+            self._fire(spend, "budget.threshold", 100)
+        self._fire(spend, "budget.exceeded", 100)
+        mark = ("refused", self.limit_nanos, 100)
+        first = mark not in spend.fired
+        spend.fired.add(mark)
+        return first
+
+    def _fire(self, spend: Spend, kind: str, percent: int) -> None:
+        mark = (kind, self.limit_nanos, percent)
+        if mark not in spend.fired:
+            spend.fired.add(mark)
+            self.events.append(
+                BudgetEvent(self.key_id, kind, percent, spend.label, self.limit_nanos, spend.spent)
+            )

@@ -1,0 +1,63 @@
+"""Reads a request body: capped while it streams, cut when it idles, refused when it is encoded."""
+
+import asyncio
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from gateway_proxy.core.errors import BadExchange
+
+IDLE_SECONDS = 30.0
+
+
+class ClientGone(Exception):
+    """The client left before its request was complete; there is nobody to answer."""
+
+
+def _too_large(limit: int) -> BadExchange:
+    return BadExchange(f"The request body is larger than {limit} bytes.", code="body_too_large", status=413)
+
+
+def check_head(request: web.BaseRequest, limit_bytes: int) -> None:
+    """Refuse what the head alone condemns. Raises BadExchange (413, 415)."""
+    headers = request.headers
+    encoding = headers.get("Content-Encoding")
+    if encoding is not None and encoding.strip().lower() not in ("", "identity"):
+        raise BadExchange(
+            "Send the request body without Content-Encoding.", code="unsupported_encoding", status=415
+        )
+    length = headers.get("Content-Length")
+    if length is not None and length.isdigit() and int(length) > limit_bytes:
+        raise _too_large(limit_bytes)
+
+
+async def read_body(request: web.BaseRequest, limit_bytes: int) -> bytes:
+    """The whole body. Raises BadExchange (408, 413) and ClientGone."""
+    content = request.content
+    try:
+        if content.is_eof():  # it came with the head: the usual case
+            body = content.read_nowait()
+            if len(body) > limit_bytes:
+                raise _too_large(limit_bytes)
+            return body
+        chunks: list[bytes] = []
+        size = 0
+        while True:
+            async with asyncio.timeout(IDLE_SECONDS):
+                chunk = await content.readany()
+            if not chunk:
+                return b"".join(chunks)
+            size += len(chunk)
+            if size > limit_bytes:
+                raise _too_large(limit_bytes)
+            chunks.append(chunk)
+    except TimeoutError:
+        raise BadExchange(
+            f"The request body stalled for {IDLE_SECONDS:.0f} seconds.", code="body_timeout", status=408
+        ) from None
+    except (web.RequestPayloadError, HttpProcessingError):
+        if request.transport is None:
+            raise ClientGone from None
+        raise BadExchange("The request body is not valid HTTP.", code="invalid_body") from None
+    except ConnectionError:
+        raise ClientGone from None

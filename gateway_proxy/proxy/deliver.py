@@ -1,0 +1,264 @@
+"""From a provider's answer to the client's: whole when it is small, streamed when it is not, settled at its end."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+import orjson
+from aiohttp import web
+
+from gateway_proxy.core.dialect import Dialect, UsageTap
+from gateway_proxy.core.errors import GatewayError, UpstreamFailed
+from gateway_proxy.core.exchange import Attempt, Outcome
+from gateway_proxy.core.ledger import LedgerRow
+from gateway_proxy.core.limiter import Limiter
+from gateway_proxy.core.money import format_usd
+from gateway_proxy.core.usage import UsageSource
+from gateway_proxy.proxy.answers import Answer, Headers, StreamAnswer
+from gateway_proxy.proxy.failures import CUT_OUTCOMES, cut_error, describe_failure
+from gateway_proxy.proxy.headers import describe_limits, pass_downward
+from gateway_proxy.proxy.pump import Pump
+from gateway_proxy.proxy.run import Cut, Run
+from gateway_proxy.proxy.settle import Settlement
+from gateway_proxy.proxy.upstream import UpstreamError, UpstreamResponse
+
+WHOLE_ANSWER_BYTES = 1_048_576
+
+
+@dataclass(slots=True)
+class Reply:
+    """An answer of a provider that shall reach the client, and the books of its attempt."""
+
+    attempt: Attempt
+    row: LedgerRow
+    response: UpstreamResponse
+    dialect: Dialect
+
+    @property
+    def is_event_stream(self) -> bool:
+        return (self.response.header(b"content-type") or b"").lower().startswith(b"text/event-stream")
+
+    def make_tap(self, run: Run) -> UsageTap:
+        assert run.exchange.route is not None
+        return self.dialect.tap(run.exchange.route, self.is_event_stream)
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorAnswer:
+    """An upstream's own error answer, read and settled."""
+
+    reply: Reply
+    body: bytes
+
+
+class Delivery:
+    """Hands answers to the client and closes their attempts on every way out."""
+
+    def __init__(self, settlement: Settlement, limiter: Limiter) -> None:
+        self._settlement = settlement
+        self._limiter = limiter
+
+    def make_stream_head(self, run: Run, attempt: Attempt, passed: Headers) -> StreamAnswer:
+        """The head of an event stream; `passed` are the provider's headers, none if it has not answered yet."""
+        headers = [line for line in passed if line[0] not in ("content-type", "cache-control")]
+        headers += [
+            ("content-type", "text/event-stream; charset=utf-8"),
+            ("cache-control", "no-cache"),
+            ("x-accel-buffering", "no"),
+        ]
+        return StreamAnswer(200, headers + self._own_headers(run, attempt))
+
+    def _own_headers(self, run: Run, attempt: Attempt) -> Headers:
+        target = attempt.target
+        return [
+            *run.exchange.answer_headers,
+            ("x-gateway-provider", target.provider),
+            ("x-gateway-model", target.model),
+            *describe_limits(run.exchange, self._limiter),
+        ]
+
+    def _passed(self, run: Run, response: UpstreamResponse) -> Headers:
+        policy = run.exchange.policy
+        assert policy is not None
+        key = policy.key
+        own = key.requests_per_minute is not None or key.tokens_per_minute is not None
+        return pass_downward(response.headers, own_rate_limits=own)
+
+    def close(self, run: Run, reply: Reply, tap: UsageTap | None, outcome: Outcome) -> None:
+        """Settle the attempt; the first call decides."""
+        if reply.attempt.outcome is Outcome.OPEN:
+            reply.attempt.outcome = outcome
+        self._settlement.close_attempt(run.exchange, reply.attempt, reply.row, tap)
+
+    async def finish(self, run: Run, reply: Reply) -> web.StreamResponse:
+        """Deliver one answer. Raises GatewayError while the client has not seen a byte."""
+        response = reply.response
+        tap = reply.make_tap(run)
+        try:
+            refusal = self._check_head(reply)
+            if refusal is not None:
+                self.close(run, reply, tap, Outcome.UPSTREAM_FAILED)
+                return self.fail(run, reply.dialect, refusal)
+            if reply.is_event_stream and response.status < 400:
+                return await self._deliver_stream(run, reply, tap)
+            return await self._deliver_whole(run, reply, tap)
+        except BaseException:
+            self.close(run, reply, tap, Outcome.FAILED)
+            raise
+        finally:
+            response.close()
+
+    def _check_head(self, reply: Reply) -> GatewayError | None:
+        """What must not be passed on: a refusal of our credential, a redirect, an encoded answer."""
+        response, provider = reply.response, reply.attempt.target.provider
+        if response.status in (401, 403):
+            return UpstreamFailed(
+                f"The provider '{provider}' refused the gateway's credential.", code="upstream_auth_failed"
+            )
+        if not 200 <= response.status < 600 or 300 <= response.status < 400:
+            return UpstreamFailed(
+                f"The provider '{provider}' gave an answer that is not passed on.",
+                detail=f"status {response.status}",
+            )
+        encoding = response.header(b"content-encoding")
+        if encoding is not None and encoding.strip().lower() != b"identity":
+            return UpstreamFailed(
+                f"The provider '{provider}' gave an answer that cannot be read.",
+                detail="content-encoding was not asked for",
+            )
+        return None
+
+    def fail(self, run: Run, dialect: Dialect, error: GatewayError) -> web.StreamResponse:
+        """Raise the error, or end the stream with it when the head has left."""
+        run.exchange.error = error
+        answer = run.answer
+        if answer is None:
+            raise error
+        route = run.exchange.route
+        if not run.gone_at and run.cut is not Cut.CLIENT_GONE:
+            answer.send(dialect.error_event(error, "" if route is None else route.operation))
+        return answer
+
+    async def _deliver_whole(self, run: Run, reply: Reply, tap: UsageTap) -> web.StreamResponse:
+        response, exchange = reply.response, run.exchange
+        parts: list[bytes] = []
+        size = 0
+        try:
+            while data := response.take() or await response.read():
+                parts.append(data)
+                size += len(data)
+                tap.feed(data)
+                if size > WHOLE_ANSWER_BYTES and run.answer is None:
+                    return await self._deliver_large(run, reply, tap, parts)
+        except UpstreamError as error:
+            self.close(run, reply, tap, Outcome.UPSTREAM_FAILED)
+            return self.fail(run, reply.dialect, describe_failure(error, reply.attempt.target.provider))
+        except asyncio.CancelledError:
+            return self._cut(run, reply, tap)
+        tap.close()
+        body = b"".join(parts)
+        if response.status >= 400:
+            self.close(run, reply, tap, Outcome.UPSTREAM_FAILED)
+            return self.pass_error(run, ErrorAnswer(reply, body))
+        self.close(run, reply, tap, Outcome.COMPLETED)
+        if run.answer is not None:
+            return self.fail(run, reply.dialect, _late_error(reply, body))
+        exchange.first_byte_ns = time.monotonic_ns()
+        headers = self._passed(run, response) + self._own_headers(run, reply.attempt)
+        if reply.attempt.usage_source is UsageSource.PROVIDER and reply.attempt.rates is not None:
+            headers.append(
+                ("x-gateway-cost-usd", format_usd(sum(a.charged_nanos for a in exchange.attempts)))
+            )
+        return Answer(response.status, headers, body)
+
+    def pass_error(self, run: Run, error: ErrorAnswer) -> web.StreamResponse:
+        """The upstream's own 4xx or 5xx, as it is; the last event of a stream whose head has left."""
+        reply = error.reply
+        if run.answer is not None:
+            return self.fail(run, reply.dialect, _late_error(reply, error.body))
+        headers = self._passed(run, reply.response) + self._own_headers(run, reply.attempt)
+        headers.append(("x-gateway-error-source", "upstream"))
+        return Answer(reply.response.status, headers, error.body)
+
+    async def _deliver_large(
+        self, run: Run, reply: Reply, tap: UsageTap, parts: list[bytes]
+    ) -> web.StreamResponse:
+        """An answer above the size that is kept whole: its head and beginning leave now."""
+        response = reply.response
+        length = response.header(b"content-length")
+        headers = self._passed(run, response) + self._own_headers(run, reply.attempt)
+        answer = StreamAnswer(response.status, headers, None if length is None else int(length))
+        run.answer = answer
+        run.streaming = False
+        await _start(answer, run)
+        run.exchange.first_byte_ns = time.monotonic_ns()
+        answer.send(b"".join(parts))
+        error = await Pump(run, response, tap, answer).copy()
+        if error is not None:
+            self.close(run, reply, tap, Outcome.UPSTREAM_FAILED)
+            run.exchange.error = describe_failure(error, reply.attempt.target.provider)
+            answer.abort()
+            return answer
+        tap.close()
+        self.close(run, reply, tap, Outcome.COMPLETED)
+        return answer
+
+    async def _deliver_stream(self, run: Run, reply: Reply, tap: UsageTap) -> web.StreamResponse:
+        response = reply.response
+        run.tap = tap
+        answer = run.answer
+        if answer is None:
+            answer = self.make_stream_head(run, reply.attempt, self._passed(run, response))
+            run.answer = answer
+            await _start(answer, run)
+        try:
+            error = await Pump(run, response, tap, answer).copy()
+        except asyncio.CancelledError:
+            return self._cut(run, reply, tap)
+        if not run.gone_at:
+            answer.send(tap.close())
+        if error is None and not tap.finished and _ends_by_closing(response):
+            return self._break(run, reply, tap, UpstreamFailed("The provider's answer ended early."))
+        if error is not None:
+            return self._break(run, reply, tap, describe_failure(error, reply.attempt.target.provider))
+        self.close(run, reply, tap, Outcome.UPSTREAM_FAILED if tap.failed else Outcome.COMPLETED)
+        return answer
+
+    def _break(self, run: Run, reply: Reply, tap: UsageTap, error: GatewayError) -> web.StreamResponse:
+        self.close(run, reply, tap, Outcome.UPSTREAM_FAILED)
+        return self.fail(run, reply.dialect, error)
+
+    def _cut(self, run: Run, reply: Reply, tap: UsageTap) -> web.StreamResponse:
+        cut = run.take_cut()
+        reply.response.close()
+        if cut is None:
+            self.close(run, reply, tap, Outcome.FAILED)
+            raise asyncio.CancelledError
+        self.close(run, reply, tap, CUT_OUTCOMES[cut])
+        return self.fail(run, reply.dialect, cut_error(cut))
+
+
+async def _start(answer: StreamAnswer, run: Run) -> None:
+    """Send the head; a client that has just left is the sweeper's business, not an error."""
+    try:
+        await answer.prepare(run.request)
+    except ConnectionError:
+        run.gone_at = run.gone_at or asyncio.get_running_loop().time()
+        if not run.drains:
+            run.end(Cut.CLIENT_GONE)
+
+
+def _ends_by_closing(response: UpstreamResponse) -> bool:
+    return response.header(b"transfer-encoding") is None and response.header(b"content-length") is None
+
+
+def _late_error(reply: Reply, body: bytes) -> GatewayError:
+    """An answer that is no event stream, after the head of one has left: its message becomes the last event."""
+    message = f"The provider '{reply.attempt.target.provider}' answered with status {reply.response.status}."
+    try:
+        told = orjson.loads(body)["error"]["message"]
+        if isinstance(told, str):
+            message = told[:2000]
+    except (ValueError, KeyError, TypeError):
+        pass
+    return UpstreamFailed(message, code="upstream_error", status=reply.response.status)

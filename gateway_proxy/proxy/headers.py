@@ -1,0 +1,94 @@
+"""Headers across the gateway: what of the client's goes up, what of the provider's comes down, what is ours.
+
+Both ways are allow-lists: a client can never set a credential or choose an account at the provider, and a
+provider can set no cookie, framing or security policy at the client.
+"""
+
+from collections.abc import Iterable
+
+from gateway_proxy.core.exchange import Exchange
+from gateway_proxy.core.key import Key
+from gateway_proxy.core.limiter import BucketState, BudgetState, CounterUnknown, Limiter, Meter
+from gateway_proxy.core.money import format_usd
+from gateway_proxy.proxy.trace import make_traceparent
+
+_UPWARDS = ("accept", "user-agent", "openai-beta", "idempotency-key", "x-client-request-id")
+_DOWNWARDS = frozenset(
+    (b"content-type", b"content-disposition", b"content-language", b"retry-after", b"retry-after-ms", b"openai-version",
+     b"openai-processing-ms", b"openai-model", b"x-should-retry", b"cache-control")
+)  # fmt: skip
+_RATE_PREFIX = b"x-ratelimit-"
+
+
+def encode_upward(exchange: Exchange) -> bytes:
+    """The client's harmless headers and our own ids, as lines of an upstream request head."""
+    lines = [
+        f"x-request-id: {exchange.id}\r\ntraceparent: {make_traceparent(exchange.trace_id, exchange.trace_flags)}\r\n"
+    ]
+    headers = exchange.headers
+    for name in _UPWARDS:
+        value = headers.get(name)
+        if value is not None and value.isascii() and value.isprintable() and len(value) <= 1024:
+            lines.append(f"{name}: {value}\r\n")
+    if exchange.trace_state:
+        lines.append(f"tracestate: {exchange.trace_state}\r\n")
+    return "".join(lines).encode("ascii")
+
+
+def pass_downward(headers: Iterable[tuple[bytes, bytes]], *, own_rate_limits: bool) -> list[tuple[str, str]]:
+    """The provider's headers that the client may see. Its rate limits pass where the key has none of its own."""
+    passed = []
+    for name, value in headers:
+        if name in _DOWNWARDS or (not own_rate_limits and name.startswith(_RATE_PREFIX)):
+            passed.append((name.decode("ascii"), value.decode("latin-1")))
+        elif name == b"x-request-id":
+            passed.append(("x-upstream-request-id", value.decode("latin-1")))
+    return passed
+
+
+def describe_limits(exchange: Exchange, limiter: Limiter) -> list[tuple[str, str]]:
+    """`x-ratelimit-*` and `x-gateway-budget-*` of the key, as they stand now."""
+    policy = exchange.policy
+    if policy is None:
+        return []
+    key = policy.key
+    lines: list[tuple[str, str]] = []
+    if (
+        key.requests_per_minute is not None
+        and (state := limiter.bucket_state(key, Meter.REQUESTS)) is not None
+    ):
+        lines += _bucket_lines("requests", state)
+    if key.tokens_per_minute is not None and (state := limiter.bucket_state(key, Meter.TOKENS)) is not None:
+        lines += _bucket_lines("tokens", state)
+    if key.budget_nanos is not None and (budget := find_budget(limiter, key)) is not None:
+        lines.append(("x-gateway-budget-limit-usd", format_usd(budget.limit_nanos)))
+        lines.append(("x-gateway-budget-remaining-usd", format_usd(budget.remaining_nanos)))
+    return lines
+
+
+def find_budget(limiter: Limiter, key: Key) -> BudgetState | None:
+    """The budget as it stands; None without one, and while its counter is not known."""
+    try:
+        return limiter.budget_state(key)
+    except CounterUnknown:
+        return None
+
+
+def _bucket_lines(kind: str, state: BucketState) -> list[tuple[str, str]]:
+    return [
+        (f"x-ratelimit-limit-{kind}", str(state.limit)),
+        (f"x-ratelimit-remaining-{kind}", str(state.remaining)),
+        (f"x-ratelimit-reset-{kind}", format_duration(state.reset_ms)),
+    ]
+
+
+def format_duration(milliseconds: int) -> str:
+    """A duration as OpenAI writes it: `0s`, `20ms`, `7.66s`, `6m0s`, `1h2m3s`."""
+    if milliseconds < 1000:
+        return f"{milliseconds}ms" if milliseconds else "0s"
+    minutes, rest = divmod(milliseconds, 60_000)
+    seconds = f"{rest / 1000:.3f}".rstrip("0").rstrip(".")
+    if not minutes:
+        return f"{seconds}s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes}m{seconds}s" if hours else f"{minutes}m{seconds}s"

@@ -1,0 +1,54 @@
+"""One provider as the relay reaches it: its dialect, its credential, its warm connections."""
+
+from gateway_proxy.config import Provider
+from gateway_proxy.core.dialect import Dialect
+from gateway_proxy.proxy.upstream import Origin, Timeouts, UpstreamPool, proxy_for
+
+
+class ProviderLink:
+    """Built once per provider and configuration; survives reloads that do not touch the provider."""
+
+    def __init__(self, provider: Provider, dialect: Dialect) -> None:
+        self.name = provider.name
+        self.dialect = dialect
+        self.identity = identify_provider(provider)
+        origin = Origin.from_url(provider.base_url)
+        timeouts = provider.timeouts
+        self._proxy = proxy_for(origin)
+        self.pool = UpstreamPool(
+            origin,
+            Timeouts(timeouts.connect, timeouts.first_byte, timeouts.between_bytes),
+            http_proxy=self._proxy,
+        )
+        # api.openai.com deprecates `max_tokens`; the compatible servers know it better than its successor.
+        self.modern_cap_field = origin.host == "api.openai.com" or origin.host.endswith(".openai.azure.com")
+        base = provider.base_url.split("://", 1)[1].partition("/")[2].rstrip("/")
+        self._base_path = f"/{base}" if base else ""
+        api_key = None if provider.api_key is None else provider.api_key.reveal()
+        lines = [f"host: {origin.host_header.decode()}", "accept-encoding: identity"]
+        lines += [f"{name}: {value}" for name, value in dialect.upstream_headers(api_key)]
+        self._fixed = ("\r\n".join(lines) + "\r\n").encode("latin-1") + self.pool.proxy_head_lines
+        self._target_prefix = self.pool.request_target_prefix.decode("ascii")
+
+    def encode_head(self, path: str, content_type: str, length: int, upward: bytes) -> bytes:
+        """The request head; the target is built from configuration, never from the client's URL."""
+        return b"POST %b HTTP/1.1\r\n%bcontent-type: %b\r\ncontent-length: %d\r\n%b\r\n" % (
+            f"{self._target_prefix}{self._base_path}{path}".encode("ascii"),
+            self._fixed,
+            content_type.encode("latin-1"),
+            length,
+            upward,
+        )
+
+    async def close(self) -> None:
+        await self.pool.close()
+
+
+def identify_provider(provider: Provider) -> tuple[object, ...]:
+    """What makes two configurations of a provider the same connection."""
+    timeouts = provider.timeouts
+    secret = None if provider.api_key is None else provider.api_key.reveal()
+    return (
+        provider.name, provider.dialect, provider.base_url, secret,
+        timeouts.connect, timeouts.first_byte, timeouts.between_bytes,
+    )  # fmt: skip

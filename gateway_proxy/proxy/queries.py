@@ -1,0 +1,117 @@
+"""What the gateway answers from memory: the models that a key can call, and the key's own limits."""
+
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import unquote
+
+import orjson
+from aiohttp import web
+
+from gateway_proxy.core.catalog import ModelEntry
+from gateway_proxy.core.exchange import Exchange
+from gateway_proxy.core.key import KeyPolicy
+from gateway_proxy.core.limiter import BucketState, Limiter, Meter
+from gateway_proxy.core.money import format_usd
+from gateway_proxy.proxy.answers import Answer
+from gateway_proxy.proxy.headers import describe_limits, find_budget
+from gateway_proxy.proxy.runtime import Runtime
+from gateway_proxy.stages.route import unknown_model
+
+
+def can_call(policy: KeyPolicy, model: ModelEntry) -> bool:
+    """Whether this key could call the model now, limits apart: name, provider, and a price under a budget."""
+    if not policy.allows_model(model.name):
+        return False
+    targets = [target for target in model.targets if policy.allows_provider(target.provider)]
+    if policy.key.budget_nanos is not None:
+        targets = [target for target in targets if target.price is not None]
+    return bool(targets)
+
+
+class Queries:
+    """The GET routes below /v1."""
+
+    def __init__(self, limiter: Limiter) -> None:
+        self._limiter = limiter
+
+    def list_models(self, exchange: Exchange, runtime: Runtime) -> web.StreamResponse:
+        """`GET /v1/models` in OpenAI's shape."""
+        policy = exchange.policy
+        assert policy is not None
+        resolve = runtime.catalog.resolve
+        data = [
+            _describe_model(model)
+            for name in runtime.catalog.names()
+            if policy.allows_model(name) and (model := resolve(name)) is not None and can_call(policy, model)
+        ]
+        return self._answer(exchange, {"object": "list", "data": data})
+
+    def show_model(self, exchange: Exchange, runtime: Runtime) -> web.StreamResponse:
+        """`GET /v1/models/{id}`; a model outside the key's scope is as unknown as one that does not exist."""
+        policy = exchange.policy
+        assert policy is not None
+        name = unquote(exchange.path.removeprefix("/v1/models/"))
+        model = runtime.catalog.resolve(name)
+        if model is None or not can_call(policy, model):
+            raise unknown_model(name)
+        return self._answer(exchange, _describe_model(model))
+
+    def show_key(self, exchange: Exchange, runtime: Runtime) -> web.StreamResponse:
+        """`GET /v1/key`: limits, what is left of them, spend and expiry of the calling key."""
+        policy = exchange.policy
+        assert policy is not None
+        key, limiter = policy.key, self._limiter
+        budget = find_budget(limiter, key)
+        described: dict[str, Any] = {
+            "object": "key",
+            "id": key.id,
+            "name": key.name,
+            "preview": key.preview,
+            "status": "active",
+            "expires_at": None if key.expires_at is None else _rfc3339(key.expires_at),
+            "allowed_providers": key.allowed_providers,
+            "allowed_models": key.allowed_models,
+            "allowed_endpoints": key.allowed_endpoints,
+            "max_parallel_requests": key.max_parallel_requests,
+            "limits": {
+                "requests_per_minute": _describe_bucket(limiter.bucket_state(key, Meter.REQUESTS)),
+                "tokens_per_minute": _describe_bucket(limiter.bucket_state(key, Meter.TOKENS)),
+            },
+            "budget": None
+            if budget is None
+            else {
+                "limit_usd": format_usd(budget.limit_nanos),
+                "spent_usd": format_usd(budget.spent_nanos),
+                "reserved_usd": format_usd(budget.reserved_nanos),
+                "remaining_usd": format_usd(budget.remaining_nanos),
+                "period": key.budget_period,
+                "timezone": key.budget_timezone,
+                "resets_at": None if budget.resets_at is None else _rfc3339(budget.resets_at),
+            },
+        }
+        return self._answer(exchange, described)
+
+    def _answer(self, exchange: Exchange, value: Any) -> web.StreamResponse:
+        headers = [*exchange.answer_headers, ("content-type", "application/json")]
+        return Answer(200, headers + describe_limits(exchange, self._limiter), orjson.dumps(value))
+
+
+def _describe_model(model: ModelEntry) -> dict[str, Any]:
+    return {
+        "id": model.name,
+        "object": "model",
+        "created": 0,
+        "owned_by": model.owned_by or model.targets[0].provider,
+    }
+
+
+def _describe_bucket(state: BucketState | None) -> dict[str, int] | None:
+    return (
+        None
+        if state is None
+        else {"limit": state.limit, "remaining": state.remaining, "reset_ms": state.reset_ms}
+    )
+
+
+def _rfc3339(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

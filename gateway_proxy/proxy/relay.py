@@ -1,0 +1,191 @@
+"""One admitted exchange: attempts at its targets, until one answers; then the answer, copied as it comes.
+
+Another target is tried on connect errors, timeouts, 408, 429 and 5xx, and only while nothing has gone to the
+client. Every attempt has its own reservation and its own ledger row, settled exactly once on every way out.
+"""
+
+import asyncio
+import random
+
+from aiohttp import web
+
+from gateway_proxy.core.catalog import Target
+from gateway_proxy.core.clock import Clock
+from gateway_proxy.core.errors import GatewayError, Unavailable, UpstreamFailed
+from gateway_proxy.core.exchange import Attempt, Outcome
+from gateway_proxy.core.ledger import LedgerRow
+from gateway_proxy.core.limiter import Limiter, LimitExceeded, Meter
+from gateway_proxy.proxy.deliver import Delivery, ErrorAnswer, Reply
+from gateway_proxy.proxy.failures import CUT_OUTCOMES, cut_error, describe_failure
+from gateway_proxy.proxy.headers import encode_upward
+from gateway_proxy.proxy.run import Run
+from gateway_proxy.proxy.runtime import Runtime
+from gateway_proxy.proxy.settle import Settlement
+from gateway_proxy.proxy.upstream import PoolExhausted, UpstreamError
+
+_TRY_ANOTHER = frozenset((408, 429, 500, 502, 503, 504, 507, 520, 521, 522, 523, 524, 529))
+_FAULT_STATUSES = _TRY_ANOTHER - {429}
+RETRY_DELAY_SECONDS = 0.1
+MAX_ERROR_BODY_BYTES = 1_048_576
+
+
+class Relay:
+    """Stateless between exchanges; one per gateway."""
+
+    def __init__(self, settlement: Settlement, limiter: Limiter, clock: Clock) -> None:
+        self._settlement = settlement
+        self._limiter = limiter
+        self._clock = clock
+        self._delivery = Delivery(settlement, limiter)
+
+    async def relay(self, run: Run, runtime: Runtime) -> web.StreamResponse:
+        """Raises GatewayError while the client has not seen a byte; later faults end the stream itself."""
+        exchange = run.exchange
+        model = exchange.model
+        assert model is not None
+        plan = self._plan(exchange.targets, model.retries, runtime)
+        if not plan:
+            raise UpstreamFailed(
+                f"Every provider of the model '{model.name}' is failing at the moment.",
+                code="upstream_unavailable",
+                status=503,
+                retry_after_ms=1000,
+            )
+        upward = encode_upward(exchange)
+        reply: Reply | ErrorAnswer | GatewayError | None = None
+        for number, target in enumerate(plan, 1):
+            if number > 1 and not await self._prepare_retry(run, target, plan[number - 2], runtime):
+                break
+            try:
+                attempt = self._begin_attempt(run, target)
+            except LimitExceeded:
+                break  # the rest of the budget cannot pay a further attempt; the last failure stands
+            reply = await self._attempt(run, runtime, attempt, upward, is_last=number == len(plan))
+            if isinstance(reply, Reply) or (isinstance(reply, GatewayError) and not _may_go_on(reply)):
+                break
+        if isinstance(reply, Reply):
+            return await self._delivery.finish(run, reply)
+        if isinstance(reply, ErrorAnswer):
+            return self._delivery.pass_error(run, reply)
+        assert reply is not None
+        return self._delivery.fail(run, runtime.dialect, reply)
+
+    @staticmethod
+    def _plan(targets: tuple[Target, ...], retries: int, runtime: Runtime) -> list[Target]:
+        """Each usable target once, in order; with more retries than that, from the front again."""
+        order = runtime.order(targets)
+        if not order:
+            return []
+        wanted = max(len(order), 1 + retries)
+        return [order[i % len(order)] for i in range(wanted)]
+
+    async def _prepare_retry(self, run: Run, target: Target, failed: Target, runtime: Runtime) -> bool:
+        if run.answer is not None or run.cut is not None or run.is_client_gone:
+            return False
+        if target is failed:
+            if not runtime.may_retry(target.provider):
+                return False
+            try:
+                await asyncio.sleep(RETRY_DELAY_SECONDS * (0.5 + random.random()))
+            except asyncio.CancelledError:
+                if run.take_cut() is None:
+                    raise
+                return False
+        return True
+
+    def _begin_attempt(self, run: Run, target: Target) -> Attempt:
+        """Reserve for one attempt. The first uses what admission reserved, each further one reserves anew."""
+        exchange = run.exchange
+        lease, bound = exchange.lease, exchange.bound
+        policy = exchange.policy
+        assert lease is not None and policy is not None
+        if exchange.attempts:
+            claims = tuple(claim for claim in exchange.claims if claim.meter is Meter.NANOS)
+            lease = self._limiter.acquire(claims, key_ids=(policy.key.id,))
+        attempt = Attempt(
+            number=len(exchange.attempts) + 1,
+            target=target,
+            lease=lease,
+            reserved_nanos=0 if bound is None else bound.nanos,
+            bound=bound,
+            admitted_at=lease.admitted_at,
+        )
+        exchange.attempts.append(attempt)
+        return attempt
+
+    async def _attempt(
+        self, run: Run, runtime: Runtime, attempt: Attempt, upward: bytes, *, is_last: bool
+    ) -> Reply | ErrorAnswer | GatewayError:
+        """One try: an answer to deliver, an error answer that another target may mend, or a failure."""
+        exchange, target = run.exchange, attempt.target
+        link = runtime.links[target.provider]
+        route = exchange.route
+        assert route is not None
+        body, content_type = link.dialect.encode(route, target, exchange.output_cap, link.modern_cap_field)
+        head = link.encode_head(route.path, content_type, len(body), upward)
+        row = self._open(run, attempt)
+        if run.streaming and attempt.number == 1:
+            run.early_head = self._delivery.make_stream_head(run, attempt, [])
+        attempt.dispatched = True
+        try:
+            response = await link.pool.send(head, body)
+        except UpstreamError as error:
+            attempt.dispatched = error.request_sent
+            if not isinstance(error, PoolExhausted):
+                runtime.report(target, True)
+            self._close(run, attempt, row, Outcome.UPSTREAM_FAILED)
+            return describe_failure(error, target.provider)
+        except asyncio.CancelledError:
+            cut = run.take_cut()
+            self._close(run, attempt, row, Outcome.FAILED if cut is None else CUT_OUTCOMES[cut])
+            if cut is None:
+                raise
+            return cut_error(cut)
+        except BaseException:
+            self._close(run, attempt, row, Outcome.FAILED)
+            raise
+        attempt.status = response.status
+        runtime.report(target, response.status in _FAULT_STATUSES)
+        reply = Reply(attempt, row, response, link.dialect)
+        if response.status not in _TRY_ANOTHER or is_last or run.answer is not None:
+            return reply
+        return await self._get_over(run, reply)
+
+    def _open(self, run: Run, attempt: Attempt) -> LedgerRow:
+        try:
+            return self._settlement.open_attempt(run.exchange, attempt)
+        except GatewayError:
+            self._limiter.settle_nanos(attempt.lease, 0)
+            run.exchange.attempts.pop()
+            raise
+
+    async def _get_over(self, run: Run, reply: Reply) -> ErrorAnswer | GatewayError:
+        """An error answer that another target may mend: keep it in case none does, settle the attempt."""
+        tap, body = reply.make_tap(run), b""
+        try:
+            body = await reply.response.read_all(MAX_ERROR_BODY_BYTES)
+            tap.feed(body)
+            tap.close()
+        except UpstreamError as error:
+            return describe_failure(error, reply.attempt.target.provider)
+        except asyncio.CancelledError:
+            cut = run.take_cut()
+            self._delivery.close(run, reply, tap, Outcome.FAILED if cut is None else CUT_OUTCOMES[cut])
+            if cut is None:
+                raise
+            return cut_error(cut)
+        finally:
+            reply.response.close()
+            self._delivery.close(run, reply, tap, Outcome.UPSTREAM_FAILED)
+        return ErrorAnswer(reply, body)
+
+    def _close(self, run: Run, attempt: Attempt, row: LedgerRow, outcome: Outcome) -> None:
+        attempt.outcome = outcome
+        self._settlement.close_attempt(run.exchange, attempt, row, None)
+
+
+def _may_go_on(error: GatewayError) -> bool:
+    """Whether another target may mend this: not after a cut, and not where the answer itself broke off."""
+    return isinstance(error, UpstreamFailed | Unavailable) and error.code in (
+        "upstream_unavailable", "upstream_timeout", "upstream_broken", "overloaded",
+    )  # fmt: skip

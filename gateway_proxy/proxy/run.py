@@ -1,0 +1,64 @@
+"""One exchange while it is being relayed: who waits for whom, and how it can be ended from outside."""
+
+import asyncio
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from gateway_proxy.core.exchange import Exchange
+from gateway_proxy.proxy.answers import StreamAnswer
+
+if TYPE_CHECKING:
+    from gateway_proxy.core.dialect import UsageTap
+
+
+class Cut(StrEnum):
+    """Why a running exchange was ended from outside."""
+
+    CLIENT_GONE = "client_gone"
+    REVOKED = "revoked"
+    SHUTDOWN = "shutdown"
+
+
+class Run:
+    """State shared by the relay, which works on it, and the sweeper, which watches it."""
+
+    __slots__ = (
+        "answer", "cut", "drains", "early_head", "exchange", "gone_at", "last_write_at", "paused_since", "request", "started_at",
+        "streaming", "tap", "task",
+    )  # fmt: skip
+
+    def __init__(
+        self, exchange: Exchange, request: web.BaseRequest, *, drains: bool, streaming: bool, now: float
+    ) -> None:
+        self.exchange = exchange
+        self.request = request
+        self.drains = drains  # go on reading the upstream when the client leaves
+        self.streaming = streaming  # the client asked for an event stream
+        self.task = asyncio.current_task()
+        self.started_at = now  # loop time
+        self.gone_at = 0.0  # loop time at which the client was found gone; 0 = it is there
+        self.cut: Cut | None = None
+        self.answer: StreamAnswer | None = None
+        self.tap: UsageTap | None = None
+        self.early_head: StreamAnswer | None = None  # to be sent when the upstream stays silent
+        self.last_write_at = now
+        self.paused_since = 0.0
+
+    @property
+    def is_client_gone(self) -> bool:
+        transport = self.request.transport
+        return transport is None or transport.is_closing()
+
+    def end(self, cut: Cut) -> None:
+        """Wake the relay wherever it waits; it settles and answers. Only the first reason counts."""
+        if self.cut is None and self.task is not None and not self.task.done():
+            self.cut = cut
+            self.task.cancel()
+
+    def take_cut(self) -> Cut | None:
+        """In the handler of a CancelledError: the reason if we cancelled it, None if somebody else did."""
+        if self.cut is not None and self.task is not None:
+            self.task.uncancel()
+        return self.cut

@@ -1,0 +1,90 @@
+"""The one all-or-nothing acquisition of everything that the other stages claimed. Last of all."""
+
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from gateway_proxy.core.errors import BudgetExceeded, GatewayError, RateLimited, Unavailable
+from gateway_proxy.core.exchange import Exchange
+from gateway_proxy.core.limiter import CounterUnknown, Limiter, LimitExceeded, Meter
+from gateway_proxy.core.money import format_usd
+
+
+class Admission:
+    name: ClassVar[str] = "admission"
+    needs_body: ClassVar[bool] = True
+
+    def __init__(self, limiter: Limiter, *, budget_status: int = 429) -> None:
+        self._limiter = limiter
+        self._budget_status = budget_status
+
+    def check(self, exchange: Exchange) -> None:
+        policy = exchange.policy
+        assert policy is not None
+        try:
+            exchange.lease = self._limiter.acquire(tuple(exchange.claims), key_ids=(policy.key.id,))
+        except CounterUnknown:
+            raise unverifiable() from None
+        except LimitExceeded as exceeded:
+            if exceeded.claim.meter is Meter.NANOS:
+                raise refuse_budget(exceeded, self._budget_status) from None
+            raise refuse_rate(exceeded) from None
+
+
+def unverifiable() -> Unavailable:
+    """The refusal of a budgeted key while its budget cannot be kept."""
+    return Unavailable(
+        "The budget of this key cannot be verified at the moment; try again shortly.",
+        code="budget_unverifiable",
+        retry_after_ms=1000,
+    )
+
+
+def refuse_rate(exceeded: LimitExceeded) -> GatewayError:
+    """The refusal for a bucket or the parallel slots."""
+    meter, amount = exceeded.claim.meter, exceeded.claim.amount
+    if meter is Meter.PARALLEL:
+        return RateLimited(
+            "Too many requests of this API key are running at once.",
+            gateway={"limit": "max_parallel_requests"},
+            retry_after_ms=1000,
+        )
+    kind = "requests" if meter is Meter.REQUESTS else "tokens"
+    wait = exceeded.retry_after_ms
+    if wait is None:
+        return RateLimited(
+            f"This request needs {amount} {kind}, more than this API key's limit of {kind} per minute can ever grant.",
+            type=kind,
+            gateway={"limit": f"{kind}_per_minute", "needed": amount},
+            should_retry=False,
+        )
+    return RateLimited(
+        f"This API key's limit of {kind} per minute is reached; try again in {wait / 1000:.3f} s.",
+        type=kind,
+        gateway={"limit": f"{kind}_per_minute", "needed": amount, "available": max(0, exceeded.available)},
+        retry_after_ms=wait,
+    )
+
+
+def refuse_budget(exceeded: LimitExceeded, status: int) -> GatewayError:
+    """The refusal for a budget: numbers that the caller can check, and no invitation to retry."""
+    state = exceeded.budget
+    assert state is not None
+    needed = exceeded.claim.amount
+    budget: dict[str, Any] = {
+        "limit": format_usd(state.limit_nanos),
+        "spent": format_usd(state.spent_nanos),
+        "reserved": format_usd(state.reserved_nanos),
+        "needed": format_usd(needed),
+        "resets_at": None if state.resets_at is None else _rfc3339(state.resets_at),
+    }
+    return BudgetExceeded(
+        f"The budget of this API key is exhausted: this request could cost ${format_usd(needed)}, and "
+        f"${format_usd(state.remaining_nanos)} of ${format_usd(state.limit_nanos)} is left.",
+        status=status,
+        gateway={"budget": budget},
+        should_retry=False,
+    )
+
+
+def _rfc3339(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

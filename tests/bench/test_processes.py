@@ -1,0 +1,19 @@
+"""Process costs against what the process knows of itself."""
+
+import os
+import time
+
+from bench.processes import cpu_seconds, process_tree, rss_bytes
+from tests.support.fake_provider import FakeProvider, fake_provider
+
+__all__ = ["fake_provider"]
+
+
+def test_a_process_tree_is_measured(fake_provider: FakeProvider) -> None:
+    assert fake_provider.pid in process_tree(os.getpid())
+    assert rss_bytes(os.getpid()) > rss_bytes(fake_provider.pid) > 5 << 20
+    before = cpu_seconds(os.getpid())
+    until = time.process_time() + 0.1
+    while time.process_time() < until:
+        pass
+    assert cpu_seconds(os.getpid()) - before >= 0.08

@@ -1,0 +1,93 @@
+"""Mistakes between tables are found, even beside mistakes inside them."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway_proxy.config.contradictions import find_contradictions
+from gateway_proxy.config.values import LoadContext
+
+CONTEXT = LoadContext(Path("/etc/gateway"), {"DSN": "postgresql://db/g"})
+
+
+def found(data: dict[str, Any]) -> dict[tuple[str | int, ...], str]:
+    return dict(find_contradictions(data, CONTEXT))
+
+
+def test_settings_that_agree_have_none() -> None:
+    assert not found({})
+    assert not found(
+        {"providers": [{"name": "a"}], "models": [{"name": "a", "targets": [{"provider": "a"}]}]}
+    )
+
+
+@pytest.mark.parametrize("keys", [("providers",), ("models",), ("mcp", "servers")])
+def test_a_name_may_be_used_once(keys: tuple[str, ...]) -> None:
+    tables: Any = [{"name": "a", "url": "u"}, {"name": "b", "url": "u"}, {"name": "a", "url": "u"}]
+    for key in reversed(keys):
+        tables = {key: tables}
+    assert f"{'.'.join(keys)}[0]" in found(tables)[*keys, 2, "name"]
+
+
+def test_a_target_needs_its_provider() -> None:
+    models = [{"name": "m", "targets": [{"provider": "b"}]}]
+    path = ("models", 0, "targets", 0, "provider")
+    assert (
+        "write one of: a, c;" in found({"providers": [{"name": "a"}, {"name": "c"}], "models": models})[path]
+    )
+    assert "none is configured" in found({"models": models})[path]
+
+
+@pytest.mark.parametrize(
+    ("storage", "shared", "needs"),
+    [
+        ({}, {}, ["storage.url", "shared.redis_url"]),
+        ({"url": "env:DSN"}, {}, ["shared.redis_url"]),
+        ({"url": "sqlite:a"}, {"redis_url": "redis://r"}, ["storage.url"]),
+        ({"url": "postgresql://db/g"}, {"redis_url": "redis://r"}, []),
+        ({"url": "env:NOTHING"}, {}, []),
+    ],
+)
+def test_workers_need_shared_stores(
+    storage: dict[str, Any], shared: dict[str, Any], needs: list[str]
+) -> None:
+    message = found({"server": {"workers": 2}, "storage": storage, "shared": shared}).get(
+        ("server", "workers"), ""
+    )
+    assert [name for name in ("storage.url", "shared.redis_url") if name in message] == needs
+    assert not found({"server": {"workers": 1}})
+
+
+def test_pairs_come_together() -> None:
+    assert "key" in found({"server": {"tls": {"cert": "c"}}})["server", "tls", "cert"]
+    assert "issuer" in found({"dashboard": {"oidc": {"client_id": "c"}}})["dashboard", "oidc", "client_id"]
+
+
+def test_strict_staleness_is_the_shorter_one() -> None:
+    path = ("gateway", "strict_staleness_seconds")
+    assert "at most 10" in found({"gateway": {"max_staleness_seconds": 10}})[path]
+    assert path in found({"gateway": {"strict_staleness_seconds": 901}})
+
+
+@pytest.mark.parametrize(
+    ("server", "path"),
+    [
+        ({}, ()),
+        ({"url": "", "command": []}, ()),
+        ({"url": "u", "command": ["c"]}, ()),
+        ({"url": "u", "env": {"A": "b"}}, ("env",)),
+        ({"command": ["c"], "auth": {"bearer": "b"}}, ("auth",)),
+    ],
+)
+def test_an_mcp_server_is_a_url_or_a_command(server: dict[str, Any], path: tuple[str, ...]) -> None:
+    assert list(found({"mcp": {"servers": [server]}})) == [("mcp", "servers", 0, *path)]
+
+
+def test_wrong_types_are_left_to_the_models() -> None:
+    wrong: Any
+    for wrong in (5, "x", [5], {"a": 5}, None, [{"name": 5, "targets": 5}], [{"targets": [{"provider": 5}]}]):
+        assert not found(
+            {"providers": wrong, "models": wrong, "server": wrong, "gateway": wrong, "dashboard": wrong}
+        )
+        assert not found({"mcp": {"servers": 5}, "server": {"workers": "2", "tls": wrong}})

@@ -23,6 +23,7 @@ from gateway_proxy.proxy.settle import Settlement
 from gateway_proxy.proxy.upstream import UpstreamError, UpstreamResponse
 
 WHOLE_ANSWER_BYTES = 1_048_576
+_END_OF_EVENT = b"\n\n"  # so that the error event stands on its own, whatever was under way
 
 
 @dataclass(slots=True)
@@ -218,18 +219,22 @@ class Delivery:
             error = await Pump(run, response, tap, answer).copy()
         except asyncio.CancelledError:
             return self._cut(run, reply, tap)
-        if not run.gone_at:
-            answer.send(tap.close())
-        if error is None and not tap.finished and _ends_by_closing(response):
-            return self._break(run, reply, tap, UpstreamFailed("The provider's answer ended early."))
+        in_event = not tap.at_event_boundary()
+        rest = tap.close()
+        broken: GatewayError | None = None
         if error is not None:
-            return self._break(run, reply, tap, describe_failure(error, reply.attempt.target.provider))
+            broken = describe_failure(error, reply.attempt.target.provider)
+        elif not tap.finished and _ends_by_closing(response):
+            broken = UpstreamFailed("The provider's answer ended early.")
+        if broken is not None:  # what was held back is half an event: nobody could read it
+            if in_event:
+                answer.send(_END_OF_EVENT)
+            self.close(run, reply, tap, Outcome.UPSTREAM_FAILED)
+            return self.fail(run, reply.dialect, broken)
+        if not run.gone_at:
+            answer.send(rest)
         self.close(run, reply, tap, Outcome.UPSTREAM_FAILED if tap.failed else Outcome.COMPLETED)
         return answer
-
-    def _break(self, run: Run, reply: Reply, tap: UsageTap, error: GatewayError) -> web.StreamResponse:
-        self.close(run, reply, tap, Outcome.UPSTREAM_FAILED)
-        return self.fail(run, reply.dialect, error)
 
     def _cut(self, run: Run, reply: Reply, tap: UsageTap) -> web.StreamResponse:
         cut = run.take_cut()
@@ -238,6 +243,8 @@ class Delivery:
             self.close(run, reply, tap, Outcome.FAILED)
             raise asyncio.CancelledError
         self.close(run, reply, tap, CUT_OUTCOMES[cut])
+        if run.answer is not None and run.tap is tap and not tap.at_event_boundary():
+            run.answer.send(_END_OF_EVENT)
         return self.fail(run, reply.dialect, cut_error(cut))
 
 

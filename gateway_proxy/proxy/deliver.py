@@ -135,7 +135,9 @@ class Delivery:
         if answer is None:
             raise error
         route = run.exchange.route
-        if not run.gone_at and run.cut is not Cut.CLIENT_GONE:
+        if not run.streaming:
+            answer.abort()  # no room for words inside a document: the client must see that it broke
+        elif not run.gone_at and run.cut is not Cut.CLIENT_GONE:
             answer.send(dialect.error_event(error, "" if route is None else route.operation))
         return answer
 
@@ -206,6 +208,7 @@ class Delivery:
     async def _deliver_stream(self, run: Run, reply: Reply, tap: UsageTap) -> web.StreamResponse:
         response = reply.response
         run.tap = tap
+        run.streaming = True  # whatever was asked for: this answer has room for comments and a last event
         answer = run.answer
         if answer is None:
             answer = self.make_stream_head(run, reply.attempt, self._passed(run, response))

@@ -49,7 +49,7 @@ def _check(stages: tuple[Stage, ...], exchange: Exchange) -> None:
             stage.check(exchange)
     except GatewayError:
         raise
-    except Exception as broken:  # noqa: BLE001 - a guard that breaks refuses
+    except Exception as broken:
         name = getattr(current, "name", "?")
         log.error("stage %s broke on %s; the request is refused", name, exchange.id, exc_info=broken)
         raise GatewayError(

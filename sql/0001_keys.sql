@@ -81,7 +81,7 @@ CREATE TABLE key_stats (
   spent_nanos BIGINT NOT NULL
 );
 CREATE INDEX key_stats_by_requests ON key_stats (organization, requests, key_id);
-CREATE INDEX key_stats_by_owner ON key_stats (organization, owner, requests);
+CREATE INDEX key_stats_by_owner ON key_stats (organization, owner);
 
 CREATE TABLE changes (
   seq BIGINT NOT NULL PRIMARY KEY,

@@ -98,10 +98,17 @@ CREATE TABLE request_log (
   first_byte_ms BIGINT
 );
 CREATE INDEX request_log_by_time ON request_log (at, seq);
-CREATE INDEX request_log_by_key ON request_log (key_id, at, seq);
-CREATE INDEX request_log_by_model ON request_log (model, at, seq);
-CREATE INDEX request_log_by_provider ON request_log (provider, at, seq);
 CREATE INDEX request_log_by_error ON request_log (at, seq) WHERE status >= 400;
+
+-- In which minutes (at / 60000) a key, model or provider has requests in the log: finds them at a tenth of what an
+-- index on each would cost with every request. field: key_id | model | provider.
+CREATE TABLE request_log_minutes (
+  field TEXT NOT NULL,
+  value TEXT NOT NULL,
+  minute BIGINT NOT NULL,
+  PRIMARY KEY (field, value, minute)
+);
+CREATE INDEX request_log_minutes_by_time ON request_log_minutes (minute);
 
 -- Written once, whatever is repeated: `dedupe` names the occasion. state: pending | done | failed.
 CREATE TABLE outbox (

@@ -35,7 +35,7 @@ from gateway_proxy.routing.breaker import Breakers
 from gateway_proxy.routing.retry_budget import RetryBudgets
 from gateway_proxy.stages.rate import LearnedOutput
 from gateway_proxy.storage import Store
-from gateway_proxy.storage.database import StoreError
+from gateway_proxy.storage.database import StoreConflict, StoreError
 from gateway_proxy.storage.maintenance import prune_events, prune_request_log, prune_secrets
 from gateway_proxy.storage.registry import Gateway as GatewayRecord
 
@@ -77,7 +77,12 @@ class Gateway:
             config.storage.data_dir / "spool", after_segment=0 if cursor is None else cursor[0]
         )
         self.writer = BooksWriter(
-            self.store.ledger, self.spool, self.id, self.clock, self.limiter.take_reserved
+            self.store.ledger,
+            self.spool,
+            self.id,
+            self.clock,
+            reserved=self.limiter.take_reserved,
+            row_errors=(StoreConflict,),
         )
         recovered = await self.writer.replay()
         if recovered:

@@ -1,5 +1,6 @@
 """`keys import` and `keys export`."""
 
+import csv
 import json
 import os
 import stat
@@ -17,7 +18,8 @@ from gateway_proxy.cli.output import print_json
 from gateway_proxy.cli.refusal import Refusal
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.keys.draft import DraftError
-from gateway_proxy.keys.service import Caller
+from gateway_proxy.keys.fields import FieldError
+from gateway_proxy.keys.service import Caller, KeyService
 from gateway_proxy.keys.transfer import ImportRow, export_csv, export_json, parse_import
 
 _MAX_FILE_BYTES = 512 * 1024 * 1024
@@ -59,29 +61,33 @@ def import_keys(
             organization = local.organization or "default"
             standing_owner = owner or await local.default_owner(organization)
             rows = parse_import(text, organization, standing_owner, Clock().now_ms())
+            await _check_owners(local, organization, rows)
             with ExitStack() as stack:
                 out = stack.enter_context(_open_secrets(secrets_out)) if secrets_out else None
-                await _import_rows(
-                    local,
-                    rows,
-                    organization,
-                    standing_owner,
-                    tally,
-                    None if as_json else out or sys.stdout,
-                    out,
+                target = out or (None if as_json else sys.stdout)
+                await _Import(local, organization, standing_owner, tally, target).run(
+                    rows, fresh=_is_fresh(out)
                 )
 
     try:
         run_async(work())
     except DraftError as error:
         raise Refusal(f"{file}: nothing was imported. {_list_mistakes(error)}") from None
-    finally:
-        if as_json:
-            print_json({"created": tally.created, "skipped": tally.skipped})
-    if not as_json:
-        click.echo(f"{len(tally.created)} created, {len(tally.skipped)} skipped.", err=True)
-        for skipped in tally.skipped[:_SHOWN_MISTAKES]:
-            click.echo(f"  skipped {skipped['place']}: {skipped['reason']}", err=True)
+    except BaseException:
+        # What was created before the failure exists: its secrets must not be lost with it.
+        if as_json and tally.created:
+            _print_tally(tally)
+        raise
+    if as_json:
+        _print_tally(tally)
+        return
+    click.echo(f"{len(tally.created)} created, {len(tally.skipped)} skipped.", err=True)
+    for skipped in tally.skipped[:_SHOWN_MISTAKES]:
+        click.echo(f"  skipped {skipped['place']}: {skipped['reason']}", err=True)
+
+
+def _print_tally(tally: _Tally) -> None:
+    print_json({"created": tally.created, "skipped": tally.skipped})
 
 
 @click.command("export")
@@ -111,49 +117,74 @@ def export_keys(config_path: Path | None, as_json: bool, output: Path | None) ->
         raise Refusal(f"{output} cannot be written ({error.strerror})") from None
 
 
-async def _import_rows(
-    local: Local,
-    rows: Sequence[ImportRow],
-    organization: str,
-    owner: str,
-    tally: _Tally,
-    lines: IO[str] | None,
-    secrets: IO[str] | None,
-) -> None:
-    service = await local.service()
-    caller = Caller("cli", local.organization)
-    sequence: int | None = None
-    target = secrets or lines
-    if target is not None and rows and not (secrets and secrets.tell()):
-        _write_line(target, ["id", "name", "owner", "secret"])
-    with click.progressbar(
-        rows, label="Importing", file=sys.stderr, hidden=not sys.stderr.isatty()
-    ) as progress:
-        for row in progress:
-            if row.ended or await local.store.keys.find(row.key_id) is not None:
-                reason = f"it is {row.ended}" if row.ended else f"key {row.key_id} exists already"
-                tally.skipped.append({"place": row.place, "id": row.key_id, "reason": reason})
-                continue
-            if row.key_id in await local.store.keys.find_deleted([row.key_id]):
-                reason = f"key {row.key_id} was deleted"
-                tally.skipped.append({"place": row.place, "id": row.key_id, "reason": reason})
-                continue
-            made = await service.create(
-                row.draft, caller, organization=organization, owner=owner, key_id=row.key_id
-            )
-            sequence = made.sequence
-            if target is not None:
-                _write_line(target, [made.key.id, made.key.name, made.key.owner, made.secret or ""])
-            created = {"id": made.key.id, "name": made.key.name, "owner": made.key.owner}
-            tally.created.append(created if secrets else {**created, "secret": made.secret or ""})
-            if row.inactive:
-                sequence = (await service.deactivate(made.key.id, caller)).sequence
-    await local.wait_until_live(organization, sequence)
+class _Import:
+    """One run: creates the rows that are not there yet, and writes each secret as soon as its key exists."""
+
+    def __init__(
+        self, local: Local, organization: str, owner: str, tally: _Tally, lines: IO[str] | None
+    ) -> None:
+        self._local = local
+        self._organization = organization
+        self._owner = owner
+        self._tally = tally
+        self._lines = lines
+
+    async def run(self, rows: Sequence[ImportRow], *, fresh: bool) -> None:
+        service = await self._local.service()
+        if self._lines is not None and rows and fresh:
+            _write_line(self._lines, ["id", "name", "owner", "secret"])
+        sequence: int | None = None
+        hidden = not sys.stderr.isatty()
+        with click.progressbar(rows, label="Importing", file=sys.stderr, hidden=hidden) as progress:
+            for row in progress:
+                reason = await self._reason_to_skip(row)
+                if reason:
+                    self._tally.skipped.append({"place": row.place, "id": row.key_id, "reason": reason})
+                else:
+                    sequence = await self._create(service, row)
+        await self._local.wait_until_live(self._organization, sequence)
+
+    async def _reason_to_skip(self, row: ImportRow) -> str:
+        if row.ended:
+            return f"it is {row.ended}"
+        if await self._local.store.keys.find(row.key_id) is not None:
+            return f"key {row.key_id} exists already"
+        deleted = await self._local.store.keys.find_deleted([row.key_id])
+        return f"key {row.key_id} was deleted" if deleted else ""
+
+    async def _create(self, service: KeyService, row: ImportRow) -> int | None:
+        caller = Caller("cli", self._local.organization)
+        made = await service.create(
+            row.draft, caller, organization=self._organization, owner=self._owner, key_id=row.key_id
+        )
+        key, secret = made.key, made.secret or ""
+        created = {"id": key.id, "name": key.name, "owner": key.owner}
+        if self._lines is None:
+            created["secret"] = secret
+        else:
+            _write_line(self._lines, [key.id, key.name, key.owner, secret])
+        self._tally.created.append(created)
+        if row.inactive:
+            return (await service.deactivate(key.id, caller)).sequence
+        return made.sequence
+
+
+async def _check_owners(local: Local, organization: str, rows: Sequence[ImportRow]) -> None:
+    """Raise DraftError for owners who are no members, before anything is created."""
+    owners = {row.owner for row in rows}
+    unknown = {owner for owner in owners if await local.find_owner(organization, owner) is None}
+    if unknown:
+        message = f"is not a member of {organization}"
+        raise DraftError(
+            [FieldError(row.place, f"{row.owner} {message}") for row in rows if row.owner in unknown]
+        )
+
+
+def _is_fresh(out: IO[str] | None) -> bool:
+    return out is None or out.tell() == 0
 
 
 def _write_line(out: IO[str], cells: Sequence[str]) -> None:
-    import csv
-
     csv.writer(out, lineterminator="\n").writerow(cells)
     out.flush()
 

@@ -71,7 +71,7 @@ class Local:
             pepper = await ready_pepper(reference, os.environ, self.store.registry, self.store.keys)
         except PepperError as error:
             raise Refusal(str(error)) from None
-        return KeyService(self.store.keys, Clock(), pepper, self._find_owner)
+        return KeyService(self.store.keys, Clock(), pepper, self.find_owner)
 
     async def default_owner(self, organization: str) -> str:
         """The organization's only owner, else `local`."""
@@ -125,7 +125,8 @@ class Local:
                 return LiveOn(len(attached), len(acked))
             await asyncio.sleep(_LIVE_POLL_SECONDS)
 
-    async def _find_owner(self, organization: str, owner: str) -> str | None:
+    async def find_owner(self, organization: str, owner: str) -> str | None:
+        """The member's id, "" where an owner needs none, None if there is no such member."""
         member = await self.store.registry.find_member(organization, owner)
         if member is not None:
             return member.id

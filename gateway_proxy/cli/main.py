@@ -78,8 +78,12 @@ def main() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run the command with these arguments; returns the exit code."""
     try:
-        result = cli.main(args=list(arguments), prog_name=PROGRAM, standalone_mode=False)
+        # Not `cli.main`: it would swallow a broken pipe and print on an interrupt.
+        with cli.make_context(PROGRAM, list(arguments)) as context:
+            cli.invoke(context)
         sys.stdout.flush()
+    except click.exceptions.Exit as end:
+        return end.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
         _complain(error.format_message(), bare=True)
         return 2
@@ -108,7 +112,7 @@ def run(arguments: Sequence[str]) -> int:
             f"unexpected {type(error).__name__}: {str(error)[:300]}; set GATEWAY_PROXY_DEBUG=1 to see where it comes from"
         )
         return 1
-    return result if isinstance(result, int) else 0
+    return 0
 
 
 def _complain(message: str, *, bare: bool = False) -> None:

@@ -16,6 +16,7 @@ MAX_HEADER_BYTES = 4096
 # RFC 2046, section 5.1.1; a blank may be inside but not at the end.
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]")
 _PARAMETER = re.compile(r';[ \t]*([a-zA-Z*]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s;"]+))[ \t]*')
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 _MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+(?:[ \t]*;[ \t]*[\w.+-]+=(?:[\w.+-]+|\"[\w .+,-]*\"))*", re.ASCII)
 
 
@@ -130,7 +131,7 @@ def _parse_part(piece: bytes) -> Part:
     for line in lines:
         name, colon, text = line.partition(":")
         name = name.lower()
-        if not colon or name in headers or not all(char.isprintable() or char == "\t" for char in line):
+        if not colon or name in headers or _CONTROL.search(line):
             raise _refuse("A form part has a head line that cannot be read.")
         headers[name] = text.strip(" \t")
     if headers.get("content-transfer-encoding", "binary").lower() not in ("binary", "8bit", "7bit"):

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 # A CR before an LF is never a line end of its own, or every CRLF would count as a blank line.
 _BLANK_LINE = re.compile(rb"(?:\r\n|\n|\r(?!\n)){2}")
+_BLANK_LINES = re.compile(rb"(?:\r\n|\n|\r(?!\n)){2,}")
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 
 
@@ -17,7 +18,7 @@ def last_boundary(data: bytes) -> int:
     if b"\r" not in data:
         return data.rfind(b"\n\n") + 2 if b"\n\n" in data else 0
     end = 0
-    for match in _BLANK_LINE.finditer(data):
+    for match in _BLANK_LINES.finditer(data):
         end = match.end()
     return end
 

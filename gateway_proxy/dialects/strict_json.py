@@ -25,16 +25,15 @@ def parse_object(body: bytes, policy_members: frozenset[str]) -> dict[str, Any]:
     A member that another decoder might take for one of `policy_members` (`Model`, `maxTokens`, `ſtream`) is
     refused: case-insensitive decoders exist (Go's encoding/json), and they would see what policy did not.
     """
-    openers = body.count(b"[") + body.count(b"{")
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        if openers > MAX_DEPTH and ("depth" in error.msg or "ecursion" in error.msg):
+        if "depth" in error.msg or "ecursion" in error.msg:
             raise _too_deep() from None
         raise BadExchange(_explain(body, error), code="invalid_json") from None
     if type(value) is not dict:
         raise BadExchange("The request body must be a JSON object.", code="invalid_type")
-    if openers > MAX_DEPTH:
+    if _may_be_deep(body):
         _check_depth(value)
     refuse_variants(value, policy_members)
     return value
@@ -66,6 +65,19 @@ def _fold(name: str) -> str:
 @lru_cache(maxsize=32)
 def _folded(policy_members: frozenset[str]) -> dict[str, str]:
     return {_fold(name): name for name in policy_members}
+
+
+def _may_be_deep(body: bytes) -> bool:
+    """Whether there are openers enough. Most bodies have few, and finding them costs less than counting all."""
+    left = MAX_DEPTH
+    for opener in (b"{", b"["):
+        at = body.find(opener)
+        while at >= 0:
+            if left == 0:
+                return True
+            left -= 1
+            at = body.find(opener, at + 1)
+    return False
 
 
 def _check_depth(value: Any, left: int = MAX_DEPTH) -> None:

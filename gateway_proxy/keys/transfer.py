@@ -37,6 +37,7 @@ class ImportRow:
     place: str
     key_id: str
     draft: dict[str, Any]
+    owner: str
     inactive: bool = False
     ended: str = ""  # expired or revoked: then it is not created
 
@@ -105,7 +106,7 @@ def _read_row(place: str, raw: Mapping[str, Any], blank: Key, now_ms: int) -> Im
     if ended == Status.EXPIRED:
         draft.pop("expires_at", None)
     key = apply_creation(blank, draft, now_ms)
-    return ImportRow(place, _identity(raw, key), draft, status == Status.INACTIVE, ended)
+    return ImportRow(place, _identity(raw, key), draft, key.owner, status == Status.INACTIVE, ended)
 
 
 def _identity(raw: Mapping[str, Any], key: Key) -> str:

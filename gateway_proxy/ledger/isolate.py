@@ -16,45 +16,62 @@ from gateway_proxy.core.store import Batch, LedgerStore
 
 log = logging.getLogger("gateway_proxy.books")
 
-# A store that refuses this many rows in a row without taking one is at fault itself.
-MAX_FAILURES = 12
+# A store that refuses this many rows of one batch is at fault itself.
+MAX_REFUSED = 12
+FILE_NAME = "set-aside.jsonl"
 
 Row = LedgerRow | LogRow | EventRow
 
 
-async def append_or_set_aside(
-    store: LedgerStore, gateway_id: str, batch: Batch, error: Exception, folder: Path, now_ms: int
-) -> int:
-    """Write `batch` after it failed with `error`, without the rows at fault; returns how many these were.
+class Isolation:
+    """One search through one failed batch."""
 
-    Raises the store's error when it does not even take an empty batch, or hardly any row.
-    """
-    await store.append(gateway_id, Batch(reserved=batch.reserved))
-    rows: list[Row] = [*batch.ledger, *batch.logs, *batch.events]
-    if not rows:
-        raise error
-    hunt = _Hunt(store, gateway_id)
-    await hunt.append(rows)
-    # Whatever was in the way may have been a moment's trouble: each gets another chance.
-    refused = [row for row in hunt.refused if not await hunt.accepts([row])]
-    if len(refused) >= MAX_FAILURES or (refused and not hunt.accepted and len(rows) > 1):
-        raise error
-    for row in refused:
-        _set_aside(folder, row, hunt.last_error or error, now_ms)
-    if batch.cursor is not None:
-        await store.append(gateway_id, Batch(cursor=batch.cursor))
-    return len(refused)
-
-
-class _Hunt:
-    def __init__(self, store: LedgerStore, gateway_id: str) -> None:
+    def __init__(
+        self, store: LedgerStore, gateway_id: str, folder: Path, row_errors: tuple[type[Exception], ...]
+    ) -> None:
+        """`row_errors`: what the store raises when only the row can be to blame."""
         self._store = store
         self._gateway_id = gateway_id
-        self.refused: list[Row] = []
-        self.accepted = 0
-        self.last_error: Exception | None = None
+        self._path = folder / FILE_NAME
+        self._row_errors = row_errors
+        self._accepted = 0
+        self._refused: list[Row] = []
 
-    async def accepts(self, rows: Sequence[Row]) -> bool:
+    async def append(self, batch: Batch, error: Exception, now_ms: int) -> int:
+        """Write a batch that failed with `error`, without the rows at fault; returns how many these were.
+
+        Raises the store's error when it takes nothing at all, or refuses too much: then it is the store.
+        """
+        await self._store.append(self._gateway_id, Batch(reserved=batch.reserved))
+        rows: list[Row] = [*batch.ledger, *batch.logs, *batch.events]
+        await self._halve(rows, error)
+        aside = 0
+        for row in self._refused:
+            # It may have been a moment's trouble: another chance.
+            refusal = await self._try([row])
+            if refusal is None:
+                continue
+            if not self._accepted and not isinstance(refusal, self._row_errors):
+                raise refusal
+            self._set_aside(row, refusal, now_ms)
+            aside += 1
+        if batch.cursor is not None:
+            await self._store.append(self._gateway_id, Batch(cursor=batch.cursor))
+        return aside
+
+    async def _halve(self, rows: list[Row], error: Exception) -> None:
+        """Halve until the rows that are refused stand alone."""
+        if len(rows) < 2:
+            self._refused += rows
+            if len(self._refused) > MAX_REFUSED:
+                raise error
+            return
+        middle = len(rows) // 2
+        for half in (rows[:middle], rows[middle:]):
+            if (refusal := await self._try(half)) is not None:
+                await self._halve(half, refusal)
+
+    async def _try(self, rows: Sequence[Row]) -> Exception | None:
         batch = Batch()
         for row in rows:
             if isinstance(row, LedgerRow):
@@ -65,37 +82,21 @@ class _Hunt:
                 batch.events.append(row)
         try:
             await self._store.append(self._gateway_id, batch)
-        except Exception as error:  # noqa: BLE001 - any driver's error; the halves tell whose fault it is
-            self.last_error = error
-            return False
-        self.accepted += len(rows)
-        return True
+        except Exception as error:  # any driver's error: the halves tell whose fault it is
+            return error
+        self._accepted += len(rows)
+        return None
 
-    async def append(self, rows: list[Row]) -> None:
-        """Halve until the rows that are refused stand alone."""
-        if await self.accepts(rows):
-            return
-        if len(rows) == 1:
-            self.refused.append(rows[0])
-            if len(self.refused) >= MAX_FAILURES and self.last_error is not None:
-                raise self.last_error
-            return
-        middle = len(rows) // 2
-        await self.append(rows[:middle])
-        await self.append(rows[middle:])
-
-
-def _set_aside(folder: Path, row: Row, error: Exception, now_ms: int) -> None:
-    name = type(row).__name__
-    identity = row.dedupe if isinstance(row, EventRow) else row.request_id
-    path = folder / "set-aside.jsonl"
-    log.error(
-        "ALARM: the store refuses the %s of %s for ever: %s; it is kept in %s", name, identity, error, path
-    )
-    line = json.dumps({"at": now_ms, "type": name, "error": str(error), "row": asdict(row)}) + "\n"
-    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        os.write(fd, line.encode())
-        os.fdatasync(fd)
-    finally:
-        os.close(fd)
+    def _set_aside(self, row: Row, error: Exception, now_ms: int) -> None:
+        name = type(row).__name__
+        identity = row.dedupe if isinstance(row, EventRow) else row.request_id
+        log.error(
+            "ALARM: the store refuses the %s of %s: %s; it is kept in %s", name, identity, error, self._path
+        )
+        line = json.dumps({"at": now_ms, "type": name, "error": str(error), "row": asdict(row)}) + "\n"
+        fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(fd, line.encode())
+            os.fdatasync(fd)
+        finally:
+            os.close(fd)

@@ -32,7 +32,7 @@ def recover(spool: Spool, cursor: Position | None, now_ms: int) -> Iterator[tupl
         for kind, values, end in read_segment(path):
             key: RowKey = (values[0], values[1])
             if kind == INTENT:
-                started[key] = decode_intent(values)
+                started.setdefault(key, decode_intent(values))
                 continue
             row = started.pop(key, None)
             if (number, end) <= settled_after:

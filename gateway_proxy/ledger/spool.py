@@ -70,7 +70,7 @@ class Spool:
         self._retired: list[int] = []
         self._deletable_below = 0
         self._fd = -1
-        self._size = 0
+        self._size = self._head_size = 0
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock_fd = _lock(folder)
@@ -104,11 +104,16 @@ class Spool:
     def settle(self, row: LedgerRow) -> Position:
         """Write down how an attempt ended. Raises SpoolUnavailable: then only the store will know."""
         record = encode_settle(row)
+        key = (row.request_id, row.attempt)
         with self._mutex:
-            if self._open_intents.pop((row.request_id, row.attempt), None) is None:
+            if key not in self._open_intents:
                 # The intent could not be written at its time.
                 record = encode_intent(row) + record
-            self._append(record)
+            try:
+                # The intent counts as open until here: should a segment begin now, it goes along.
+                self._append(record)
+            finally:
+                self._open_intents.pop(key, None)
             return self._number, self._size
 
     def position(self) -> Position:
@@ -123,7 +128,8 @@ class Spool:
         if self._failed:
             raise SpoolUnavailable(self._failed)
         try:
-            if self._size + len(record) > self._segment_bytes and self._size > len(HEADER):
+            # Twice the head: if the open intents alone fill a segment, not every record may begin a new one.
+            if self._size + len(record) > self._segment_bytes and self._size > 2 * self._head_size:
                 self._start_segment()
             written = os.write(self._fd, record)
             if written != len(record):
@@ -161,7 +167,8 @@ class Spool:
         if self._fd >= 0:
             self._older[self._number] = self._size
             self._retired.append(self._fd)
-        self._fd, self._number, self._size, self._dirty = fd, number, len(head), True
+        self._fd, self._number, self._dirty = fd, number, True
+        self._size = self._head_size = len(head)
         self._wake.set()
 
     def _path(self, number: int) -> Path:

@@ -16,7 +16,7 @@ from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.ledger import EventRow, LedgerRow, LogRow
 from gateway_proxy.core.store import Batch, LedgerStore
 from gateway_proxy.core.tasks import spawn
-from gateway_proxy.ledger.isolate import Row, append_or_set_aside
+from gateway_proxy.ledger.isolate import Isolation
 from gateway_proxy.ledger.replay import recover
 from gateway_proxy.ledger.spool import Position, Spool, SpoolUnavailable
 
@@ -42,14 +42,20 @@ class BooksWriter:
         spool: Spool,
         gateway_id: str,
         clock: Clock,
+        *,
         reserved: Callable[[], dict[str, int]] = dict,
+        row_errors: tuple[type[Exception], ...] = (),
     ) -> None:
-        """`reserved` gives what changed since its last call: key id → nano-USD reserved now, for display."""
+        """`reserved` gives what changed since its last call: key id → nano-USD reserved now, for display.
+
+        `row_errors` are the store's errors that a row is to blame for, never the store's own state.
+        """
         self._store = store
         self._spool = spool
         self._gateway_id = gateway_id
         self._clock = clock
         self._reserved = reserved
+        self._row_errors = (*row_errors, ValueError, TypeError, OverflowError)
         self._reserved_due: dict[str, int] = {}
         self._ledger: deque[tuple[LedgerRow, Position | None]] = deque()
         self._logs: deque[LogRow] = deque()
@@ -75,7 +81,7 @@ class BooksWriter:
             return False
         try:
             self._spool.intent(row)
-        except SpoolUnavailable:
+        except (SpoolUnavailable, TypeError):  # TypeError: a value that JSON cannot hold
             return False
         return True
 
@@ -83,9 +89,9 @@ class BooksWriter:
         """Take a finished row. The caller settles the limiter in the same step, without an await between."""
         try:
             position: Position | None = self._spool.settle(row)
-        except SpoolUnavailable as unavailable:
+        except (SpoolUnavailable, TypeError) as error:
             position = None
-            log.warning("%s attempt %d is kept in memory only: %s", row.request_id, row.attempt, unavailable)
+            log.warning("%s attempt %d is kept in memory only: %s", row.request_id, row.attempt, error)
         self._ledger.append((row, position))
         self._due.set()
         if len(self._ledger) >= BATCH_ROWS:
@@ -143,20 +149,22 @@ class BooksWriter:
         try:
             async with asyncio.timeout(timeout_seconds):
                 await self.flush()
-        except Exception as error:  # noqa: BLE001 - whatever the store says, the rows are in the spool
+        except Exception as error:  # whatever the store says, the rows are in the spool
             log.warning("%d ledger rows stay in the spool for the next start: %s", len(self._ledger), error)
 
     async def _run(self) -> None:
         failures = 0
         while True:
-            await _wait(self._due, IDLE_SECONDS)
-            await _wait(self._full, FLUSH_SECONDS if not failures else _backoff_seconds(failures))
+            if failures:
+                await asyncio.sleep(_backoff_seconds(failures))
+            else:
+                await _wait(self._due, IDLE_SECONDS)
+                await _wait(self._full, FLUSH_SECONDS)
             try:
                 await self.flush()
-            except Exception as error:  # noqa: BLE001 - any fault of the store: keep the rows, try again
+            except Exception as error:  # any fault of the store: keep the rows, try again
                 failures += 1
                 self.store_healthy = False
-                self._full.clear()
                 if failures == 1 or failures % 60 == 0:
                     log.error(
                         "the store does not take the books (%d rows wait): %s", len(self._ledger), error
@@ -193,21 +201,20 @@ class BooksWriter:
         failed attempt. Raises the store's error.
         """
         async with self._turn:
-            while True:
-                while len(self._ledger) > BATCH_ROWS:
-                    await self._append(self._next_batch(BATCH_ROWS))
+            while len(self._ledger) > BATCH_ROWS:
+                await self._append(self._next_batch(BATCH_ROWS))
+            batch = self._next_batch(None)
+            windows = plan()
+            try:
+                sums = await self._store.append_and_sum(self._gateway_id, batch, windows)
+            except Exception:
+                # One row may be at fault: the plain way sets it aside, or raises when the store is away.
+                await self._append(batch)
                 batch = self._next_batch(None)
                 windows = plan()
-                try:
-                    sums = await self._store.append_and_sum(self._gateway_id, batch, windows)
-                except Exception:
-                    if not batch.ledger and not batch.logs and not batch.events:
-                        raise
-                    # One row may be at fault: the plain way sets it aside, or raises when the store is away.
-                    await self._append(batch)
-                    continue
-                self._done(batch)
-                return sums
+                sums = await self._store.append_and_sum(self._gateway_id, batch, windows)
+            self._done(batch)
+            return sums
 
     def _next_batch(self, rows: int | None) -> Batch:
         self._reserved_due.update(self._reserved())
@@ -225,21 +232,17 @@ class BooksWriter:
         try:
             await self._store.append(self._gateway_id, batch)
         except Exception as error:
-            aside = await append_or_set_aside(
-                self._store, self._gateway_id, batch, error, self._spool.folder, self._clock.now_ms()
-            )
-            self.set_aside_rows += aside
+            isolation = Isolation(self._store, self._gateway_id, self._spool.folder, self._row_errors)
+            self.set_aside_rows += await isolation.append(batch, error, self._clock.now_ms())
         self._done(batch)
 
     def _done(self, batch: Batch) -> None:
-        rows: list[tuple[deque[Row], int]] = [
-            (self._ledger, len(batch.ledger)),  # type: ignore[list-item]
-            (self._logs, len(batch.logs)),  # type: ignore[list-item]
-            (self._events, len(batch.events)),  # type: ignore[list-item]
-        ]
-        for waiting, count in rows:
-            for _ in range(count):
-                waiting.popleft()
+        for _ in batch.ledger:
+            self._ledger.popleft()
+        for _ in batch.logs:
+            self._logs.popleft()
+        for _ in batch.events:
+            self._events.popleft()
         for key_id, nanos in batch.reserved.items():
             if self._reserved_due.get(key_id) == nanos:
                 del self._reserved_due[key_id]

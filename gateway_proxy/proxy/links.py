@@ -27,7 +27,7 @@ class ProviderLink:
         api_key = None if provider.api_key is None else provider.api_key.reveal()
         lines = [f"host: {origin.host_header.decode()}", "accept-encoding: identity"]
         lines += [f"{name}: {value}" for name, value in dialect.upstream_headers(api_key)]
-        self._fixed = ("\r\n".join(lines) + "\r\n").encode("latin-1")
+        self._fixed = ("\r\n".join(lines) + "\r\n").encode("latin-1") + self.pool.proxy_head_lines
         self._target_prefix = self.pool.request_target_prefix.decode("ascii")
 
     def encode_head(self, path: str, content_type: str, length: int, upward: bytes) -> bytes:

@@ -19,6 +19,10 @@ class StoreConflict(StoreError):
     """The statement would break a uniqueness or reference rule; nothing was changed."""
 
 
+class NumberTooLarge(StoreError):
+    """A number does not fit a BIGINT; nothing was changed."""
+
+
 class Statements(Protocol):
     """Statements in one transaction, or each in its own. All raise `StoreError`."""
 

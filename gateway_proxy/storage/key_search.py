@@ -10,6 +10,7 @@ from typing import Any, Literal
 from gateway_proxy.core.key import Key
 from gateway_proxy.storage.database import Database
 from gateway_proxy.storage.key_rows import COLUMNS, SELECTED, row_to_key
+from gateway_proxy.storage.where import Where
 
 StatusFilter = Literal["all", "active", "inactive", "expired", "revoked"]
 KeySort = Literal["name", "owner", "status", "requests", "created_at"]
@@ -50,21 +51,6 @@ class KeyPage:
     next_cursor: str | None
 
 
-class _Filter:
-    """WHERE clauses and their arguments."""
-
-    def __init__(self) -> None:
-        self.args: list[Any] = []
-        self.clauses: list[str] = []
-
-    def bind(self, value: Any) -> str:
-        self.args.append(value)
-        return f"${len(self.args)}"
-
-    def where(self) -> str:
-        return f" WHERE {' AND '.join(self.clauses)}" if self.clauses else ""
-
-
 def escape_like(text: str) -> str:
     r"""The text with `%`, `_` and `\` taken literally under `ESCAPE '\'`."""
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
@@ -77,17 +63,17 @@ async def search(db: Database, query: KeyQuery, now_ms: int) -> KeyPage:
     by_requests = query.sort == "requests"
     # An index that begins with the organization leads through the table that the order comes from; CROSS JOIN keeps
     # SQLite on that path.
-    filters = _filter(query, now_ms, "t" if by_requests else "k")
+    where = _filter(query, now_ms, "t" if by_requests else "k")
     source = "key_stats t CROSS JOIN keys k" if by_requests else "keys k CROSS JOIN key_stats t"
-    column = _status_expression(filters.bind(now_ms)) if query.sort == "status" else _SORTED_BY[query.sort]
+    column = _status_expression(where.bind(now_ms)) if query.sort == "status" else _SORTED_BY[query.sort]
     tie = "t.key_id" if by_requests else "k.id"
     direction = "DESC" if query.descending else "ASC"
-    filters.clauses.append("t.key_id = k.id")
+    where.add("t.key_id = k.id")
     rows = await db.fetch(
-        f"SELECT {SELECTED}, {_STATS} FROM {source}{filters.where()}"  # noqa: S608
+        f"SELECT {SELECTED}, {_STATS} FROM {source}{where}"  # noqa: S608
         f" ORDER BY {column} {direction}, {tie} {direction}"
-        f" LIMIT {filters.bind(limit + 1)} OFFSET {filters.bind(offset)}",
-        *filters.args,
+        f" LIMIT {where.bind(limit + 1)} OFFSET {where.bind(offset)}",
+        *where.args,
     )
     width = len(COLUMNS)
     keys = [(row_to_key(row), _stats(row[width:])) for row in rows[:limit]]
@@ -96,8 +82,8 @@ async def search(db: Database, query: KeyQuery, now_ms: int) -> KeyPage:
 
 async def count(db: Database, query: KeyQuery, now_ms: int) -> int:
     """How many keys the query finds over all pages."""
-    filters = _filter(query, now_ms, "k")
-    row = await db.fetch_one(f"SELECT COUNT(*) FROM keys k{filters.where()}", *filters.args)  # noqa: S608
+    where = _filter(query, now_ms, "k")
+    row = await db.fetch_one(f"SELECT COUNT(*) FROM keys k{where}", *where.args)  # noqa: S608
     return int(row[0]) if row else 0
 
 
@@ -117,40 +103,34 @@ async def find_stats(db: Database, key_ids: Sequence[str]) -> dict[str, KeyStats
 
 async def total_requests(db: Database, organization: str | None, owner: str | None) -> int:
     """The sum of requests over the keys in view."""
-    filters = _Filter()
-    if organization is not None:
-        filters.clauses.append(f"organization = {filters.bind(organization)}")
-    if owner is not None:
-        filters.clauses.append(f"owner = {filters.bind(owner)}")
+    where = Where()
+    where.equal("organization", organization)
+    where.equal("owner", owner)
     row = await db.fetch_one(
-        f"SELECT CAST(COALESCE(SUM(requests), 0) AS BIGINT) FROM key_stats{filters.where()}",  # noqa: S608
-        *filters.args,
+        f"SELECT CAST(COALESCE(SUM(requests), 0) AS BIGINT) FROM key_stats{where}",  # noqa: S608
+        *where.args,
     )
     return int(row[0]) if row else 0
 
 
-def _filter(query: KeyQuery, now_ms: int, alias: str) -> _Filter:
-    filters = _Filter()
-    clauses = filters.clauses
-    if query.organization is not None:
-        clauses.append(f"{alias}.organization = {filters.bind(query.organization)}")
-    if query.owner is not None:
-        clauses.append(f"k.owner = {filters.bind(query.owner)}")
-    if query.parent_id is not None:
-        clauses.append(f"k.parent_id = {filters.bind(query.parent_id)}")
+def _filter(query: KeyQuery, now_ms: int, alias: str) -> Where:
+    where = Where()
+    where.equal(f"{alias}.organization", query.organization)
+    where.equal("k.owner", query.owner)
+    where.equal("k.parent_id", query.parent_id)
     if query.search:
         pattern = f"%{escape_like(query.search.casefold())}%"
-        clauses.append(f"k.search LIKE {filters.bind(pattern)} ESCAPE '\\'")
+        where.add(f"k.search LIKE {where.bind(pattern)} ESCAPE '\\'")
     if query.status == "revoked":
-        clauses.append("k.revoked_at IS NOT NULL")
+        where.add("k.revoked_at IS NOT NULL")
     elif query.status != "all":
-        clauses.append("k.revoked_at IS NULL")
+        where.add("k.revoked_at IS NULL")
         if query.status == "expired":
-            clauses.append(f"k.expires_at <= {filters.bind(now_ms)}")
+            where.add(f"k.expires_at <= {where.bind(now_ms)}")
         else:
-            clauses.append(f"(k.expires_at IS NULL OR k.expires_at > {filters.bind(now_ms)})")
-            clauses.append(f"k.inactive = {1 if query.status == 'inactive' else 0}")
-    return filters
+            where.add(f"(k.expires_at IS NULL OR k.expires_at > {where.bind(now_ms)})")
+            where.add(f"k.inactive = {1 if query.status == 'inactive' else 0}")
+    return where
 
 
 def _status_expression(now: str) -> str:

@@ -1,13 +1,14 @@
 """The books: a batch goes in whole, once, with the sums that budgets, lists and reports are read from."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from itertools import count
+from typing import Any
 
 from gateway_proxy.core.ledger import LedgerRow, LogRow
 from gateway_proxy.core.store import Batch
 from gateway_proxy.storage import ledger_rows
-from gateway_proxy.storage.database import Database, Statements
+from gateway_proxy.storage.database import Database, NumberTooLarge, Statements
 from gateway_proxy.storage.ledger_rows import SLOT_MS, Sums
 from gateway_proxy.storage.outbox import add_events
 
@@ -32,6 +33,14 @@ _ADD_STATS = (
     " THEN excluded.last_used_at ELSE key_stats.last_used_at END"
 )
 _SET_RESERVED = "ON CONFLICT (key_id) DO UPDATE SET reserved_nanos = excluded.reserved_nanos"
+_SET_CURSOR = (
+    "INSERT INTO spool_cursors (gateway_id, segment, position) VALUES ($1, $2, $3)"
+    " ON CONFLICT (gateway_id) DO UPDATE SET segment = excluded.segment, position = excluded.position"
+)
+_SUM = (
+    "SELECT CAST(COALESCE(SUM(nanos), 0) AS BIGINT) FROM spend_slots"
+    " WHERE key_id = $1 AND slot >= $2 AND slot < $3"
+)
 
 
 class _Repeated(Exception):
@@ -50,15 +59,17 @@ class SqlLedger:
     async def append_and_sum(
         self, gateway_id: str, batch: Batch, windows: Sequence[tuple[str, int, int]], /
     ) -> list[int]:
-        with suppress(_Repeated):
+        with suppress(_Repeated, NumberTooLarge):
             async with self._db.transaction() as tx:
-                if await _insert(tx, batch.ledger, batch.logs) != len(batch.ledger) + len(batch.logs):
+                books = _Books(tx)
+                if await books.insert(batch.ledger, batch.logs) != len(batch.ledger) + len(batch.logs):
                     raise _Repeated
-                return await _finish(tx, gateway_id, batch, batch.ledger, batch.logs, windows)
+                return await books.finish(gateway_id, batch, batch.ledger, batch.logs, windows)
         async with self._db.transaction() as tx:
-            ledger = [row for row in batch.ledger if await _insert(tx, [row], [])]
-            logs = [row for row in batch.logs if await _insert(tx, [], [row])]
-            return await _finish(tx, gateway_id, batch, ledger, logs, windows)
+            books = _Books(tx, capped=True)
+            ledger = [row for row in batch.ledger if await books.insert([row], [])]
+            logs = [row for row in batch.logs if await books.insert([], [row])]
+            return await books.finish(gateway_id, batch, ledger, logs, windows)
 
     async def cursor(self, gateway_id: str, /) -> tuple[int, int] | None:
         row = await self._db.fetch_one(
@@ -67,50 +78,58 @@ class SqlLedger:
         return (row[0], row[1]) if row else None
 
 
-async def _insert(tx: Statements, ledger: Sequence[LedgerRow], logs: Sequence[LogRow]) -> int:
-    inserted = 0
-    if ledger:
-        rows = map(ledger_rows.ledger_tuple, ledger)
-        inserted += await tx.insert_many("ledger", ledger_rows.LEDGER_COLUMNS, rows, _ONCE)
-    if logs:
-        last = await tx.fetch_one(_NEXT_SEQ, len(logs))
-        assert last is not None  # the migration made the counter
-        rows = map(ledger_rows.log_tuple, logs, count(last[0] - len(logs) + 1))
-        inserted += await tx.insert_many("request_log", ledger_rows.LOG_COLUMNS, rows, _ONCE)
-    return inserted
+class _Books:
+    """The statements of one transaction. `capped` takes numbers that no database could hold, cut to size."""
 
+    def __init__(self, tx: Statements, *, capped: bool = False) -> None:
+        self._tx = tx
+        self._capped = capped
 
-async def _finish(
-    tx: Statements,
-    gateway_id: str,
-    batch: Batch,
-    ledger: Sequence[LedgerRow],
-    logs: Sequence[LogRow],
-    windows: Sequence[tuple[str, int, int]],
-) -> list[int]:
-    sums = Sums(ledger, logs)
-    await tx.insert_many("spend_slots", ("key_id", "slot", "nanos"), sums.slot_rows(), _ADD_SLOTS)
-    await tx.insert_many("usage_hourly", ledger_rows.HOURLY_COLUMNS, sums.hourly_rows(), _ADD_HOURLY)
-    columns = ledger_rows.STATS_COLUMNS
-    await tx.insert_many("key_stats", columns, sums.stats_rows(), _ADD_STATS)
-    if batch.reserved:
-        reserved = [(key_id, "", "", 0, 0, nanos, 0) for key_id, nanos in batch.reserved.items()]
-        await tx.insert_many("key_stats", columns, reserved, _SET_RESERVED)
-    if batch.events:
-        await add_events(tx, batch.events)
-    if batch.cursor is not None:
-        await tx.execute(
-            "INSERT INTO spool_cursors (gateway_id, segment, position) VALUES ($1, $2, $3)"
-            " ON CONFLICT (gateway_id) DO UPDATE SET segment = excluded.segment, position = excluded.position",
-            gateway_id, *batch.cursor,
-        )  # fmt: skip
-    return [await _sum(tx, *window) for window in windows]
+    async def insert(self, ledger: Sequence[LedgerRow], logs: Sequence[LogRow]) -> int:
+        """Put in the rows that are not there yet; returns how many that were."""
+        inserted = 0
+        if ledger:
+            rows = map(ledger_rows.ledger_tuple, ledger)
+            inserted += await self._add("ledger", ledger_rows.LEDGER_COLUMNS, rows, _ONCE)
+        if logs:
+            last = await self._tx.fetch_one(_NEXT_SEQ, len(logs))
+            assert last is not None  # the migration made the counter
+            rows = map(ledger_rows.log_tuple, logs, count(last[0] - len(logs) + 1))
+            inserted += await self._add("request_log", ledger_rows.LOG_COLUMNS, rows, _ONCE)
+        return inserted
 
+    async def finish(
+        self,
+        gateway_id: str,
+        batch: Batch,
+        ledger: Sequence[LedgerRow],
+        logs: Sequence[LogRow],
+        windows: Sequence[tuple[str, int, int]],
+    ) -> list[int]:
+        """Add the sums of the rows that are new, then all else of the batch; returns the windows' sums."""
+        sums = Sums(ledger, logs)
+        columns = ledger_rows.STATS_COLUMNS
+        await self._add("spend_slots", ("key_id", "slot", "nanos"), sums.slot_rows(), _ADD_SLOTS)
+        await self._add("usage_hourly", ledger_rows.HOURLY_COLUMNS, sums.hourly_rows(), _ADD_HOURLY)
+        await self._add("key_stats", columns, sums.stats_rows(), _ADD_STATS)
+        if logs:
+            await self._add("request_log_minutes", ("field", "value", "minute"), sums.minute_rows(), _ONCE)
+        if batch.reserved:
+            reserved = [(key_id, "", "", 0, 0, nanos, 0) for key_id, nanos in batch.reserved.items()]
+            await self._add("key_stats", columns, reserved, _SET_RESERVED)
+        if batch.events:
+            await add_events(self._tx, batch.events)
+        if batch.cursor is not None:
+            await self._tx.execute(_SET_CURSOR, gateway_id, *batch.cursor)
+        return [await self._sum(*window) for window in windows]
 
-async def _sum(tx: Statements, key_id: str, start_ms: int, end_ms: int) -> int:
-    row = await tx.fetch_one(
-        "SELECT CAST(COALESCE(SUM(nanos), 0) AS BIGINT) FROM spend_slots"
-        " WHERE key_id = $1 AND slot >= $2 AND slot < $3",
-        key_id, start_ms // SLOT_MS, end_ms // SLOT_MS,
-    )  # fmt: skip
-    return int(row[0]) if row else 0
+    async def _add(
+        self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], conflict: str
+    ) -> int:
+        if self._capped:
+            rows = map(ledger_rows.cap_numbers, rows)
+        return await self._tx.insert_many(table, columns, rows, conflict)
+
+    async def _sum(self, key_id: str, start_ms: int, end_ms: int) -> int:
+        row = await self._tx.fetch_one(_SUM, key_id, start_ms // SLOT_MS, end_ms // SLOT_MS)
+        return int(row[0]) if row else 0

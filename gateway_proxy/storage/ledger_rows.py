@@ -1,16 +1,17 @@
 """Rows of the books as tuples in column order, and their sums. Runs for every request, so it is lean: no asdict."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from typing import Any
 
 import orjson
 
 from gateway_proxy.core.ledger import EventRow, LedgerRow, LogRow
-from gateway_proxy.core.usage import Rates
+from gateway_proxy.core.usage import Rates, Usage
 
 HOUR_MS = 3_600_000
 SLOT_MS = 900_000
+MINUTE_MS = 60_000
 
 LEDGER_COLUMNS = (
     "request_id", "attempt", "kind", "gateway_id", "organization", "key_id", "parent_id", "owner", "provider",
@@ -45,6 +46,8 @@ STATS_COLUMNS = (
     "key_id", "organization", "owner", "requests", "last_used_at", "reserved_nanos", "spent_nanos",
 )  # fmt: skip
 
+_USAGE_AT = LEDGER_COLUMNS.index("input_tokens")
+_CAP = 10**17  # nano-USD: a hundred million USD in one attempt
 _RATE_NAMES = tuple(field.name for field in fields(Rates))
 _rates_seen: dict[int, tuple[Rates, str]] = {}
 
@@ -61,6 +64,22 @@ def ledger_tuple(row: LedgerRow) -> tuple[Any, ...]:
         used.input, used.cached_input, used.cache_write, used.cache_write_1h, used.audio_input, used.output,
         used.reasoning, used.audio_output, used.requests, used.images, used.millis, used.characters, used.searches,
     )  # fmt: skip
+
+
+def tuple_to_ledger(values: Sequence[Any]) -> LedgerRow:
+    """The inverse of `ledger_tuple`."""
+    row = dict(zip(LEDGER_COLUMNS[:_USAGE_AT], values, strict=False))
+    rates = row.pop("rates_json")
+    return LedgerRow(
+        **row,
+        rates=None if rates is None else Rates(**orjson.loads(rates)),
+        usage=Usage(*values[_USAGE_AT:]),
+    )
+
+
+def cap_numbers(values: Sequence[Any]) -> tuple[Any, ...]:
+    """The values, none so large that adding a few of them up leaves 64 bits."""
+    return tuple(min(value, _CAP) if type(value) is int else value for value in values)
 
 
 def log_tuple(row: LogRow, seq: int) -> tuple[Any, ...]:
@@ -94,13 +113,14 @@ def rates_json(rates: Rates) -> str:
 class Sums:
     """What a batch adds to the roll-ups."""
 
-    __slots__ = ("_hourly", "_slots", "_stats")
+    __slots__ = ("_hourly", "_minutes", "_slots", "_stats")
 
     def __init__(self, ledger: Iterable[LedgerRow], logs: Iterable[LogRow]) -> None:
         self._slots: dict[tuple[str, int], int] = {}
         self._hourly: dict[tuple[Any, ...], list[int]] = {}
         # key id → organization, owner, requests, last used, reserved (not of a batch's rows: 0), spent
         self._stats: dict[str, list[Any]] = {}
+        self._minutes: set[tuple[str, str, str, int]] = set()
         for row in ledger:
             self._add_attempt(row)
         for log in logs:
@@ -114,6 +134,14 @@ class Sums:
 
     def stats_rows(self) -> Iterable[tuple[Any, ...]]:
         return ((key_id, *sums) for key_id, sums in sorted(self._stats.items()))
+
+    def minute_rows(self) -> Iterable[tuple[Any, ...]]:
+        seen: set[tuple[str, str, int]] = set()
+        for key_id, model, provider, minute in self._minutes:
+            seen.update(
+                (("key_id", key_id, minute), ("model", model, minute), ("provider", provider, minute))
+            )
+        return sorted(seen)
 
     def _stat(self, key_id: str, organization: str, owner: str) -> list[Any]:
         sums = self._stats.get(key_id)
@@ -147,6 +175,7 @@ class Sums:
 
     def _add_request(self, log: LogRow) -> None:
         at = log.at
+        self._minutes.add((log.key_id, log.model, log.provider, at // MINUTE_MS))
         if log.admitted:
             group = (at // HOUR_MS, log.organization, log.key_id, log.owner, log.provider, log.model)
         else:

@@ -1,15 +1,25 @@
 """What is thrown away in time, in bounded steps, so that no writer waits long. The ledger is never touched."""
 
 from gateway_proxy.storage.database import Database
+from gateway_proxy.storage.ledger_rows import MINUTE_MS
 
 
 async def prune_request_log(db: Database, before_ms: int, limit: int = 1000) -> int:
     """Delete at most `limit` of the oldest requests from before `before_ms`; returns how many. Repeat while full."""
-    return await db.execute(
-        "DELETE FROM request_log WHERE request_id IN"
-        " (SELECT request_id FROM request_log WHERE at < $1 ORDER BY at, seq LIMIT $2)",
-        before_ms, limit,
-    )  # fmt: skip
+    async with db.transaction() as tx:
+        deleted = await tx.execute(
+            "DELETE FROM request_log WHERE request_id IN"
+            " (SELECT request_id FROM request_log WHERE at < $1 ORDER BY at, seq LIMIT $2)",
+            before_ms, limit,
+        )  # fmt: skip
+        oldest = await tx.fetch_one("SELECT at FROM request_log ORDER BY at, seq LIMIT 1")
+        first_minute = min(before_ms, oldest[0] if oldest else before_ms) // MINUTE_MS
+        await tx.execute(
+            "DELETE FROM request_log_minutes WHERE (field, value, minute) IN"
+            " (SELECT field, value, minute FROM request_log_minutes WHERE minute < $1 ORDER BY minute LIMIT $2)",
+            first_minute, limit * 3,
+        )  # fmt: skip
+    return deleted
 
 
 async def prune_events(db: Database, before_ms: int, limit: int = 1000) -> int:

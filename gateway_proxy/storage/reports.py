@@ -6,15 +6,26 @@ Both stay fast at ten million requests: usage never reads the log, and the log i
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Literal
+from typing import Literal
 
-from gateway_proxy.core.ledger import LogRow
+from gateway_proxy.core.ledger import LedgerRow, LogRow
 from gateway_proxy.storage.database import Database, Row
-from gateway_proxy.storage.ledger_rows import HOUR_MS, HOURLY_COLUMNS, LOG_COLUMNS
+from gateway_proxy.storage.ledger_rows import (
+    HOUR_MS,
+    HOURLY_COLUMNS,
+    LEDGER_COLUMNS,
+    LOG_COLUMNS,
+    MINUTE_MS,
+    tuple_to_ledger,
+)
+from gateway_proxy.storage.where import Where
 
 GroupBy = Literal["key", "owner", "model", "provider", "day"]
 _GROUPS = {"key": "key_id", "owner": "owner", "model": "model", "provider": "provider", "day": "hour / 24"}
 _SUMS = ", ".join(f"CAST(SUM({name}) AS BIGINT)" for name in HOURLY_COLUMNS[6:])
+_LOG_SELECTED = ", ".join(f"r.{name}" for name in LOG_COLUMNS)
+_MINUTE_FIELDS = ("key_id", "model", "provider")
+_AT_UNINDEXED = "COALESCE(r.at, 0)"  # an expression is not looked up in an index: another one leads
 _EPOCH = date(1970, 1, 1).toordinal()
 _FOREVER = 2**62
 
@@ -75,32 +86,45 @@ class Reports:
         owner: str | None = None,
     ) -> list[UsageRow]:
         """Sums over whole UTC hours from `start_ms` to `end_ms` (exclusive), by group in order; none: one row."""
-        clauses, args = ["hour >= $1", "hour < $2"], [start_ms // HOUR_MS, -(-end_ms // HOUR_MS)]
-        for column, value in (("organization", organization), ("key_id", key_id), ("owner", owner)):
-            if value is not None:
-                args.append(value)  # type: ignore[arg-type]
-                clauses.append(f"{column} = ${len(args)}")
-        columns = [_GROUPS[name] for name in group_by]
-        selected = "".join(f"{column}, " for column in columns)
-        grouped = f" GROUP BY {', '.join(columns)} ORDER BY {', '.join(columns)}" if columns else ""
-        rows = await self._db.fetch(
-            f"SELECT {selected}{_SUMS} FROM usage_hourly WHERE {' AND '.join(clauses)}{grouped}",  # noqa: S608
-            *args,
-        )
+        where = Where()
+        where.add(f"hour >= {where.bind(start_ms // HOUR_MS)} AND hour < {where.bind(-(-end_ms // HOUR_MS))}")
+        where.equal("organization", organization)
+        where.equal("key_id", key_id)
+        where.equal("owner", owner)
+        columns = ", ".join(_GROUPS[name] for name in group_by)
+        grouped = f" GROUP BY {columns} ORDER BY {columns}" if columns else ""
+        selected = f"{columns}, {_SUMS}" if columns else _SUMS
+        rows = await self._db.fetch(f"SELECT {selected} FROM usage_hourly{where}{grouped}", *where.args)  # noqa: S608
         return [_usage_row(group_by, row) for row in rows if row[-1] is not None]
 
     async def logs(self, query: LogQuery, *, limit: int = 50, cursor: str | None = None) -> LogPage:
         """The newest first; `cursor` is the `next_cursor` of the page before. Raises ValueError for another one."""
-        clauses, args = _clauses(query)
-        if cursor is not None:
-            at, seq = _parse_cursor(cursor)
-            args += (at, seq)
-            clauses.append(f"(at, seq) < (${len(args) - 1}, ${len(args)})")
-        args.append(limit + 1)
+        position = None if cursor is None else _parse_cursor(cursor)
+        end_ms = _FOREVER if query.end_ms is None else query.end_ms
+        if position is not None:
+            end_ms = min(end_ms, position[0] + 1)
+        field = (
+            None
+            if _wants_errors(query)
+            else next((f for f in _MINUTE_FIELDS if getattr(query, f) is not None), None)
+        )
+        at = "r.at" if field is None else _AT_UNINDEXED
+        where = _where(query, at, end_ms)
+        if position is not None:
+            where.add(f"({at}, r.seq) < ({where.bind(position[0])}, {where.bind(position[1])})")
+        source, order = "request_log r", ""
+        if field is not None:
+            # Only the minutes in which the field has this value, from the last; CROSS JOIN keeps that order.
+            source, order = "request_log_minutes m CROSS JOIN request_log r", "m.minute DESC, "
+            where.add(f"m.field = {where.bind(field)}")
+            where.equal("m.value", getattr(query, field))
+            where.add(f"m.minute >= {where.bind(query.start_ms // MINUTE_MS)}")
+            where.add(f"m.minute <= {where.bind((end_ms - 1) // MINUTE_MS)}")
+            where.add(f"r.at >= m.minute * {MINUTE_MS} AND r.at < m.minute * {MINUTE_MS} + {MINUTE_MS}")
         rows = await self._db.fetch(
-            f"SELECT {', '.join(LOG_COLUMNS)} FROM request_log WHERE {' AND '.join(clauses)}"  # noqa: S608
-            f" ORDER BY at DESC, seq DESC LIMIT ${len(args)}",
-            *args,
+            f"SELECT {_LOG_SELECTED} FROM {source}{where}"  # noqa: S608
+            f" ORDER BY {order}r.at DESC, r.seq DESC LIMIT {where.bind(limit + 1)}",
+            *where.args,
         )
         last = rows[limit - 1] if len(rows) > limit else None
         return LogPage([_log_row(row) for row in rows[:limit]], f"{last[2]}.{last[1]}" if last else None)
@@ -113,44 +137,50 @@ class Reports:
         if after is None:
             row = await self._db.fetch_one("SELECT value FROM counters WHERE name = 'request_log'")
             return LogPage([], str(row[0] if row else 0))
-        if not after.isascii() or not after.isdecimal():
+        if not after.isascii() or not after.isdecimal() or len(after) > 18:
             raise ValueError("the cursor is not one that following the log gave out; start again without it")
-        clauses, args = _clauses(query, by_arrival=True)
-        args += (int(after), limit)
+        where = _where(query, _AT_UNINDEXED, _FOREVER if query.end_ms is None else query.end_ms)
+        where.add(f"r.seq > {where.bind(int(after))}")
         rows = await self._db.fetch(
-            f"SELECT {', '.join(LOG_COLUMNS)} FROM request_log"  # noqa: S608
-            f" WHERE {' AND '.join(clauses)} AND seq > ${len(args) - 1} ORDER BY seq LIMIT ${len(args)}",
-            *args,
+            f"SELECT {_LOG_SELECTED} FROM request_log r{where} ORDER BY r.seq LIMIT {where.bind(limit)}",  # noqa: S608
+            *where.args,
         )
         return LogPage([_log_row(row) for row in rows], str(rows[-1][1]) if rows else after)
+
+    async def ledger_rows(self, request_ids: Sequence[str]) -> list[LedgerRow]:
+        """All attempts of these requests with their compensations, by request and attempt."""
+        if not request_ids:
+            return []
+        where = Where()
+        where.add(f"request_id IN ({', '.join(map(where.bind, request_ids))})")
+        rows = await self._db.fetch(
+            f"SELECT {', '.join(LEDGER_COLUMNS)} FROM ledger{where} ORDER BY request_id, attempt, kind",  # noqa: S608
+            *where.args,
+        )
+        return [tuple_to_ledger(row) for row in rows]
 
     async def find_log(self, request_id: str) -> LogRow | None:
         """The request of this id."""
         row = await self._db.fetch_one(
-            f"SELECT {', '.join(LOG_COLUMNS)} FROM request_log WHERE request_id = $1",  # noqa: S608
+            f"SELECT {_LOG_SELECTED} FROM request_log r WHERE request_id = $1",  # noqa: S608
             request_id,
         )
         return _log_row(row) if row else None
 
 
-def _clauses(query: LogQuery, *, by_arrival: bool = False) -> tuple[list[str], list[Any]]:
-    """`by_arrival` keeps the planner off the other indexes: an expression is not looked up in one."""
-    args: list[Any] = [query.start_ms, _FOREVER if query.end_ms is None else query.end_ms]
-    at = "COALESCE(at, 0)" if by_arrival else "at"
-    clauses = [f"{at} >= $1", f"{at} < $2"]
+def _wants_errors(query: LogQuery) -> bool:
+    return query.errors_only or bool(query.error_code) or (query.status or 0) >= 400
+
+
+def _where(query: LogQuery, at: str, end_ms: int) -> Where:
+    where = Where()
+    where.add(f"{at} >= {where.bind(query.start_ms)} AND {at} < {where.bind(end_ms)}")
     for column in ("organization", "owner", "key_id", "model", "provider", "status"):
-        value = getattr(query, column)
-        if value is not None:
-            args.append(value)
-            text = by_arrival and column != "status"
-            clauses.append(f"COALESCE({column}, '') = ${len(args)}" if text else f"{column} = ${len(args)}")
-    if query.error_code:
-        args.append(query.error_code)
-        clauses.append(f"error_code = ${len(args)}")
-    # Said literally, or the partial index on errors is not considered.
-    if query.errors_only or query.error_code or (query.status or 0) >= 400:
-        clauses.append("status >= 400")
-    return clauses, args
+        where.equal(f"r.{column}", getattr(query, column))
+    where.equal("r.error_code", query.error_code or None)
+    if _wants_errors(query):
+        where.add("r.status >= 400")  # said literally, or the partial index on errors is not considered
+    return where
 
 
 def _usage_row(group_by: Sequence[GroupBy], row: Row) -> UsageRow:
@@ -171,6 +201,6 @@ def _log_row(row: Row) -> LogRow:
 
 def _parse_cursor(cursor: str) -> tuple[int, int]:
     at, _, seq = cursor.partition(".")
-    if not (cursor.isascii() and at.isdecimal() and seq.isdecimal() and len(cursor) < 40):
+    if not (cursor.isascii() and at.isdecimal() and seq.isdecimal() and max(len(at), len(seq)) <= 18):
         raise ValueError("the cursor is not one that the log gave out; start again without it")
     return int(at), int(seq)

@@ -3,7 +3,7 @@
 import sqlite3
 from pathlib import Path
 
-from gateway_proxy.storage.database import StoreConflict, StoreError
+from gateway_proxy.storage.database import NumberTooLarge, StoreConflict, StoreError
 
 _TEXTS = {
     sqlite3.SQLITE_BUSY: "is locked: another process has been writing to it for seconds; try again, or find the process",
@@ -20,6 +20,8 @@ _TEXTS = {
 
 def explain(error: Exception, path: Path) -> StoreError:
     """The `StoreError` to raise in place of an error of the driver."""
+    if isinstance(error, OverflowError):
+        return NumberTooLarge("a number is too large for the store: at most 9223372036854775807 fits")
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code == sqlite3.SQLITE_CONSTRAINT:
         return StoreConflict(f"the store {path} refused it: {error}")

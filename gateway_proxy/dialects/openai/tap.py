@@ -147,9 +147,12 @@ class StreamTap(_Findings):
         """What to hand on now: everything, or, when the usage event must go, whole events only."""
         if self._assembler.is_idle() and chunk.endswith(_EVENT_ENDS) and not self._line_feed_due:
             return self._read(chunk)
-        if self._line_feed_due and chunk:
+        if not chunk:
+            return b""
+        if self._line_feed_due:
             self._line_feed_due = False
-            chunk = chunk.removeprefix(b"\n")
+            if self._assembler.is_idle():
+                chunk = chunk.removeprefix(b"\n")
         given_up, events = self._assembler.push(chunk)
         if not self._strip:
             if events:
@@ -174,8 +177,9 @@ class StreamTap(_Findings):
         kept: list[bytes] = []
         for event in sse.split_events(events):
             body = event.lstrip(b"\r\n")
-            if (not self._origin_known or _TELLING.search(event)) and self._examine(body):
-                self._line_feed_due = event.endswith(b"\r")
+            taken_out = (not self._origin_known or _TELLING.search(event) is not None) and self._examine(body)
+            self._line_feed_due = taken_out and event.endswith(b"\r")
+            if taken_out:
                 # Blank lines that lead the event may have come, and gone, with an earlier chunk.
                 kept.append(event[: len(event) - len(body)])
             else:

@@ -66,11 +66,13 @@ def parse_usage(raw: object) -> Usage | None:
 
 def duration_millis(seconds: object) -> int:
     """Milliseconds of a duration in seconds, rounded up. Raises UnbelievableUsage."""
-    if type(seconds) not in (int, float) or not 0 <= seconds <= LARGEST_COUNT / 1000:  # type: ignore[operator]
+    if type(seconds) is not int and type(seconds) is not float:
+        raise UnbelievableUsage("not a duration")
+    if not 0 <= seconds <= LARGEST_COUNT / 1000:
         raise UnbelievableUsage("not a duration")
     # Six decimals first, or binary fractions would round 8.1 s up to 8101 ms.
-    micros = round(seconds * 1_000_000)  # type: ignore[operator]
-    return int(-(-micros // 1000))
+    micros = round(seconds * 1_000_000)
+    return -(-micros // 1000)
 
 
 def _take(wanted: int, available: int) -> tuple[int, int]:

@@ -1,13 +1,14 @@
 """One connection to a provider: a protocol that carries one exchange at a time.
 
 It promises: one write per request, one callback per read, a deadline per phase without a timer of its own (the
-pool's sweep asks `check_deadline`), and that it is offered for reuse only after a complete answer with not one
-byte beyond it. Opening it and choosing it are the work of `dial` and `pool`.
+pool's sweep asks `check_deadline`), reads of bounded size, and that it is offered for reuse only after a
+complete answer with not one byte beyond it. Opening it and choosing it are the work of `dial` and `pool`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ssl
 from typing import Protocol, cast
 
 from gateway_proxy.proxy.upstream.errors import Phase, UpstreamBroken, UpstreamError, UpstreamTimeout
@@ -26,15 +27,21 @@ class Owner(Protocol):
     def on_lost(self, connection: Connection) -> None: ...
 
 
-class Connection(asyncio.Protocol):
-    """`start` begins an exchange; its future gives the response when the head is there, or an UpstreamError."""
+class Connection(asyncio.BufferedProtocol):
+    """`start` begins an exchange; its future gives the response when the head is there, or an UpstreamError.
+
+    `buffer` takes one read at a time and is emptied before the callback returns, so connections may share it.
+    """
 
     __slots__ = (
-        "_deadline", "_head", "_loop", "_owner", "_paused", "_reader", "_response", "_timeouts", "_touched",
+        "_buffer", "_deadline", "_head", "_loop", "_owner", "_paused", "_reader", "_response", "_timeouts", "_touched",
         "_transport", "_used", "closed", "idle_since",
     )  # fmt: skip
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, timeouts: Timeouts, head_limit_bytes: int) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, timeouts: Timeouts, head_limit_bytes: int, buffer: memoryview
+    ) -> None:
+        self._buffer = buffer
         self._loop = loop
         self._timeouts = timeouts
         self._reader = ResponseReader(head_limit_bytes)
@@ -54,6 +61,11 @@ class Connection(asyncio.Protocol):
     def attach(self, owner: Owner) -> None:
         """From here on the owner is told when the connection is free and when it is lost."""
         self._owner = owner
+
+    @property
+    def usable(self) -> bool:
+        """May a request be written? False in the moment between the transport's end and our hearing of it."""
+        return not self.closed and self._transport is not None and not self._transport.is_closing()
 
     def start(self, head: bytes, body: bytes | list[bytes]) -> asyncio.Future[UpstreamResponse]:
         """Write a request. The caller must abort the connection when it stops waiting for the future."""
@@ -111,7 +123,11 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        data = self._buffer[:nbytes].tobytes()
         reader = self._reader
         response = self._response
         if response is None and self._head is None:
@@ -146,7 +162,7 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The peer has closed its side: the end of a read-until-close body, else a break."""
-        if self._response is not None and self._reader.ends_at_eof():
+        if self._response is not None and self._reader.ends_at_eof() and not self._cut_off():
             response, self._response = self._response, None
             self.abort()
             response.finish(None)
@@ -157,6 +173,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._fail(self._broken_off())
         self._transport = None
+        self._reader.release()
 
     # --- inside
 
@@ -194,6 +211,17 @@ class Connection(asyncio.Protocol):
         self._used = True
         self.idle_since = self._loop.time()
         owner.on_free(self)
+
+    def _cut_off(self) -> bool:
+        """Over TLS only a close_notify ends a body; a bare FIN may be anybody's (RFC 8446 §6.1)."""
+        assert self._transport is not None
+        ssl_object = self._transport.get_extra_info("ssl_object")
+        if ssl_object is None:
+            return False
+        try:
+            return bool(ssl_object.read(1))
+        except ssl.SSLError:
+            return True
 
     def _broken_off(self) -> UpstreamBroken:
         if self._response is not None:

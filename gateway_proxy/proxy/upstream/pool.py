@@ -21,6 +21,8 @@ from gateway_proxy.proxy.upstream.response import UpstreamResponse
 
 # One timer per pool serves every deadline, so a deadline may be missed by this much.
 SWEEP_SECONDS = 0.25
+# One read of a socket; with the response's high-water mark it bounds what an answer can have unread.
+READ_BYTES = 65_536
 
 
 class PoolStats(NamedTuple):
@@ -68,6 +70,7 @@ class UpstreamPool:
         self._max_idle = max_idle
         self._idle_seconds = idle_seconds
         self._head_limit_bytes = head_limit_bytes
+        self._read_buffer = memoryview(bytearray(READ_BYTES))
         self._idle: list[Connection] = []
         self._in_use: set[Connection] = set()
         self._opening = 0
@@ -83,8 +86,7 @@ class UpstreamPool:
         PoolExhausted (nothing has left), UpstreamTimeout or UpstreamBroken (something may have arrived). A
         cancelled send closes its connection.
         """
-        idle = self._idle
-        connection = idle.pop() if idle else await self._acquire()
+        connection = self._pop_idle() or await self._acquire()
         self._in_use.add(connection)
         waiter = connection.start(head, body)
         try:
@@ -137,6 +139,14 @@ class UpstreamPool:
 
     # --- inside
 
+    def _pop_idle(self) -> Connection | None:
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.usable:
+                return connection
+            connection.abort()
+        return None
+
     async def _acquire(self) -> Connection:
         """A free connection, waiting or opening as needed, all within the connect timeout."""
         if self._closed:
@@ -145,8 +155,9 @@ class UpstreamPool:
         try:
             async with asyncio.timeout(self.timeouts.connect):
                 while True:
-                    if self._idle:
-                        return self._idle.pop()
+                    warm = self._pop_idle()
+                    if warm is not None:
+                        return warm
                     if self.stats().open < self._max_connections:
                         return await self._open()
                     waiting = True
@@ -154,8 +165,9 @@ class UpstreamPool:
                     waiting = False
                     if connection is None:
                         return await self._open_granted()
-                    if not connection.closed:
+                    if connection.usable:
                         return connection
+                    connection.abort()
         except TimeoutError as error:
             if waiting:
                 raise PoolExhausted(
@@ -203,7 +215,7 @@ class UpstreamPool:
         loop = asyncio.get_running_loop()
         try:
             connection = await open_connection(
-                lambda: Connection(loop, self.timeouts, self._head_limit_bytes),
+                lambda: Connection(loop, self.timeouts, self._head_limit_bytes, self._read_buffer),
                 self.origin,
                 ssl_context=self._ssl_context,
                 http_proxy=self._http_proxy,

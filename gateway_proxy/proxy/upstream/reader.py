@@ -57,6 +57,10 @@ class ResponseReader:
         self.reason = b""
         self.headers: list[tuple[bytes, bytes]] = []
 
+    def release(self) -> None:
+        """No more will be fed. Parser and reader know each other: untied, they need no garbage collector."""
+        del self._parser, self._feed
+
     @property
     def http_version(self) -> bytes:
         """`1.0` or `1.1`."""

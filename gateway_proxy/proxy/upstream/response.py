@@ -186,12 +186,13 @@ class UpstreamResponse:
             return
         self._finished = True
         self._error = error
-        on_data, on_end = self._on_data, self._on_end
-        if on_data is not None and on_end is not None:
+        on_data = self._on_data
+        if on_data is not None:
             if data:
                 on_data(data)
-            self._on_data = self._on_end = None
-            on_end(error)
+            on_end, self._on_data, self._on_end = self._on_end, None, None
+            if on_end is not None:  # the receiver may have closed on the last bytes
+                on_end(error)
             return
         if data:
             self._chunks.append(data)

@@ -152,6 +152,26 @@ async def test_grace_is_checked(service) -> None:
             await service.rotate(made.key.id, {"grace_seconds": grace}, ADA)
 
 
+async def test_owners_are_looked_up_when_they_are_set(writer, clock) -> None:
+    members = {"ada@example.com": "mem_a", "bob@example.com": "mem_b", "local": ""}
+    asked = []
+
+    async def find_owner(organization: str, owner: str) -> str | None:
+        asked.append((organization, owner))
+        return members.get(owner)
+
+    service = KeyService(writer, clock, PEPPER, find_owner)
+    key = (await create(service, owner="ada@example.com")).key
+    assert key.owner_id == "mem_a"
+    assert (await create(service)).key.owner_id == ""
+    assert (await service.update(key.id, {"owner": "bob@example.com"}, ADA)).key.owner_id == "mem_b"
+    asked.clear()
+    await service.update(key.id, {"strict": True}, ADA)
+    assert asked == []
+    with pytest.raises(DraftError, match="eve@example.com is not a member of default"):
+        await service.update(key.id, {"owner": "eve@example.com"}, ADA)
+
+
 class TestStatus:
     async def test_a_pause_and_its_end(self, service, clock) -> None:
         key_id = (await create(service)).key.id

@@ -8,6 +8,8 @@ import time
 import pytest
 
 from gateway_proxy.proxy.upstream import UpstreamBroken, UpstreamTimeout
+from gateway_proxy.proxy.upstream.pool import READ_BYTES
+from gateway_proxy.proxy.upstream.response import HIGH_WATER_BYTES
 from tests.gateway_proxy.proxy.upstream.scripted import (
     HEAD,
     OK,
@@ -167,11 +169,13 @@ async def test_answers_that_are_refused(answer: bytes, message: str) -> None:
         assert pool.stats().open == 0
 
 
-async def test_an_early_answer_ends_the_upload() -> None:
+@pytest.mark.parametrize("then", ["hangs", "resets"])
+async def test_an_early_answer_ends_the_upload(then: str) -> None:
     async def script(peer: Peer) -> None:
         await peer.reader.readuntil(b"\r\n\r\n")
         await peer.write(b"HTTP/1.1 413 Too Large\r\ncontent-length: 3\r\n\r\nbig")
-        await asyncio.sleep(5)
+        if then == "hangs":
+            await asyncio.sleep(5)
 
     async with serving(script) as server, pool_to(server.origin) as pool:
         head = b"POST / HTTP/1.1\r\ncontent-length: 32000000\r\n\r\n"
@@ -244,7 +248,7 @@ async def test_an_unread_body_is_bounded_and_its_deadline_rests() -> None:
         response = await pool.send(HEAD, b"{}")
         await asyncio.sleep(0.9)  # several limits long: we are the slow side, nobody times out
         assert sent < total
-        assert response._buffered_bytes < 400_000
+        assert response._buffered_bytes <= HIGH_WATER_BYTES + READ_BYTES
         assert len(await response.read_all(total)) == total
         assert pool.stats().idle == 1
 
@@ -278,14 +282,6 @@ async def test_pushing_reports_a_break() -> None:
         response.stream_to(got.append, done.set_result)
         assert isinstance(await done, UpstreamBroken)
         assert got == [b"one"]
-
-
-async def test_pushing_an_answer_that_is_here_already() -> None:
-    async with serving(answering(OK, hang=True)) as server, pool_to(server.origin) as pool:
-        response = await pool.send(HEAD, b"{}")
-        events: list[object] = []
-        response.stream_to(events.append, events.append)
-        assert events == [b"hello", None]
 
 
 async def test_closing_an_unfinished_answer_closes_the_socket_at_once() -> None:
@@ -340,15 +336,3 @@ async def test_bytes_after_the_end_cost_the_connection(extra: bytes, late: bool)
         await until(lambda: pool.stats().open == 0)
         assert await exchange(pool) == (200, b"hello")
         assert server.connections == 2
-
-
-async def test_a_second_reader_is_refused() -> None:
-    async with serving(answering(CHUNKED, hang=True)) as server, pool_to(server.origin) as pool:
-        response = await pool.send(HEAD, b"{}")
-        first = asyncio.create_task(response.read())
-        await asyncio.sleep(0)
-        with pytest.raises(RuntimeError, match="another task"):
-            await response.read()
-        first.cancel()
-        await asyncio.gather(first, return_exceptions=True)
-        assert pool.stats().open == 0

@@ -310,3 +310,25 @@ async def test_a_large_body_over_tls(certificate: Path, monkeypatch: pytest.Monk
         assert await response.read_all(len(body)) == body
         assert await exchange(pool) == (200, b"hello")
         assert server.connections == 1
+
+
+@pytest.mark.parametrize("clean", [True, False], ids=["close_notify", "bare FIN"])
+async def test_a_body_until_close_over_tls_ends_with_close_notify_only(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch, clean: bool
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.write(b"HTTP/1.1 200 OK\r\n\r\nhello")
+        await asyncio.sleep(0.02)
+        if not clean:
+            peer.writer.transport.abort()
+
+    async with serving(script, _server_side(certificate)) as server, pool_to(server.origin) as pool:
+        response = await pool.send(HEAD, b"{}")
+        if clean:
+            assert await response.read_all(100) == b"hello"
+        else:
+            with pytest.raises(UpstreamBroken):
+                await response.read_all(100)

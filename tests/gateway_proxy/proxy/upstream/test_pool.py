@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 import time
 
@@ -15,6 +16,7 @@ from gateway_proxy.proxy.upstream import (
     UpstreamBroken,
     UpstreamError,
 )
+from gateway_proxy.proxy.upstream.reader import ResponseReader
 from tests.gateway_proxy.proxy.upstream.scripted import (
     OK,
     SHORT,
@@ -47,6 +49,28 @@ async def test_an_idle_connection_the_peer_closes_is_dropped() -> None:
         await exchange(pool)
         await until(lambda: pool.stats().open == 0)
         assert await exchange(pool) == (200, b"hello")
+
+
+async def test_a_connection_whose_loss_is_not_told_yet_is_not_used() -> None:
+    async with serving(answering(OK, OK, hang=True)) as server, pool_to(server.origin) as pool:
+        await exchange(pool)
+        transport = pool._idle[-1]._transport
+        assert transport is not None
+        transport.abort()
+        assert await exchange(pool) == (200, b"hello")
+        assert (server.connections, pool.stats().open) == (2, 1)
+
+
+async def test_a_closed_connection_leaves_nothing_to_the_garbage_collector() -> None:
+    async with serving(answering(OK, hang=True)) as server, pool_to(server.origin) as pool:
+        await exchange(pool)
+        gc.collect()
+        gc.disable()
+        try:
+            pool._idle[-1].abort()
+            await until(lambda: not any(isinstance(kept, ResponseReader) for kept in gc.get_objects()))
+        finally:
+            gc.enable()
 
 
 async def test_an_idle_connection_expires() -> None:
@@ -165,6 +189,23 @@ async def test_closing_ends_what_runs_and_refuses_what_comes() -> None:
         with pytest.raises(ConnectFailed, match="closed"):
             await exchange(pool)
         assert pool.stats() == (0, 0, 0, 0)
+
+
+async def test_an_answer_in_the_moment_of_cancellation_costs_the_connection() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.closed()
+
+    async with serving(script) as server, pool_to(server.origin) as pool:
+        task = asyncio.create_task(exchange(pool))
+        await until(lambda: pool.stats().in_use == 1)
+        (connection,) = pool._in_use
+        task.cancel()
+        connection.get_buffer(-1)[: len(OK)] = OK
+        connection.buffer_updated(len(OK))
+        assert pool.stats().open == 0
+        with pytest.raises(asyncio.CancelledError):
+            await task
 
 
 async def test_random_cancellations_never_mix_answers_nor_leak() -> None:

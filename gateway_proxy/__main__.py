@@ -1,0 +1,5 @@
+"""`python -m gateway_proxy`."""
+
+from gateway_proxy.cli.main import main
+
+main()

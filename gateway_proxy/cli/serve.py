@@ -1,0 +1,138 @@
+"""`serve`: the production start."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gateway_proxy.cli.local import config_option, private_folder
+from gateway_proxy.cli.refusal import Refusal
+
+if TYPE_CHECKING:
+    from gateway_proxy.app.gateway import Gateway
+    from gateway_proxy.config import Config
+    from gateway_proxy.storage import Store
+
+
+@click.command()
+@config_option
+@click.pass_context
+def serve(context: click.Context, config_path: Path | None) -> None:
+    """Start the gateway. SIGTERM drains, SIGHUP and changes of the file reload."""
+    from gateway_proxy.config import ConfigError, load_config
+
+    try:
+        config = load_config(config_path)
+    except ConfigError as error:
+        for mistake in error.mistakes:
+            click.echo(str(mistake), err=True)
+        context.exit(1)
+    _refuse_what_needs_more(config)
+    start_logging()
+
+    def announce(url: str) -> None:
+        click.echo(f"gateway-proxy serves {url}/v1", err=True)
+        if not config.providers:
+            click.echo(
+                "No provider is configured yet: every model is unknown. See config.example.toml.", err=True
+            )
+
+    run_loop(lambda: _serve(config, announce))
+
+
+def _refuse_what_needs_more(config: "Config") -> None:
+    if config.storage.sqlite_path is None:
+        raise Refusal("[storage] url: this version keeps its store in SQLite; write sqlite:PATH")
+    if config.pipeline.stages:
+        raise Refusal(f'[pipeline] stages: no plugin offers a stage "{config.pipeline.stages[0].use}"')
+
+
+async def _serve(config: "Config", announce: Callable[[str], None]) -> None:
+    from gateway_proxy.app.server import Server, run
+
+    async with OpenedStore(config) as (store, pepper):
+        if await store.registry.is_demo():
+            raise Refusal(
+                f"{config.storage.sqlite_path} is the store of a demo; give [storage] url another file"
+            )
+        gateway = await open_gateway(config, store, pepper)
+        try:
+            await run(Server(gateway), announce)
+        except OSError as error:
+            await gateway.close()
+            raise Refusal(f"cannot listen on {config.server.listen}: {error.strerror or error}") from None
+
+
+class OpenedStore:
+    """The store with its schema up to date, and the pepper. Raises Refusal and changes nothing when one is wrong."""
+
+    def __init__(self, config: "Config") -> None:
+        self._config = config
+
+    async def __aenter__(self) -> "tuple[Store, bytes]":
+        from gateway_proxy.keys.pepper import PepperError, ready_pepper
+        from gateway_proxy.storage import StoreError, open_store
+
+        config = self._config
+        path = config.storage.sqlite_path
+        assert path is not None
+        private_folder(config.storage.data_dir)
+        if not path.parent.exists():
+            private_folder(path.parent)
+        try:
+            self.store = await open_store(config.storage.url.reveal(), migrate=True)
+        except StoreError as error:
+            raise Refusal(str(error)) from None
+        try:
+            pepper = await ready_pepper(
+                config.security.pepper, os.environ, self.store.registry, self.store.keys
+            )
+        except (PepperError, StoreError) as error:
+            await self.store.close()
+            raise Refusal(str(error)) from None
+        return self.store, pepper
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.store.close()
+
+
+async def open_gateway(config: "Config", store: "Store", pepper: bytes) -> "Gateway":
+    """A running gateway without a listener. Raises Refusal."""
+    from gateway_proxy.app.gateway import Gateway
+    from gateway_proxy.ledger.spool import SpoolUnavailable
+    from gateway_proxy.storage import StoreError
+
+    gateway = Gateway(config, store, pepper)
+    try:
+        await gateway.open()
+    except (StoreError, SpoolUnavailable, ValueError) as error:
+        raise Refusal(str(error)) from None
+    return gateway
+
+
+def run_loop(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run a coroutine function on uvloop where it exists."""
+    factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
+    with contextlib.suppress(ImportError):
+        import uvloop
+
+        factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(main())
+
+
+def start_logging() -> None:
+    """One line a message on stderr. aiohttp's own server log could echo what clients send, so it stays silent."""
+    logging.basicConfig(
+        level=logging.INFO,
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    for noisy in ("aiohttp", "asyncio", "watchfiles"):
+        logging.getLogger(noisy).setLevel(logging.CRITICAL if noisy == "aiohttp" else logging.WARNING)

@@ -1,0 +1,27 @@
+"""WHERE clauses put together piece by piece, with their numbered arguments. Values never enter the text."""
+
+from typing import Any
+
+
+class Where:
+    """Clauses joined by AND; `args` are their arguments in order."""
+
+    def __init__(self) -> None:
+        self.args: list[Any] = []
+        self._clauses: list[str] = []
+
+    def bind(self, value: Any) -> str:
+        """The placeholder of a further argument."""
+        self.args.append(value)
+        return f"${len(self.args)}"
+
+    def add(self, clause: str) -> None:
+        self._clauses.append(clause)
+
+    def equal(self, column: str, value: Any) -> None:
+        """`column = value`, or nothing if the value is None."""
+        if value is not None:
+            self.add(f"{column} = {self.bind(value)}")
+
+    def __str__(self) -> str:
+        return f" WHERE {' AND '.join(self._clauses)}" if self._clauses else ""

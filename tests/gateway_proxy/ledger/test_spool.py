@@ -1,0 +1,224 @@
+"""The spool on a real folder: locked, private, bounded, and honest about a disk that refuses."""
+
+import errno
+import os
+import resource
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from gateway_proxy.ledger.records import HEADER, INTENT, scan
+from gateway_proxy.ledger.spool import Spool, SpoolLocked, SpoolUnavailable
+from tests.support.books import finish, make_row
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    return tmp_path / "data" / "spool"
+
+
+@pytest.fixture
+def open_spool(folder):
+    opened = []
+
+    def make(**options) -> Spool:
+        spool = Spool(folder, **{"sync_seconds": 0.001, "probe_seconds": 0.01, **options})
+        opened.append(spool)
+        return spool
+
+    yield make
+    for spool in opened:
+        spool.close()
+
+
+def eventually(condition) -> None:
+    """The spool's thread does it soon; fail after 5 s."""
+    deadline = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+
+
+def segments(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.spool"))
+
+
+def test_an_intent_stands_in_the_file_when_the_call_returns(open_spool, folder):
+    spool = open_spool()
+    row = make_row()
+    spool.intent(row)
+    [path] = segments(folder)
+    assert len(scan(path.read_bytes()).records) == 1
+    assert spool.settle(finish(row)) == (1, path.stat().st_size) == spool.position()
+
+
+def test_files_are_private(open_spool, folder):
+    open_spool()
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
+
+
+def test_a_second_process_is_refused_with_a_clear_message(open_spool, folder):
+    spool = open_spool()
+    with pytest.raises(SpoolLocked, match=r"another gateway is running on .*data_dir"):
+        Spool(folder)
+    spool.close()
+    spool.close()
+    open_spool()
+
+
+def test_a_folder_that_cannot_be_made_says_so(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SpoolUnavailable, match="cannot be used"):
+        Spool(tmp_path / "file" / "spool")
+
+
+def test_each_start_begins_a_segment_above_all_before(open_spool, folder):
+    open_spool().close()
+    os.rename(segments(folder)[0], folder / "0000000007.corrupt")
+    (folder / "notes.spool").write_text("not ours")
+    assert open_spool().position() == (8, len(HEADER))
+
+
+def test_numbers_start_above_the_stores_cursor(open_spool):
+    assert open_spool(after_segment=41).position()[0] == 42
+
+
+def test_a_new_segment_takes_the_open_intents_along(open_spool, folder):
+    spool = open_spool(segment_bytes=3000)
+    early = make_row(0)
+    spool.intent(early)
+    for number in range(1, 30):
+        row = make_row(number)
+        spool.intent(row)
+        spool.settle(finish(row))
+    spool.settle(finish(early))
+    paths = segments(folder)
+    assert len(paths) > 3
+    for path in paths:
+        found = scan(path.read_bytes())
+        assert found.fault == ""
+        assert path.stat().st_size <= 3000
+        intents = {values[0] for kind, values, _ in found.records if kind == INTENT}
+        assert {values[0] for _, values, _ in found.records} == intents
+        assert "req_0" in intents
+
+
+def test_released_segments_are_deleted_and_the_present_one_never(open_spool, folder):
+    spool = open_spool(segment_bytes=1000)
+    for number in range(20):
+        spool.settle(finish(make_row(number)))
+    last = spool.position()[0]
+    spool.release_before(last - 1)
+    eventually(lambda: len(segments(folder)) == 2)
+    spool.release_before(last + 5)
+    eventually(lambda: len(segments(folder)) == 1)
+    spool.settle(finish(make_row(99)))
+
+
+def test_a_full_spool_takes_settles_but_no_intents(open_spool):
+    spool = open_spool(max_bytes=400)
+    first = make_row(1)
+    spool.intent(first)
+    spool.intent(make_row(2))
+    assert not spool.healthy
+    with pytest.raises(SpoolUnavailable, match="wait in the spool"):
+        spool.intent(make_row(3))
+    spool.settle(finish(first))
+
+
+def test_a_settle_whose_intent_could_not_be_written_brings_it_along(open_spool, folder):
+    open_spool().settle(finish(make_row(1)))
+    assert [kind for kind, _, _ in scan(segments(folder)[0].read_bytes()).records] == [1, 2]
+
+
+@pytest.mark.parametrize("taken", [0, 5, -1])
+def test_a_failed_write_leaves_no_torn_record_and_the_spool_recovers(open_spool, folder, monkeypatch, taken):
+    spool = open_spool()
+    spool.intent(make_row(1))
+    good = segments(folder)[0].stat().st_size
+    real_write, broken = os.write, [True]
+
+    def failing_write(fd, data):
+        if not broken[0]:
+            return real_write(fd, data)
+        if taken < 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real_write(fd, data[:taken]) if taken else 0
+
+    monkeypatch.setattr(os, "write", failing_write)
+    with pytest.raises(SpoolUnavailable, match="cannot be written"):
+        spool.intent(make_row(2))
+    assert not spool.healthy
+    assert segments(folder)[0].stat().st_size == good
+    with pytest.raises(SpoolUnavailable):
+        spool.settle(finish(make_row(3)))
+    broken[0] = False
+    eventually(lambda: spool.healthy)
+    spool.intent(make_row(4))
+    found = scan(segments(folder)[-1].read_bytes())
+    assert [values[0] for _, values, _ in found.records] == ["req_1", "req_4"]
+
+
+def test_a_sync_that_fails_makes_the_spool_unhealthy_until_a_new_segment_works(
+    open_spool, monkeypatch, caplog
+):
+    spool = open_spool(probe_seconds=0.05)
+    eventually(lambda: not spool._dirty)
+    real_sync, calls = os.fdatasync, []
+
+    def failing_sync(fd):
+        calls.append(fd)
+        if len(calls) == 1:
+            raise OSError(errno.EIO, "Input/output error")
+        real_sync(fd)
+
+    monkeypatch.setattr(os, "fdatasync", failing_sync)
+    spool.intent(make_row(1))
+    eventually(lambda: "Input/output error" in caplog.text)
+    eventually(lambda: spool.healthy)
+    assert spool.position()[0] == 2
+
+
+def test_syncs_are_grouped(open_spool, monkeypatch):
+    spool = open_spool(sync_seconds=0.05)
+    calls = []
+    real_sync = os.fdatasync
+    monkeypatch.setattr(os, "fdatasync", lambda fd: (calls.append(fd), real_sync(fd)))
+    for number in range(300):
+        spool.intent(make_row(number))
+    eventually(lambda: calls and not spool._dirty)
+    assert len(calls) <= 4
+
+
+LIMITED = """
+import resource, sys, pathlib
+from gateway_proxy.ledger.spool import Spool, SpoolUnavailable
+from tests.support.books import make_row
+resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
+spool = Spool(pathlib.Path(sys.argv[1]), probe_seconds=60)
+written = 0
+try:
+    while True:
+        spool.intent(make_row(written))
+        written += 1
+except SpoolUnavailable as error:
+    print(written, error)
+"""
+
+
+def test_a_quota_that_runs_out_tears_nothing(folder):
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(folder)], capture_output=True, text=True, timeout=20, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    written, message = done.stdout.split(" ", 1)
+    assert "cannot be written" in message
+    found = scan(segments(folder)[0].read_bytes())
+    assert (found.fault, len(found.records)) == ("", int(written))
+    assert 5000 - 400 < found.end <= 5000
+    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 5000

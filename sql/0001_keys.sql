@@ -80,7 +80,7 @@ CREATE TABLE key_stats (
   reserved_nanos BIGINT NOT NULL,
   spent_nanos BIGINT NOT NULL
 );
-CREATE INDEX key_stats_by_requests ON key_stats (organization, requests, key_id);
+CREATE INDEX key_stats_by_requests ON key_stats (requests, key_id, organization);
 CREATE INDEX key_stats_by_owner ON key_stats (organization, owner);
 
 CREATE TABLE changes (

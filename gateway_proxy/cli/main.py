@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import click
 
+from gateway_proxy import __version__
 from gateway_proxy.cli.lazy import LazyGroup
 from gateway_proxy.cli.refusal import Refusal
 
@@ -65,7 +66,7 @@ _COMMANDS = {
     context_settings=_CONTEXT,
     help="A self-hosted gateway for language models: scoped keys, streaming, exact limits and hard budgets.",
 )
-@click.version_option(package_name="gateway-proxy", prog_name=PROGRAM, message="%(prog)s %(version)s")
+@click.version_option(__version__, prog_name=PROGRAM, message="%(prog)s %(version)s")
 def cli() -> None:
     pass
 

@@ -82,7 +82,7 @@ class Isolation:
                 batch.events.append(row)
         try:
             await self._store.append(self._gateway_id, batch)
-        except Exception as error:  # any driver's error: the halves tell whose fault it is
+        except Exception as error:  # noqa: BLE001 - any driver's error: the halves tell whose fault it is
             return error
         self._accepted += len(rows)
         return None

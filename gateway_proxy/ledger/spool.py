@@ -71,6 +71,7 @@ class Spool:
         self._deletable_below = 0
         self._fd = -1
         self._size = self._head_size = 0
+        self._lock_fd = -1
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock_fd = _lock(folder)
@@ -79,6 +80,8 @@ class Spool:
             self.first_segment = self._number + 1
             self._start_segment()
         except OSError as error:
+            if self._lock_fd >= 0:
+                os.close(self._lock_fd)
             raise SpoolUnavailable(f"the spool {folder} cannot be used: {error.strerror or error}") from error
         self._thread = threading.Thread(target=self._tend, name="spool", daemon=True)
         self._thread.start()
@@ -103,13 +106,13 @@ class Spool:
 
     def settle(self, row: LedgerRow) -> Position:
         """Write down how an attempt ended. Raises SpoolUnavailable: then only the store will know."""
-        record = encode_settle(row)
         key = (row.request_id, row.attempt)
         with self._mutex:
-            if key not in self._open_intents:
-                # The intent could not be written at its time.
-                record = encode_intent(row) + record
             try:
+                record = encode_settle(row)
+                if key not in self._open_intents:
+                    # The intent could not be written at its time.
+                    record = encode_intent(row) + record
                 # The intent counts as open until here: should a segment begin now, it goes along.
                 self._append(record)
             finally:

@@ -42,7 +42,6 @@ class BooksWriter:
         spool: Spool,
         gateway_id: str,
         clock: Clock,
-        *,
         reserved: Callable[[], dict[str, int]] = dict,
         row_errors: tuple[type[Exception], ...] = (),
     ) -> None:
@@ -149,7 +148,7 @@ class BooksWriter:
         try:
             async with asyncio.timeout(timeout_seconds):
                 await self.flush()
-        except Exception as error:  # whatever the store says, the rows are in the spool
+        except Exception as error:  # noqa: BLE001 - whatever the store says, the rows are in the spool
             log.warning("%d ledger rows stay in the spool for the next start: %s", len(self._ledger), error)
 
     async def _run(self) -> None:
@@ -162,7 +161,7 @@ class BooksWriter:
                 await _wait(self._full, FLUSH_SECONDS)
             try:
                 await self.flush()
-            except Exception as error:  # any fault of the store: keep the rows, try again
+            except Exception as error:  # noqa: BLE001 - any fault of the store: keep the rows, try again
                 failures += 1
                 self.store_healthy = False
                 if failures == 1 or failures % 60 == 0:
@@ -207,7 +206,7 @@ class BooksWriter:
             windows = plan()
             try:
                 sums = await self._store.append_and_sum(self._gateway_id, batch, windows)
-            except Exception:
+            except Exception:  # noqa: BLE001
                 # One row may be at fault: the plain way sets it aside, or raises when the store is away.
                 await self._append(batch)
                 batch = self._next_batch(None)
@@ -231,7 +230,7 @@ class BooksWriter:
     async def _append(self, batch: Batch) -> None:
         try:
             await self._store.append(self._gateway_id, batch)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the isolation tells whose fault it is, or raises it again
             isolation = Isolation(self._store, self._gateway_id, self._spool.folder, self._row_errors)
             self.set_aside_rows += await isolation.append(batch, error, self._clock.now_ms())
         self._done(batch)

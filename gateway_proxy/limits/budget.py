@@ -11,6 +11,9 @@ from gateway_proxy.core.key import BudgetPeriod, Key
 from gateway_proxy.core.limiter import Lease
 from gateway_proxy.limits.periods import FAR_MS, Window, find_window
 
+# More than any budget: beyond it nothing is left to announce.
+FAR_NANOS = 1 << 63
+
 
 class BudgetEvent(NamedTuple):
     """A threshold that was reached (`budget.threshold`), or a budget that is used up (`budget.exceeded`)."""
@@ -31,7 +34,7 @@ class BudgetEvent(NamedTuple):
 class Spend:
     """The counter of one period, in nano-USD."""
 
-    __slots__ = ("end_ms", "fired", "label", "reserved", "resets_at", "spent", "start_ms")
+    __slots__ = ("end_ms", "fired", "label", "quiet_below", "reserved", "resets_at", "spent", "start_ms")
 
     def __init__(self, window: Window) -> None:
         self.label = window.label
@@ -41,6 +44,7 @@ class Spend:
         self.spent = 0
         self.reserved = 0
         self.fired: set[tuple[str, int, int]] = set()  # (kind, limit, percent)
+        self.quiet_below = 0  # while less is spent, no threshold can fire
 
 
 class Track:
@@ -108,14 +112,12 @@ class Account:
         self.events = events
 
     def reserve(self, lease: Lease, amount: int, spend: Spend) -> None:
+        """Hold `amount` of the period in force for a lease; again for the same lease: on top."""
         spend.reserved += amount
-        self.live[id(lease)] = (lease, amount + self._held(lease))
+        held = self.live.get(id(lease))
+        self.live[id(lease)] = (lease, amount if held is None else amount + held[1])
         if self.pending is not None and (twin := self.pending.at(lease.admitted_at)) is not None:
             twin.reserved += amount
-
-    def _held(self, lease: Lease) -> int:
-        held = self.live.get(id(lease))
-        return 0 if held is None else held[1]
 
     def settle(self, lease: Lease, charged: int) -> int:
         """Book a charge and end the lease's reservation; returns what was reserved."""
@@ -125,7 +127,7 @@ class Account:
         if track is not None and (spend := track.at(lease.admitted_at)) is not None:
             spend.reserved -= reserved
             spend.spent += charged
-            if charged:
+            if spend.spent >= spend.quiet_below:
                 self.notice(spend)
         if self.pending is not None and (twin := self.pending.at(lease.admitted_at)) is not None:
             twin.reserved -= reserved
@@ -158,8 +160,11 @@ class Account:
         """Take limit and thresholds from an edited key; those already reached fire."""
         self.limit_nanos = key.budget_nanos or 0
         self.thresholds = key.alert_thresholds
-        if self.track is not None:
-            self.notice(self.track.current)
+        if self.track is None:
+            return
+        if self.track.other is not None:
+            self.track.other.quiet_below = 0
+        self.notice(self.track.current)
 
     @staticmethod
     def _inherit_fired(old: Track, new: Track) -> None:
@@ -167,23 +172,18 @@ class Account:
             if spend is not None and spend.label == new.current.label:
                 new.current.fired |= spend.fired
 
-    def serves(self, period: BudgetPeriod, timezone: str) -> bool:
-        """Whether a claim made under this rule may be judged here: also one made just before an edit."""
-        track = self.track
-        if track is None:
-            return False
-        return (period is track.period and timezone == track.timezone) or (period, timezone) == self.former
-
     def notice(self, spend: Spend) -> None:
         """Fire the thresholds that settled spend has reached."""
         spent, limit = spend.spent, self.limit_nanos
         if spent <= 0:
             return
-        for percent in self.thresholds:
+        ahead = []
+        for kind, percent in (*(("budget.threshold", p) for p in self.thresholds), ("budget.exceeded", 100)):
             if spent * 100 >= percent * limit:
-                self._fire(spend, "budget.threshold", percent)
-        if spent >= limit:
-            self._fire(spend, "budget.exceeded", 100)
+                self._fire(spend, kind, percent)
+            else:
+                ahead.append(-(-percent * limit // 100))
+        spend.quiet_below = min(ahead, default=FAR_NANOS)
 
     def notice_refusal(self, spend: Spend) -> bool:
         """A request that the whole budget could have paid was refused; True the first time in the period."""

@@ -88,17 +88,21 @@ class MemoryLimiter:
                 return False
             self._parallel[claim.key_id] = used
             return True
+        return self._reserve(claim, lease)
+
+    def _reserve(self, claim: Claim, lease: MemoryLease) -> bool:
         spend = self._spend(claim, lease.admitted_at)
         if spend is None:
             return False
-        limit = cast(BudgetRule, claim.rule).limit_nanos
-        if claim.amount and spend.spent + spend.reserved + claim.amount > limit:
+        amount = claim.amount
+        if amount and spend.spent + spend.reserved + amount > cast(BudgetRule, claim.rule).limit_nanos:
             return False
         account = self._accounts[claim.key_id]
-        account.reserve(lease, claim.amount, spend)
+        account.reserve(lease, amount, spend)
         if account not in lease.accounts:
             lease.accounts.append(account)
-        lease.period = lease.period or spend.label
+        if not lease.period:
+            lease.period = spend.label
         self._changed.add(claim.key_id)
         return True
 
@@ -115,10 +119,15 @@ class MemoryLimiter:
     def _spend(self, claim: Claim, now_ms: int) -> Spend | None:
         """The counter for a budget claim; None while it is unknown."""
         account = self._accounts.get(claim.key_id)
-        rule = cast(BudgetRule, claim.rule)
-        if account is None or account.track is None or not account.serves(rule.period, rule.timezone):
+        if account is None or (track := account.track) is None:
             return None
-        return account.track.at(now_ms)
+        rule = cast(BudgetRule, claim.rule)
+        if (rule.period is not track.period or rule.timezone != track.timezone) and account.former != (
+            rule.period,
+            rule.timezone,
+        ):
+            return None  # neither the rule in force nor the one before it, which a running request may still hold
+        return track.at(now_ms)
 
     def _undo(self, claims: tuple[Claim, ...], lease: MemoryLease, now_ns: int) -> None:
         for claim in claims:

@@ -13,8 +13,14 @@ COLUMNS = (
 )  # fmt: skip
 # With the alias that queries give to the table.
 SELECTED = ", ".join(f"k.{name}" for name in COLUMNS)
-_NUMBERS = ("requests_per_minute", "tokens_per_minute", "burst", "max_parallel_requests", "budget_nanos")
-_LISTS = ("allowed_providers", "allowed_models", "allowed_endpoints", "ip_allowlist")
+# Written only where it differs from the default of `Key`: most keys use few of them, and all are read at start.
+_POLICY = (
+    "requests_per_minute", "tokens_per_minute", "burst", "max_parallel_requests", "budget_nanos", "budget_period",
+    "budget_timezone", "alert_thresholds", "allowed_providers", "allowed_models", "allowed_endpoints",
+    "ip_allowlist", "metadata", "strict", "mcp",
+)  # fmt: skip
+_TUPLES = ("alert_thresholds", "allowed_providers", "allowed_models", "allowed_endpoints", "ip_allowlist")
+_DEFAULT = Key(id="", name="", organization="", owner="")
 
 
 def search_text(name: str, preview: str) -> str:
@@ -35,10 +41,13 @@ def row_to_key(row: Row) -> Key:
     (id_, organization, name, _, owner, owner_id, kind, parent_id, preview, created_at, expires_at, inactive,
      revoked_at, revision, policy_json) = row[: len(COLUMNS)]  # fmt: skip
     policy = orjson.loads(policy_json)
-    numbers: dict[str, Any] = {field: policy.get(field) for field in _NUMBERS}
-    lists: dict[str, Any] = {
-        field: None if (items := policy.get(field)) is None else tuple(items) for field in _LISTS
-    }
+    for field in _TUPLES:
+        if field in policy:
+            policy[field] = tuple(policy[field])
+    if "budget_period" in policy:
+        policy["budget_period"] = BudgetPeriod(policy["budget_period"])
+    if "mcp" in policy:
+        policy["mcp"] = _mcp(policy["mcp"])
     return Key(
         id=id_,
         organization=organization,
@@ -53,31 +62,13 @@ def row_to_key(row: Row) -> Key:
         inactive=bool(inactive),
         revoked_at=revoked_at,
         revision=revision,
-        budget_period=BudgetPeriod(policy["budget_period"]),
-        budget_timezone=policy["budget_timezone"],
-        alert_thresholds=tuple(policy["alert_thresholds"]),
-        metadata=policy["metadata"],
-        strict=policy["strict"],
-        mcp=_mcp(policy["mcp"]),
-        **numbers,
-        **lists,
+        **policy,
     )
 
 
 def _policy(key: Key) -> dict[str, Any]:
-    policy: dict[str, Any] = {name: getattr(key, name) for name in (*_NUMBERS, *_LISTS)}
-    policy["budget_period"] = key.budget_period
-    policy["budget_timezone"] = key.budget_timezone
-    policy["alert_thresholds"] = key.alert_thresholds
-    policy["metadata"] = key.metadata
-    policy["strict"] = key.strict
-    policy["mcp"] = {
-        "enabled": key.mcp.enabled,
-        "access_mode": key.mcp.access_mode,
-        "servers": key.mcp.servers,
-        "tools": key.mcp.tools,
-    }
-    return policy
+    # orjson writes the nested dataclass (mcp), enums and tuples as they are.
+    return {name: value for name in _POLICY if (value := getattr(key, name)) != getattr(_DEFAULT, name)}
 
 
 def _mcp(value: dict[str, Any]) -> McpScope:

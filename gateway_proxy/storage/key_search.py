@@ -15,6 +15,7 @@ from gateway_proxy.storage.where import Where
 StatusFilter = Literal["all", "active", "inactive", "expired", "revoked"]
 KeySort = Literal["name", "owner", "status", "requests", "created_at"]
 _SORTED_BY = {"name": "k.search", "owner": "k.owner", "created_at": "k.created_at", "requests": "t.requests"}
+_IDS_PER_STATEMENT = 500
 _STATS = "t.requests, t.last_used_at, t.reserved_nanos, t.spent_nanos"
 
 
@@ -60,29 +61,31 @@ async def search(db: Database, query: KeyQuery, now_ms: int) -> KeyPage:
     """One page. Status is what holds at `now_ms`. Raises ValueError for a cursor that is not ours."""
     offset = _offset(query.cursor)
     limit = max(1, query.limit)
-    by_requests = query.sort == "requests"
-    # An index that begins with the organization leads through the table that the order comes from; CROSS JOIN keeps
-    # SQLite on that path.
-    where = _filter(query, now_ms, "t" if by_requests else "k")
-    source = "key_stats t CROSS JOIN keys k" if by_requests else "keys k CROSS JOIN key_stats t"
-    column = _status_expression(where.bind(now_ms)) if query.sort == "status" else _SORTED_BY[query.sort]
-    tie = "t.key_id" if by_requests else "k.id"
+    # Stats lead where their order is wanted, unless a filter leaves few keys to be sorted; CROSS JOIN makes it so.
+    few = bool(query.search) or query.owner is not None or query.parent_id is not None
+    stats_lead = query.sort == "requests" and not few
+    # An expression is not looked up in an index: the one on requests is to be walked.
+    where = _filter(query, now_ms, "COALESCE(t.organization, '')" if stats_lead else "k.organization")
+    order = _SORTED_BY[query.sort] if query.sort != "status" else _status_expression(where.bind(now_ms))
+    source, tie = "keys k", "k.id"
+    if query.sort == "requests":
+        source = "key_stats t CROSS JOIN keys k" if stats_lead else "keys k CROSS JOIN key_stats t"
+        tie = "t.key_id"
+        where.add("t.key_id = k.id")
     direction = "DESC" if query.descending else "ASC"
-    where.add("t.key_id = k.id")
-    rows = await db.fetch(
-        f"SELECT {SELECTED}, {_STATS} FROM {source}{where}"  # noqa: S608
-        f" ORDER BY {column} {direction}, {tie} {direction}"
+    # Ids alone, so that what has to be sorted is small.
+    found = await db.fetch(
+        f"SELECT k.id FROM {source}{where} ORDER BY {order} {direction}, {tie} {direction}"  # noqa: S608
         f" LIMIT {where.bind(limit + 1)} OFFSET {where.bind(offset)}",
         *where.args,
     )
-    width = len(COLUMNS)
-    keys = [(row_to_key(row), _stats(row[width:])) for row in rows[:limit]]
-    return KeyPage(keys, str(offset + limit) if len(rows) > limit else None)
+    keys = await _load(db, [row[0] for row in found[:limit]])
+    return KeyPage(keys, str(offset + limit) if len(found) > limit else None)
 
 
 async def count(db: Database, query: KeyQuery, now_ms: int) -> int:
     """How many keys the query finds over all pages."""
-    where = _filter(query, now_ms, "k")
+    where = _filter(query, now_ms, "k.organization")
     row = await db.fetch_one(f"SELECT COUNT(*) FROM keys k{where}", *where.args)  # noqa: S608
     return int(row[0]) if row else 0
 
@@ -90,13 +93,10 @@ async def count(db: Database, query: KeyQuery, now_ms: int) -> int:
 async def find_stats(db: Database, key_ids: Sequence[str]) -> dict[str, KeyStats]:
     """The counts of these keys; every id has an entry."""
     found = dict.fromkeys(key_ids, KeyStats())
-    for start in range(0, len(key_ids), 500):
-        part = key_ids[start : start + 500]
-        marks = ", ".join(f"${n + 1}" for n in range(len(part)))
-        rows = await db.fetch(
-            f"SELECT t.key_id, {_STATS} FROM key_stats t WHERE t.key_id IN ({marks})",  # noqa: S608
-            *part,
-        )
+    for start in range(0, len(key_ids), _IDS_PER_STATEMENT):
+        where = Where()
+        where.add(f"t.key_id IN ({', '.join(map(where.bind, key_ids[start : start + _IDS_PER_STATEMENT]))})")
+        rows = await db.fetch(f"SELECT t.key_id, {_STATS} FROM key_stats t{where}", *where.args)  # noqa: S608
         found.update({row[0]: _stats(row[1:]) for row in rows})
     return found
 
@@ -113,9 +113,9 @@ async def total_requests(db: Database, organization: str | None, owner: str | No
     return int(row[0]) if row else 0
 
 
-def _filter(query: KeyQuery, now_ms: int, alias: str) -> Where:
+def _filter(query: KeyQuery, now_ms: int, organization_column: str) -> Where:
     where = Where()
-    where.equal(f"{alias}.organization", query.organization)
+    where.equal(organization_column, query.organization)
     where.equal("k.owner", query.owner)
     where.equal("k.parent_id", query.parent_id)
     if query.search:
@@ -131,6 +131,21 @@ def _filter(query: KeyQuery, now_ms: int, alias: str) -> Where:
             where.add(f"(k.expires_at IS NULL OR k.expires_at > {where.bind(now_ms)})")
             where.add(f"k.inactive = {1 if query.status == 'inactive' else 0}")
     return where
+
+
+async def _load(db: Database, key_ids: Sequence[str]) -> list[tuple[Key, KeyStats]]:
+    """These keys in this order, without those that were deleted meanwhile."""
+    found: dict[str, tuple[Key, KeyStats]] = {}
+    width = len(COLUMNS)
+    for start in range(0, len(key_ids), _IDS_PER_STATEMENT):
+        where = Where()
+        where.add(f"k.id IN ({', '.join(map(where.bind, key_ids[start : start + _IDS_PER_STATEMENT]))})")
+        rows = await db.fetch(
+            f"SELECT {SELECTED}, {_STATS} FROM keys k JOIN key_stats t ON t.key_id = k.id{where}",  # noqa: S608
+            *where.args,
+        )
+        found.update({row[0]: (row_to_key(row), _stats(row[width:])) for row in rows})
+    return [found[key_id] for key_id in key_ids if key_id in found]
 
 
 def _status_expression(now: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
+from gateway_proxy import __version__
 from gateway_proxy.cli import main
 from gateway_proxy.cli.main import run
 
@@ -137,3 +138,7 @@ def test_a_full_disk_is_named(monkeypatch, capsys) -> None:
     monkeypatch.setattr(main.keys, "get_command", lambda ctx, name: broken)
     assert run(["keys", "broken"]) == 1
     assert capsys.readouterr().err == "gateway-proxy: /data/x: No space left on device\n"
+
+
+def test_version(cli) -> None:
+    assert cli("--version").out == f"gateway-proxy {__version__}\n"

@@ -77,6 +77,15 @@ def test_a_folder_that_cannot_be_made_says_so(tmp_path):
         Spool(tmp_path / "file" / "spool")
 
 
+def test_a_start_that_failed_lets_go_of_the_lock(open_spool, folder, monkeypatch):
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "write", lambda fd, data: 3)
+        with pytest.raises(SpoolUnavailable, match="took only a part"):
+            Spool(folder)
+    assert segments(folder) == []
+    open_spool()
+
+
 def test_each_start_begins_a_segment_above_all_before(open_spool, folder):
     open_spool().close()
     os.rename(segments(folder)[0], folder / "0000000007.corrupt")

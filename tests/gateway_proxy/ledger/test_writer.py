@@ -47,7 +47,7 @@ def go_down(store: MemoryStore) -> None:
 
 async def eventually(condition) -> None:
     async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 - the thread and the store tell nobody
+        while not condition():
             await asyncio.sleep(0.005)
 
 

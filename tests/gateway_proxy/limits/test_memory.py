@@ -151,6 +151,37 @@ def test_an_edited_limit_arms_the_thresholds_anew_and_a_restart_repeats_them(lim
     assert [e.dedupe for e in again.take_events()] == [first.dedupe]
 
 
+def test_each_threshold_on_the_way_fires_in_its_turn_and_anew_in_the_next_period(limiter, clock):
+    key = make_key(alert_thresholds=(10, 50, 80))
+    load(limiter, key)
+    reached = []
+    for _ in range(100):
+        spend(limiter, key, 10)
+        reached += [(limiter.budget_state(key).spent_nanos, e.kind, e.percent) for e in limiter.take_events()]
+    assert reached == [
+        (100, "budget.threshold", 10),
+        (500, "budget.threshold", 50),
+        (800, "budget.threshold", 80),
+        (1000, "budget.exceeded", 100),
+    ]
+    clock.advance(31 * 86_400)
+    spend(limiter, key, 100)
+    assert [e.percent for e in limiter.take_events()] == [10]
+
+
+def test_an_edit_does_not_announce_the_former_period_again(limiter, clock):
+    key = make_key(alert_thresholds=(50,))
+    load(limiter, key, spent=900)
+    limiter.take_events()
+    late = limiter.acquire((claim(key, 60),))
+    clock.advance(31 * 86_400)
+    spend(limiter, key, 1)
+    limiter.update(make_key(alert_thresholds=(95,)))
+    assert limiter.take_events() == []
+    limiter.settle_nanos(late, 50)
+    assert [(e.percent, e.period) for e in limiter.take_events()] == [(95, "month:2026-09-01T00:00:00Z")]
+
+
 def test_nothing_spent_reaches_no_threshold(limiter):
     load(limiter, make_key(budget_nanos=0, alert_thresholds=(50,)))
     assert limiter.take_events() == []

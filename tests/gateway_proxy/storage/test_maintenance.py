@@ -1,0 +1,50 @@
+from dataclasses import replace
+
+from gateway_proxy.core.key import Key
+from gateway_proxy.core.ledger import EventRow, LogRow
+from gateway_proxy.core.store import Batch
+from gateway_proxy.storage import Store
+from gateway_proxy.storage.maintenance import prune_events, prune_request_log, prune_secrets
+
+MINUTE_MS = 60_000
+START = 30_000_000 * MINUTE_MS
+
+
+async def test_old_requests_go_in_bounded_steps_and_usage_stays(store: Store) -> None:
+    logs = [
+        LogRow(request_id=f"req_{n}", at=START + n * MINUTE_MS, gateway_id="g", key_id="key_1", admitted=True)
+        for n in range(10)
+    ]
+    await store.ledger.append("g", Batch(logs=logs))
+    before = START + 7 * MINUTE_MS
+    assert [await prune_request_log(store.db, before, limit=3) for _ in range(4)] == [3, 3, 1, 0]
+    assert await store.db.fetch("SELECT request_id FROM request_log ORDER BY at") == [
+        ("req_7",),
+        ("req_8",),
+        ("req_9",),
+    ]
+    minutes = await store.db.fetch("SELECT DISTINCT minute FROM request_log_minutes ORDER BY minute")
+    assert minutes == [(30_000_007,), (30_000_008,), (30_000_009,)]
+    assert (await store.keys.stats(["key_1"]))["key_1"].requests == 10
+
+
+async def test_handled_events_go_and_pending_ones_stay(store: Store) -> None:
+    event = EventRow(id="evt_1", type="key.created", at=5, organization="o", key_id="k", dedupe="1", data={})
+    await store.outbox.add(
+        [event, replace(event, id="evt_2", dedupe="2"), replace(event, id="evt_3", dedupe="3", at=10)]
+    )
+    await store.outbox.finish("evt_1")
+    await store.outbox.finish("evt_3")
+    assert await prune_events(store.db, 10) == 1
+    assert await store.db.fetch("SELECT id FROM outbox ORDER BY id") == [("evt_2",), ("evt_3",)]
+
+
+async def test_secrets_go_when_their_grace_is_over(store: Store) -> None:
+    async with store.keys.change() as change:
+        await change.save_key(Key(id="key_1", name="n", organization="o", owner="local"))
+        await change.add_secret("key_1", b"1", "p")
+        await change.retire_secrets("key_1", 100)
+        await change.add_secret("key_1", b"2", "p")
+    assert await prune_secrets(store.db, 99) == 0
+    assert await prune_secrets(store.db, 100) == 1
+    assert await store.keys.has_secrets()

@@ -65,7 +65,6 @@ def run_pytest(folder: Path, texts: dict[str, str], *, require_all: bool) -> sub
 def test_every_skip_fails_where_everything_is_required(tmp_path: Path) -> None:
     done = run_pytest(tmp_path, _SKIPPING | {"expected": _EXPECTED}, require_all=True)
     assert done.returncode != 0
-    assert "1 error" in done.stdout
     ended = [line for line in done.stdout.splitlines() if "was skipped, and here nothing may be" in line]
     assert {name for name in _SKIPPING if any(name.replace(" ", "_") in line for line in ended)} == set(
         _SKIPPING

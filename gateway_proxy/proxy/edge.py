@@ -20,6 +20,7 @@ log = logging.getLogger("gateway_proxy.edge")
 
 HEAD_SECONDS = 10.0
 KEEP_ALIVE_SECONDS = 75.0
+_HIDDEN_CHARACTERS = ("%2e", "%5c", "%00", "%25")
 Dispatch = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
@@ -41,10 +42,16 @@ def check_request_line(request: web.BaseRequest) -> None:
         or "#" in target
         or not path.isascii()
         or not path.isprintable()
-        or ("%" in path and any(code in path.lower() for code in ("%2e", "%2f", "%5c", "%00", "%25")))
+        or ("%" in path and _hides_characters(path.lower()))
         or any(segment in (".", "..") for segment in path.split("/"))
     ):
         raise BadExchange("The request path is not in its plain form.", code="invalid_target")
+
+
+def _hides_characters(path: str) -> bool:
+    # A model's name is one segment, and SDKs encode the slash of "provider/model" in it.
+    may_hold_slash = path.startswith("/v1/models/")
+    return any(code in path for code in _HIDDEN_CHARACTERS) or ("%2f" in path and not may_hold_slash)
 
 
 class StrictProtocol(RequestHandler):

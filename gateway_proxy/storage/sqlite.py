@@ -217,6 +217,8 @@ def _connect(path: Path, *, writes: bool) -> sqlite3.Connection:
             connection.execute("ROLLBACK")
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("PRAGMA foreign_keys = ON")
+            # Pages that every batch touches are copied back four times less often than by default.
+            connection.execute("PRAGMA wal_autocheckpoint = 4000")
             connection.execute("PRAGMA cache_size = -32000")
         else:
             connection.execute("PRAGMA query_only = ON")

@@ -28,3 +28,13 @@ def run_gateway() -> Iterator[Callable[..., RunningGateway]]:
     yield start
     for gateway in started:
         gateway.close()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_http_proxy() -> Iterator[None]:
+    """SDKs and curl would send loopback traffic to a proxy of the environment."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+            patch.delenv(name, raising=False)
+            patch.delenv(name.lower(), raising=False)
+        yield

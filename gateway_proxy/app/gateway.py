@@ -118,6 +118,7 @@ class Gateway:
             acknowledge=self._acknowledge,
         )
         await self.follower.load()
+        self.books.collect_events()  # of thresholds that were reached just before an earlier process died
         await self._heartbeat()
         self._tasks = [
             spawn(self.follower.follow(), "follow the change log"),
@@ -218,6 +219,7 @@ class Gateway:
                 self.limiter.forget(record.key_id)
 
     async def _acknowledge(self, seq: int) -> None:
+        self.books.collect_events()  # an edit alone can put the spend beyond a threshold
         await self._heartbeat()
 
     async def _heartbeat(self) -> None:

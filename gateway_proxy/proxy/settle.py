@@ -37,6 +37,10 @@ class Books(Protocol):
 
     def log(self, row: LogRow, /) -> None: ...
 
+    def collect_events(self) -> None:
+        """Take over the budget events that a refusal may have caused."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class GatewayIdentity:
@@ -126,6 +130,8 @@ class Settlement:
             last = exchange.attempts[-1] if exchange.attempts else None
             if last is not None and last.usage_source is UsageSource.PROVIDER and exchange.model is not None:
                 self._learned.learn(exchange.model.name, last.usage.output_tokens())
+        if lease is None:
+            self._books.collect_events()
         if self.log_requests:
             self._books.log(self._describe(exchange, now_ns))
 

@@ -114,7 +114,9 @@ class Delivery:
         response, provider = reply.response, reply.attempt.target.provider
         if response.status in (401, 403):
             return UpstreamFailed(
-                f"The provider '{provider}' refused the gateway's credential.", code="upstream_auth_failed"
+                f"The provider '{provider}' refused the gateway's credential.",
+                code="upstream_auth_failed",
+                should_retry=False,
             )
         if not 200 <= response.status < 600 or 300 <= response.status < 400:
             return UpstreamFailed(

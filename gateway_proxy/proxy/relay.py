@@ -43,8 +43,8 @@ class Relay:
         exchange = run.exchange
         model = exchange.model
         assert model is not None
-        plan = self._plan(exchange.targets, model.retries, runtime)
-        if not plan:
+        order = runtime.order(exchange.targets)
+        if not order:
             raise UpstreamFailed(
                 f"Every provider of the model '{model.name}' is failing at the moment.",
                 code="upstream_unavailable",
@@ -53,14 +53,17 @@ class Relay:
             )
         upward = encode_upward(exchange)
         reply: Reply | ErrorAnswer | GatewayError | None = None
-        for number, target in enumerate(plan, 1):
-            if number > 1 and not await self._prepare_retry(run, target, plan[number - 2], runtime):
+        # Each usable target once, in order; with more retries than that, from the front again.
+        tries = max(len(order), 1 + model.retries)
+        for number in range(tries):
+            target = order[number % len(order)]
+            if number and not await self._prepare_retry(run, target, exchange.attempts[-1].target, runtime):
                 break
             try:
                 attempt = self._begin_attempt(run, target)
             except LimitExceeded:
                 break  # the rest of the budget cannot pay a further attempt; the last failure stands
-            reply = await self._attempt(run, runtime, attempt, upward, is_last=number == len(plan))
+            reply = await self._attempt(run, runtime, attempt, upward, is_last=number + 1 == tries)
             if isinstance(reply, Reply) or (isinstance(reply, GatewayError) and not _may_go_on(reply)):
                 break
         if isinstance(reply, Reply):
@@ -69,15 +72,6 @@ class Relay:
             return self._delivery.pass_error(run, reply)
         assert reply is not None
         return self._delivery.fail(run, runtime.dialect, reply)
-
-    @staticmethod
-    def _plan(targets: tuple[Target, ...], retries: int, runtime: Runtime) -> list[Target]:
-        """Each usable target once, in order; with more retries than that, from the front again."""
-        order = runtime.order(targets)
-        if not order:
-            return []
-        wanted = max(len(order), 1 + retries)
-        return [order[i % len(order)] for i in range(wanted)]
 
     async def _prepare_retry(self, run: Run, target: Target, failed: Target, runtime: Runtime) -> bool:
         if run.answer is not None or run.cut is not None or run.is_client_gone:
@@ -102,14 +96,8 @@ class Relay:
         if exchange.attempts:
             claims = tuple(claim for claim in exchange.claims if claim.meter is Meter.NANOS)
             lease = self._limiter.acquire(claims, key_ids=policy.key_ids)
-        attempt = Attempt(
-            number=len(exchange.attempts) + 1,
-            target=target,
-            lease=lease,
-            reserved_nanos=0 if bound is None else bound.nanos,
-            bound=bound,
-            admitted_at=lease.admitted_at,
-        )
+        reserved_nanos = 0 if bound is None else bound.nanos
+        attempt = Attempt(len(exchange.attempts) + 1, target, lease, reserved_nanos, bound, lease.admitted_at)
         exchange.attempts.append(attempt)
         return attempt
 

@@ -6,8 +6,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from gateway_proxy.core.catalog import ModelEntry, Target
-from gateway_proxy.core.key import IpAddress, KeyPolicy
+from gateway_proxy.core.key import IpAddress
 from gateway_proxy.core.limiter import Claim, Lease
+from gateway_proxy.core.policy import KeyPolicy
 from gateway_proxy.core.route import Bound, Route
 from gateway_proxy.core.usage import Rates, Usage, UsageSource
 

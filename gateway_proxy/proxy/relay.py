@@ -101,7 +101,7 @@ class Relay:
         assert lease is not None and policy is not None
         if exchange.attempts:
             claims = tuple(claim for claim in exchange.claims if claim.meter is Meter.NANOS)
-            lease = self._limiter.acquire(claims, key_ids=(policy.key.id,))
+            lease = self._limiter.acquire(claims, key_ids=policy.key_ids)
         attempt = Attempt(
             number=len(exchange.attempts) + 1,
             target=target,

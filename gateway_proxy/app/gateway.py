@@ -140,8 +140,8 @@ class Gateway:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await drain(5)
         await self.writer.stop()
+        await drain(5)
         self.spool.close()
         for link in self.runtime.links.values():
             await link.close()

@@ -49,7 +49,6 @@ class Server:
             server.listen.port,
             ssl_context=context,
             backlog=1024,
-            shutdown_timeout=1.0,
         )
         await self._site.start()
         host, port = self._runner.addresses[0][:2]

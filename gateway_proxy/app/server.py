@@ -80,7 +80,10 @@ class Server:
                     "There is no such route on this gateway.", code="route_not_found", status=404
                 )
             if request.method not in ("GET", "HEAD"):
-                raise BadExchange("Use GET for this route.", code="method_not_allowed", status=405)
+                refusal = BadExchange("Use GET for this route.", code="method_not_allowed", status=405)
+                answer = self._error(refusal)
+                answer.headers["allow"] = "GET, HEAD"
+                return answer
         except BadExchange as error:
             return self._error(error)
         return self._health.check_alive(request) if path == "/healthz" else self._health.check_ready(request)
@@ -93,7 +96,10 @@ class Server:
         return self._error(BadExchange(public, code=code, status=status))
 
     def _error(self, error: GatewayError) -> Answer:
-        return Answer(error.status, describe_error(error), self.gateway.runtime.dialect.error_body(error))
+        answer = Answer(error.status, describe_error(error), self.gateway.runtime.dialect.error_body(error))
+        if error.status == 400:
+            answer.force_close()  # where this request ends is not certain
+        return answer
 
 
 def _make_ssl_context(cert: Path | None, key: Path | None) -> ssl.SSLContext | None:

@@ -16,6 +16,7 @@ from aiohttp.http import HttpVersion11
 from multidict import CIMultiDict
 
 Headers = list[tuple[str, str]]
+STALL_SECONDS = 60.0  # a client that takes nothing for so long is cut off
 
 
 class _Direct(web.StreamResponse):
@@ -64,6 +65,18 @@ class _Direct(web.StreamResponse):
         return self._req is not None or self._eof_sent
 
 
+async def _wait_for_reader(protocol: Any) -> None:
+    """Returns once most of what was written has been taken. Raises ConnectionError, also after the time limit."""
+    transport = protocol.transport
+    try:
+        async with asyncio.timeout(STALL_SECONDS):
+            await protocol._drain_helper()
+    except TimeoutError:
+        if transport is not None:
+            transport.abort()
+        raise ConnectionResetError("the client does not read") from None
+
+
 class Answer(_Direct):
     """A whole answer: head and body leave in one write."""
 
@@ -89,9 +102,12 @@ class Answer(_Direct):
         return request._payload_writer
 
     async def write_eof(self, data: bytes = b"") -> None:
+        """Waits for a client that does not read, so that its further requests cannot pile up answers here."""
         self._eof_sent = True
-        self._req = None
+        request, self._req = self._req, None
         self._payload_writer = None
+        if request is not None and request.protocol.writing_paused:
+            await _wait_for_reader(request.protocol)
 
 
 class StreamAnswer(_Direct):

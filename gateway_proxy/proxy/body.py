@@ -21,11 +21,11 @@ def _too_large(limit: int) -> BadExchange:
 def check_head(request: web.BaseRequest, limit_bytes: int) -> None:
     """Refuse what the head alone condemns. Raises BadExchange (413, 415)."""
     headers = request.headers
-    encoding = headers.get("Content-Encoding")
-    if encoding is not None and encoding.strip().lower() not in ("", "identity"):
-        raise BadExchange(
-            "Send the request body without Content-Encoding.", code="unsupported_encoding", status=415
-        )
+    for encoding in headers.getall("Content-Encoding", ()):
+        if encoding.strip().lower() not in ("", "identity"):
+            raise BadExchange(
+                "Send the request body without Content-Encoding.", code="unsupported_encoding", status=415
+            )
     length = headers.get("Content-Length")
     if length is not None and length.isdigit() and int(length) > limit_bytes:
         raise _too_large(limit_bytes)

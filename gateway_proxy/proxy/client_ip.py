@@ -9,6 +9,8 @@ from functools import lru_cache
 
 from gateway_proxy.core.key import IpAddress, IpNetwork
 
+MAX_HOP_CHARACTERS = 64  # no address is longer, and what is remembered must stay small
+
 
 @lru_cache(maxsize=4096)
 def parse_ip(text: str) -> IpAddress | None:
@@ -28,6 +30,8 @@ def parse_ip(text: str) -> IpAddress | None:
 def parse_hop(text: str) -> IpAddress | None:
     """One X-Forwarded-For entry: an address, optionally with brackets and a port (RFC 7239 section 6 forms)."""
     text = text.strip(" \t")
+    if len(text) > MAX_HOP_CHARACTERS:
+        return None
     if text.startswith("["):
         inner, closed, rest = text[1:].partition("]")
         if not closed or (rest and not _is_port(rest)) or ":" not in inner:

@@ -23,6 +23,7 @@ from gateway_proxy.proxy.settle import Settlement
 from gateway_proxy.proxy.upstream import UpstreamError, UpstreamResponse
 
 WHOLE_ANSWER_BYTES = 1_048_576
+_END_OF_EVENT = b"\n\n"  # so that the error event stands on its own, whatever was under way
 
 
 @dataclass(slots=True)
@@ -113,7 +114,9 @@ class Delivery:
         response, provider = reply.response, reply.attempt.target.provider
         if response.status in (401, 403):
             return UpstreamFailed(
-                f"The provider '{provider}' refused the gateway's credential.", code="upstream_auth_failed"
+                f"The provider '{provider}' refused the gateway's credential.",
+                code="upstream_auth_failed",
+                should_retry=False,
             )
         if not 200 <= response.status < 600 or 300 <= response.status < 400:
             return UpstreamFailed(
@@ -135,7 +138,9 @@ class Delivery:
         if answer is None:
             raise error
         route = run.exchange.route
-        if not run.gone_at and run.cut is not Cut.CLIENT_GONE:
+        if not run.streaming:
+            answer.abort()  # no room for words inside a document: the client must see that it broke
+        elif not run.gone_at and run.cut is not Cut.CLIENT_GONE:
             answer.send(dialect.error_event(error, "" if route is None else route.operation))
         return answer
 
@@ -206,6 +211,7 @@ class Delivery:
     async def _deliver_stream(self, run: Run, reply: Reply, tap: UsageTap) -> web.StreamResponse:
         response = reply.response
         run.tap = tap
+        run.streaming = True  # whatever was asked for: this answer has room for comments and a last event
         answer = run.answer
         if answer is None:
             answer = self.make_stream_head(run, reply.attempt, self._passed(run, response))
@@ -215,18 +221,22 @@ class Delivery:
             error = await Pump(run, response, tap, answer).copy()
         except asyncio.CancelledError:
             return self._cut(run, reply, tap)
-        if not run.gone_at:
-            answer.send(tap.close())
-        if error is None and not tap.finished and _ends_by_closing(response):
-            return self._break(run, reply, tap, UpstreamFailed("The provider's answer ended early."))
+        in_event = not tap.at_event_boundary()
+        rest = tap.close()
+        broken: GatewayError | None = None
         if error is not None:
-            return self._break(run, reply, tap, describe_failure(error, reply.attempt.target.provider))
+            broken = describe_failure(error, reply.attempt.target.provider)
+        elif not tap.finished and _ends_by_closing(response):
+            broken = UpstreamFailed("The provider's answer ended early.")
+        if broken is not None:  # what was held back is half an event: nobody could read it
+            if in_event:
+                answer.send(_END_OF_EVENT)
+            self.close(run, reply, tap, Outcome.UPSTREAM_FAILED)
+            return self.fail(run, reply.dialect, broken)
+        if not run.gone_at:
+            answer.send(rest)
         self.close(run, reply, tap, Outcome.UPSTREAM_FAILED if tap.failed else Outcome.COMPLETED)
         return answer
-
-    def _break(self, run: Run, reply: Reply, tap: UsageTap, error: GatewayError) -> web.StreamResponse:
-        self.close(run, reply, tap, Outcome.UPSTREAM_FAILED)
-        return self.fail(run, reply.dialect, error)
 
     def _cut(self, run: Run, reply: Reply, tap: UsageTap) -> web.StreamResponse:
         cut = run.take_cut()
@@ -235,6 +245,8 @@ class Delivery:
             self.close(run, reply, tap, Outcome.FAILED)
             raise asyncio.CancelledError
         self.close(run, reply, tap, CUT_OUTCOMES[cut])
+        if run.answer is not None and run.tap is tap and not tap.at_event_boundary():
+            run.answer.send(_END_OF_EVENT)
         return self.fail(run, reply.dialect, cut_error(cut))
 
 

@@ -32,9 +32,8 @@ def check_request_line(request: web.BaseRequest) -> None:
     target = request._message.path
     if not target.startswith("/"):
         raise BadExchange("The request target must begin with '/'.", code="invalid_target")
+    _check_framing(request)
     path = target.partition("?")[0]
-    if path.isalnum():
-        return
     if (
         "//" in path
         or "\\" in path
@@ -52,6 +51,23 @@ def _hides_characters(path: str) -> bool:
     # A model's name is one segment, and SDKs encode the slash of "provider/model" in it.
     may_hold_slash = path.startswith("/v1/models/")
     return any(code in path for code in _HIDDEN_CHARACTERS) or ("%2f" in path and not may_hold_slash)
+
+
+def _check_framing(request: web.BaseRequest) -> None:
+    """Raises BadExchange where hops may differ on what the head says, or where the request ends."""
+    message = request._message
+    if request.method != "POST" and request.body_exists:
+        raise BadExchange("A request of this method has no body.", code="unexpected_body")
+    if message.chunked and request.version < HttpVersion11:  # RFC 9112 section 6.1
+        raise BadExchange("HTTP/1.0 knows no Transfer-Encoding.", code="invalid_request")
+    for _, value in message.raw_headers:
+        if not value.isascii():
+            try:
+                value.decode()
+            except UnicodeDecodeError:
+                raise BadExchange(
+                    "A request header is neither ASCII nor UTF-8.", code="invalid_header"
+                ) from None
 
 
 class StrictProtocol(RequestHandler):

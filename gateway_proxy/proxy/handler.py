@@ -126,6 +126,7 @@ class DataPlane:
                 f"There is no route '{exchange.path}' on this gateway.", code="route_not_found", status=404
             )
         if request.method != ("POST" if operation else "GET"):
+            exchange.answer_headers.append(("allow", "POST" if operation else "GET"))
             raise BadExchange(
                 f"Use {'POST' if operation else 'GET'} for this route.", code="method_not_allowed", status=405
             )

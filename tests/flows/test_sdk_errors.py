@@ -90,7 +90,7 @@ CASES = {
     "wrong type": Case(
         chat(max_tokens="many"), openai.BadRequestError, 400, INVALID, "invalid_type", param="max_tokens"
     ),
-    "too deep": Case(raw_post(b"[" * 200 + b"]" * 200), openai.BadRequestError, 400, INVALID, "too_deep"),
+    "too deep": Case(raw_post(b'{"model":' + b"[" * 200 + b"]" * 200 + b"}"), openai.BadRequestError, 400, INVALID, "too_deep"),
     "no model": Case(
         raw_post(b'{"messages":[]}'), openai.BadRequestError, 400, INVALID, "model_missing", param="model"
     ),
@@ -250,16 +250,17 @@ def test_a_stream_that_breaks_raises_in_the_client(
     key = gateway.create_key()
     with sdk(gateway, key.secret, max_retries=0) as client:
         texts: list[str] = []
-        with client.chat.completions.create(
+        answer = client.chat.completions.create(
             model="chat", messages=say(f"[[fake: {orders} delay_ms=1]]"), stream=True
-        ) as stream, pytest.raises(openai.APIError) as broken:  # fmt: skip
-            for chunk in stream:
+        )
+        with answer, pytest.raises(openai.APIError) as broken:
+            for chunk in answer:
                 texts.append(chunk.choices[0].delta.content or "")
         assert "".join(texts) == "tok " * 3
         assert broken.value.code == code
-        events = client.responses.create(
+        with client.responses.create(
             model="chat", input=f"[[fake: {orders} delay_ms=1]]", stream=True
-        )
-        with events, pytest.raises(openai.APIError):
-            for _ in events:
-                pass
+        ) as stream:
+            events = list(stream)
+    assert [event.type for event in events].count("error") == 1
+    assert events[-1].type == "error" and events[-1].code == (code or "server_error")

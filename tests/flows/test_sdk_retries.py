@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import openai
 import pytest
 
-from tests.support.clients import HELLO, requests_of, sdk
+from tests.support.clients import HELLO, requests_of, say, sdk
 from tests.support.fake_provider import FakeProvider
 from tests.support.gateway import RunningGateway, provider_toml
 
@@ -15,7 +15,7 @@ from tests.support.gateway import RunningGateway, provider_toml
 def gateway(provider: FakeProvider) -> Iterator[RunningGateway]:
     tables = provider_toml(provider.base_url) + (
         '[[models]]\nname = "chat"\ntargets = [{ provider = "fake", model = "fake-large" }]\nretries = 0\n'
-        "price = { input = 1, output = 2 }\nmax_output_tokens = 4096\nmax_input_tokens = 100000\n"
+        "price = { input = 1, output = 2 }\nmax_output_tokens = 8192\nmax_input_tokens = 100000\n"
     )
     with RunningGateway(tables) as running:
         yield running
@@ -34,12 +34,15 @@ def test_a_rate_limit_is_retried_once_and_in_time(gateway: RunningGateway) -> No
 
 
 def test_a_tokens_limit_is_retried_in_time(gateway: RunningGateway) -> None:
-    key = gateway.create_key(tokens_per_minute=3000)
+    key = gateway.create_key(tokens_per_minute=6000)  # 100 a second
     with sdk(gateway, key.secret) as client:
-        client.chat.completions.create(model="chat", messages=HELLO, n=128)  # 2048 tokens are made
-        raw = client.chat.completions.with_raw_response.create(model="chat", messages=HELLO, max_tokens=950)
-    assert raw.retries_taken <= 1
-    assert int(raw.headers["x-ratelimit-remaining-tokens"]) < 950
+        everything = say("[[fake: tokens=5900]]")
+        client.chat.completions.create(model="chat", messages=everything, max_completion_tokens=5900)
+        raw = client.chat.completions.with_raw_response.create(
+            model="chat", messages=HELLO, max_completion_tokens=150
+        )
+    assert raw.retries_taken == 1
+    assert raw.headers["x-ratelimit-limit-tokens"] == "6000"
 
 
 def test_a_budget_refusal_is_never_retried(gateway: RunningGateway) -> None:

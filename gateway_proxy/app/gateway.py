@@ -140,8 +140,8 @@ class Gateway:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.writer.stop()  # it runs until it is told to end: waiting for it first would wait in vain
         await drain(5)
-        await self.writer.stop()
         self.spool.close()
         for link in self.runtime.links.values():
             await link.close()

@@ -71,7 +71,10 @@ async def stream_until(gateway: SimpleNamespace, tally: Tally, chunks: int) -> N
     body = subjects.chat_body(1000, stream=True, directive=f"[[fake: delay_ms=2 tokens={TOKENS}]]")
     requests = [make_request(gateway.url, secret, body) for secret in gateway.secrets]
     await asyncio.gather(
-        *(_stream_on(gateway, requests[i % len(requests)], tally, chunks, random.Random(i)) for i in range(CLIENTS))
+        *(
+            _stream_on(gateway, requests[i % len(requests)], tally, chunks, random.Random(i))
+            for i in range(CLIENTS)
+        )
     )
 
 

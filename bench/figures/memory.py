@@ -15,7 +15,11 @@ MAX_IDLE_MIB = 80.0
 MAX_STREAM_KIB = 64.0
 MAX_START_SECONDS = 1.5
 _OPENING_AT_ONCE = 50
-_KEY: dict[str, object] = {"requests_per_minute": 1_000_000, "budget_usd": "1000", "max_parallel_requests": 5000}
+_KEY: dict[str, object] = {
+    "requests_per_minute": 1_000_000,
+    "budget_usd": "1000",
+    "max_parallel_requests": 5000,
+}
 
 
 def run(short: bool) -> list[Figure]:
@@ -65,7 +69,9 @@ async def measure_streams(gateway: subjects.SimpleNamespace, count: int) -> floa
         await asyncio.sleep(2.5)  # every stream has had a token or two
         open_now = read_readiness(gateway.url)["running"]
         if open_now != count or any(task.done() for task in running):
-            raise RuntimeError(f"{open_now} of {count} streams are open (descriptors: ulimit -n, pid {os.getpid()})")
+            raise RuntimeError(
+                f"{open_now} of {count} streams are open (descriptors: ulimit -n, pid {os.getpid()})"
+            )
         return (rss_bytes(gateway.pid) - before) / count
     finally:
         for task in running:

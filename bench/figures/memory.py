@@ -3,6 +3,7 @@
 import asyncio
 import os
 import statistics
+from types import SimpleNamespace
 
 from bench import subjects
 from bench.client import exchange, make_request, read_readiness
@@ -49,7 +50,7 @@ def run(short: bool) -> list[Figure]:
     ]  # fmt: skip
 
 
-async def measure_streams(gateway: subjects.SimpleNamespace, count: int) -> float:
+async def measure_streams(gateway: SimpleNamespace, count: int) -> float:
     """Resident bytes for each of `count` streams that are all open and have had their first token."""
     asked = b"[[fake: delay_ms=%d tokens=%d]]"
     quick = subjects.chat_body(1000, stream=True, directive=(asked % (1, 3)).decode())

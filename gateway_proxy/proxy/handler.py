@@ -44,7 +44,7 @@ class DataPlane:
         self._settlement = settlement
         self._limiter = limiter
         self._clock = clock
-        self._relay = Relay(settlement, limiter, clock)
+        self.relay = Relay(settlement, limiter, clock)
 
     def match(self, path: str) -> bool:
         """Whether a path belongs to the data plane."""
@@ -164,7 +164,7 @@ class DataPlane:
         )
         self.sweeper.add(run)
         try:
-            answer = await self._relay.relay(run, runtime)
+            answer = await self.relay.relay(run, runtime)
             if run.cut is Cut.CLIENT_GONE or run.gone_at:
                 exchange.outcome = Outcome.CLIENT_GONE
             return answer

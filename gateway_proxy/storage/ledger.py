@@ -85,16 +85,16 @@ class _Books:
 
     async def insert(self, ledger: Sequence[LedgerRow], logs: Sequence[LogRow]) -> int:
         """Put in the rows that are not there yet; returns how many that were."""
-        inserted = 0
+        new_ledger = new_logs = 0
         if ledger:
             rows = map(ledger_rows.ledger_tuple, ledger)
-            inserted += await self._add("ledger", ledger_rows.LEDGER_COLUMNS, rows, _ONCE)
+            new_ledger = await self._add("ledger", ledger_rows.LEDGER_COLUMNS, rows, _ONCE)
         if logs:
             last = await self._tx.fetch_one(_NEXT_SEQ, len(logs))
             assert last is not None  # the migration made the counter
             rows = map(ledger_rows.log_tuple, logs, count(last[0] - len(logs) + 1))
-            inserted += await self._add("request_log", ledger_rows.LOG_COLUMNS, rows, _ONCE)
-        return inserted
+            new_logs = await self._add("request_log", ledger_rows.LOG_COLUMNS, rows, _ONCE)
+        return new_ledger + new_logs
 
     async def finish(
         self,

@@ -18,7 +18,7 @@ from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.ids import is_id, new_id
 from gateway_proxy.core.key import KeyPolicy
 from gateway_proxy.core.store import KeyRecord
-from gateway_proxy.core.tasks import drain, spawn
+from gateway_proxy.core.tasks import drain, running, spawn
 from gateway_proxy.keys.directory import KeyDirectory
 from gateway_proxy.keys.pepper import make_private_folder
 from gateway_proxy.keys.secret import digest, looks_like_secret
@@ -186,6 +186,7 @@ class Gateway:
             },
             "keys": len(self.directory),
             "running": len(self.plane.sweeper.runs),
+            "tasks": running(),
             "providers": {name: link.pool.stats()._asdict() for name, link in self.runtime.links.items()},
         }
         return not problems, details

@@ -18,7 +18,7 @@ from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.ids import is_id, new_id
 from gateway_proxy.core.policy import KeyPolicy
 from gateway_proxy.core.store import KeyRecord
-from gateway_proxy.core.tasks import drain, spawn
+from gateway_proxy.core.tasks import drain, running, spawn
 from gateway_proxy.keys.directory import KeyDirectory
 from gateway_proxy.keys.pepper import make_private_folder
 from gateway_proxy.keys.secret import Digester
@@ -141,7 +141,7 @@ class Gateway:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.writer.stop()
+        await self.writer.stop()  # it runs until it is told to end: waiting for it first would wait in vain
         await drain(5)
         self.spool.close()
         for link in self.runtime.links.values():
@@ -188,6 +188,7 @@ class Gateway:
             },
             "keys": len(self.directory),
             "running": len(self.plane.sweeper.runs),
+            "tasks": running(),
             "providers": {name: link.pool.stats()._asdict() for name, link in self.runtime.links.items()},
         }
         return not problems, details

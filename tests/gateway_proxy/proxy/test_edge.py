@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from aiohttp import HttpVersion, HttpVersion10, HttpVersion11, StreamReader
 from aiohttp.base_protocol import BaseProtocol
-from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD
 from aiohttp.test_utils import make_mocked_request
 from aiohttp.web import BaseRequest
@@ -23,9 +22,8 @@ def request(
     **message: Any,
 ) -> BaseRequest:
     made = make_mocked_request(method, "/", version=version, payload=payload)
-    made._message = RawRequestMessage(
-        **{**made._message._asdict(), "path": target, "version": version, **message}
-    )
+    made._message = made._message._replace(path=target, version=version, **message)
+
     return made
 
 

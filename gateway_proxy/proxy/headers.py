@@ -20,19 +20,40 @@ _DOWNWARDS = frozenset(
 _RATE_PREFIX = b"x-ratelimit-"
 
 
+_remembered: dict[tuple[str | None, ...], bytes] = {}
+MAX_REMEMBERED = 1024
+
+
+def is_plain(value: str) -> bool:
+    """Visible ASCII and blanks only: safe to copy into another head, a log or a row."""
+    return value.isascii() and value.isprintable()
+
+
 def encode_upward(exchange: Exchange) -> bytes:
     """The client's harmless headers and our own ids, as lines of an upstream request head."""
-    lines = [
-        f"x-request-id: {exchange.id}\r\ntraceparent: {make_traceparent(exchange.trace_id, exchange.trace_flags)}\r\n"
-    ]
-    headers = exchange.headers
-    for name in _UPWARDS:
-        value = headers.get(name)
-        if value is not None and value.isascii() and value.isprintable() and len(value) <= 1024:
-            lines.append(f"{name}: {value}\r\n")
+    get = exchange.headers.get
+    values = (
+        get("accept"),
+        get("user-agent"),
+        get("openai-beta"),
+        get("idempotency-key"),
+        get("x-client-request-id"),
+    )
+    lines = _remembered.get(values)
+    if lines is None:
+        if len(_remembered) >= MAX_REMEMBERED:
+            _remembered.clear()
+        pairs = zip(_UPWARDS, values, strict=True)
+        lines = "".join(
+            f"{name}: {value}\r\n"
+            for name, value in pairs
+            if value is not None and is_plain(value) and len(value) <= 1024
+        ).encode("ascii")
+        _remembered[values] = lines
+    ids = f"x-request-id: {exchange.id}\r\ntraceparent: {make_traceparent(exchange.trace_id, exchange.trace_flags)}\r\n"
     if exchange.trace_state:
-        lines.append(f"tracestate: {exchange.trace_state}\r\n")
-    return "".join(lines).encode("ascii")
+        ids += f"tracestate: {exchange.trace_state}\r\n"
+    return lines + ids.encode("ascii")
 
 
 def pass_downward(headers: Iterable[tuple[bytes, bytes]], *, own_rate_limits: bool) -> list[tuple[str, str]]:

@@ -17,6 +17,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -124,7 +125,7 @@ class RunningGateway:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "gateway_proxy", "serve", "-c", str(self.config_path)],
                 cwd=_REPOSITORY, env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                preexec_fn=_die_with_parent,
+                preexec_fn=_die_with_parent if threading.current_thread() is threading.main_thread() else None,
             )  # fmt: skip
         deadline = time.monotonic() + START_SECONDS
         while not self._is_ready():
@@ -292,7 +293,7 @@ def _free_port() -> int:
 
 
 def _die_with_parent() -> None:
-    """A killed test run must leave no gateway behind: PR_SET_PDEATHSIG, prctl(2)."""
+    """A killed test run must leave no gateway behind: PR_SET_PDEATHSIG, prctl(2). The parent is the starting thread."""
     import ctypes
 
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)

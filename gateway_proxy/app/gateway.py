@@ -16,12 +16,12 @@ from gateway_proxy.app.runtimes import Services, build_runtime
 from gateway_proxy.config import Config
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.ids import is_id, new_id
-from gateway_proxy.core.key import KeyPolicy
+from gateway_proxy.core.policy import KeyPolicy
 from gateway_proxy.core.store import KeyRecord
 from gateway_proxy.core.tasks import drain, spawn
 from gateway_proxy.keys.directory import KeyDirectory
 from gateway_proxy.keys.pepper import make_private_folder
-from gateway_proxy.keys.secret import digest, looks_like_secret
+from gateway_proxy.keys.secret import Digester
 from gateway_proxy.ledger.spool import Spool
 from gateway_proxy.ledger.writer import BooksWriter
 from gateway_proxy.limits.budget import Rebuild
@@ -61,7 +61,7 @@ class Gateway:
         self.revision = 1
         self.reload_error = ""
         self.draining = False
-        self._pepper = pepper
+        self._digester = Digester(pepper)
         self._started_at = self.clock.now_ms()
         self._tasks: list[asyncio.Task[Any]] = []
         self._reloading = asyncio.Lock()
@@ -191,9 +191,7 @@ class Gateway:
         return not problems, details
 
     def _find_key(self, secret: str, now_ms: int) -> KeyPolicy | None:
-        if not looks_like_secret(secret):
-            return None
-        return self.directory.find(digest(self._pepper, secret), now_ms)
+        return self.directory.find(self._digester.digest(secret), now_ms)
 
     def _is_stale(self, strict: bool) -> bool:
         gateway = self.config.gateway

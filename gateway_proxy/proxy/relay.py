@@ -15,9 +15,9 @@ from gateway_proxy.core.catalog import Target
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.errors import GatewayError, Unavailable, UpstreamFailed
 from gateway_proxy.core.exchange import Attempt, Outcome
-from gateway_proxy.core.policy import KeyPolicy
 from gateway_proxy.core.ledger import LedgerRow
 from gateway_proxy.core.limiter import CounterUnknown, Limiter, LimitExceeded, Meter
+from gateway_proxy.core.policy import KeyPolicy
 from gateway_proxy.proxy.deliver import Delivery, ErrorAnswer, Reply
 from gateway_proxy.proxy.failures import CUT_OUTCOMES, cut_error, describe_failure
 from gateway_proxy.proxy.headers import encode_upward

@@ -26,18 +26,22 @@ WHOLE_ANSWER_BYTES = 1_048_576
 _END_OF_EVENT = b"\n\n"  # so that the error event stands on its own, whatever was under way
 
 
-@dataclass(slots=True)
 class Reply:
     """An answer of a provider that shall reach the client, and the books of its attempt."""
 
-    attempt: Attempt
-    row: LedgerRow
-    response: UpstreamResponse
-    dialect: Dialect
+    __slots__ = ("attempt", "dialect", "is_event_stream", "response", "row")
 
-    @property
-    def is_event_stream(self) -> bool:
-        return (self.response.header(b"content-type") or b"").lower().startswith(b"text/event-stream")
+    def __init__(
+        self, attempt: Attempt, row: LedgerRow, response: UpstreamResponse, dialect: Dialect
+    ) -> None:
+        self.attempt = attempt
+        self.row = row
+        self.response = response
+        self.dialect = dialect
+        content_type = response.header(b"content-type")
+        self.is_event_stream = content_type is not None and content_type.lower().startswith(
+            b"text/event-stream"
+        )
 
     def make_tap(self, run: Run) -> UsageTap:
         assert run.exchange.route is not None
@@ -81,8 +85,7 @@ class Delivery:
     def _passed(self, run: Run, response: UpstreamResponse) -> Headers:
         policy = run.exchange.policy
         assert policy is not None
-        key = policy.key
-        own = key.requests_per_minute is not None or key.tokens_per_minute is not None
+        own = policy.requests_rule is not None or policy.tokens_rule is not None
         return pass_downward(response.headers, own_rate_limits=own)
 
     def close(self, run: Run, reply: Reply, tap: UsageTap | None, outcome: Outcome) -> None:
@@ -171,9 +174,10 @@ class Delivery:
         exchange.first_byte_ns = time.monotonic_ns()
         headers = self._passed(run, response) + self._own_headers(run, reply.attempt)
         if reply.attempt.usage_source is UsageSource.PROVIDER and reply.attempt.rates is not None:
-            headers.append(
-                ("x-gateway-cost-usd", format_usd(sum(a.charged_nanos for a in exchange.attempts)))
-            )
+            charged = reply.attempt.charged_nanos
+            if len(exchange.attempts) > 1:
+                charged = sum(attempt.charged_nanos for attempt in exchange.attempts)
+            headers.append(("x-gateway-cost-usd", format_usd(charged)))
         return Answer(response.status, headers, body)
 
     def pass_error(self, run: Run, error: ErrorAnswer) -> web.StreamResponse:
@@ -198,7 +202,11 @@ class Delivery:
         await _start(answer, run)
         run.exchange.first_byte_ns = time.monotonic_ns()
         answer.send(b"".join(parts))
-        error = await Pump(run, response, tap, answer).copy()
+        try:
+            error = await Pump(run, response, tap, answer).copy()
+        except asyncio.CancelledError:
+            answer.abort()
+            return self._cut(run, reply, tap)
         if error is not None:
             self.close(run, reply, tap, Outcome.UPSTREAM_FAILED)
             run.exchange.error = describe_failure(error, reply.attempt.target.provider)

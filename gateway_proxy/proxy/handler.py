@@ -16,7 +16,7 @@ from gateway_proxy.proxy.answers import Answer, Headers
 from gateway_proxy.proxy.body import ClientGone, check_head, read_body
 from gateway_proxy.proxy.credentials import find_secret
 from gateway_proxy.proxy.edge import check_request_line
-from gateway_proxy.proxy.headers import describe_limits
+from gateway_proxy.proxy.headers import describe_limits, is_plain
 from gateway_proxy.proxy.relay import Relay
 from gateway_proxy.proxy.routes import OPERATIONS
 from gateway_proxy.proxy.run import Cut, Run
@@ -83,30 +83,35 @@ class DataPlane:
 
     def _open(self, request: web.BaseRequest, runtime: Runtime) -> Exchange:
         headers = request.headers
-        path = request._message.path.partition("?")[0]
+        path = request._message.path
+        operation = OPERATIONS.get(path)
+        if operation is None:
+            path = path.partition("?")[0]
+            operation = OPERATIONS.get(path, "")
+        clock = self._clock
         exchange = Exchange(
-            id=new_id("req"),
-            method=request.method,
-            path=path,
-            operation=OPERATIONS.get(path, ""),
-            headers=headers,
-            client_ip=None,
-            received_at=self._clock.now_ms(),
-            started_ns=self._clock.monotonic_ns(),
+            new_id("req"),
+            request.method,
+            path,
+            operation,
+            headers,
+            None,
+            clock.now_ms(),
+            clock.monotonic_ns(),
         )
         exchange.content_type = headers.get("Content-Type", "")
-        trace = parse_traceparent(headers.get("traceparent"))
+        traceparent = headers.get("traceparent")
+        trace = None if traceparent is None else parse_traceparent(traceparent)
         if trace is None:
             exchange.trace_id = new_trace_id()
         else:
             exchange.trace_id, exchange.parent_span, exchange.trace_flags = trace
             state = headers.get("tracestate", "")
-            if len(state) <= MAX_TRACESTATE_CHARACTERS and state.isascii() and state.isprintable():
+            if len(state) <= MAX_TRACESTATE_CHARACTERS and is_plain(state):
                 exchange.trace_state = state
-        client_id = headers.get("x-request-id", "")
-        if len(client_id) <= MAX_CLIENT_ID_CHARACTERS and client_id.isascii() and client_id.isprintable():
+        client_id = headers.get("x-request-id")
+        if client_id is not None and len(client_id) <= MAX_CLIENT_ID_CHARACTERS and is_plain(client_id):
             exchange.client_request_id = client_id
-        exchange.answer_headers.append(("x-request-id", exchange.id))
         if runtime.cors_origins and (origin := headers.get("Origin")) in runtime.cors_origins:
             exchange.answer_headers += [("access-control-allow-origin", origin), ("vary", "Origin")]
         return exchange
@@ -115,8 +120,7 @@ class DataPlane:
         self, request: web.BaseRequest, exchange: Exchange, runtime: Runtime
     ) -> web.StreamResponse:
         check_request_line(request)
-        peer = request.remote
-        exchange.client_ip = runtime.client_ip.find(peer, request.headers.getall("X-Forwarded-For", ()))
+        exchange.client_ip = runtime.client_ip.find(request.remote, request.headers)
         operation = exchange.operation
         query = None if operation else self._find_query(exchange.path)
         if request.method == "OPTIONS" and exchange.answer_headers[-1][0] == "vary":
@@ -156,12 +160,9 @@ class DataPlane:
     ) -> web.StreamResponse:
         route, model, policy = exchange.route, exchange.model, exchange.policy
         assert route is not None and model is not None and policy is not None
-        drains = model.on_disconnect == "drain" or (
-            model.on_disconnect == "auto" and policy.key.budget_nanos is not None
-        )
-        run = Run(
-            exchange, request, drains=drains, streaming=route.stream, now=asyncio.get_running_loop().time()
-        )
+        on_disconnect = model.on_disconnect
+        drains = on_disconnect == "drain" or (on_disconnect == "auto" and policy.budget_rule is not None)
+        run = Run(exchange, request, drains, route.stream, asyncio.get_running_loop().time())
         self.sweeper.add(run)
         try:
             answer = await self.relay.relay(run, runtime)

@@ -9,9 +9,9 @@ from aiohttp import web
 
 from gateway_proxy.core.catalog import ModelEntry
 from gateway_proxy.core.exchange import Exchange
-from gateway_proxy.core.key import KeyPolicy
-from gateway_proxy.core.limiter import BucketState, Limiter, Meter
+from gateway_proxy.core.limiter import BucketRule, Limiter, Meter
 from gateway_proxy.core.money import format_usd
+from gateway_proxy.core.policy import KeyPolicy
 from gateway_proxy.proxy.answers import Answer
 from gateway_proxy.proxy.headers import describe_limits, find_budget
 from gateway_proxy.proxy.runtime import Runtime
@@ -19,8 +19,8 @@ from gateway_proxy.stages.route import unknown_model
 
 
 def can_call(policy: KeyPolicy, model: ModelEntry) -> bool:
-    """Whether this key could call the model now, limits apart: name, provider, and a price under a budget."""
-    if not policy.allows_model(model.name):
+    """Whether this key could call the model now, limits apart: any endpoint, name, provider, a price under a budget."""
+    if not policy.allows_model(model.name) or policy.endpoints == frozenset():
         return False
     targets = [target for target in model.targets if policy.allows_provider(target.provider)]
     if policy.key.budget_nanos is not None:
@@ -74,8 +74,8 @@ class Queries:
             "allowed_endpoints": key.allowed_endpoints,
             "max_parallel_requests": key.max_parallel_requests,
             "limits": {
-                "requests_per_minute": _describe_bucket(limiter.bucket_state(key, Meter.REQUESTS)),
-                "tokens_per_minute": _describe_bucket(limiter.bucket_state(key, Meter.TOKENS)),
+                "requests_per_minute": self._describe_bucket(key.id, Meter.REQUESTS, policy.requests_rule),
+                "tokens_per_minute": self._describe_bucket(key.id, Meter.TOKENS, policy.tokens_rule),
             },
             "budget": None
             if budget is None
@@ -91,6 +91,9 @@ class Queries:
         }
         return self._answer(exchange, described)
 
+    def _describe_bucket(self, key_id: str, meter: Meter, rule: BucketRule | None) -> dict[str, int] | None:
+        return None if rule is None else self._limiter.bucket_state(key_id, meter, rule)._asdict()
+
     def _answer(self, exchange: Exchange, value: Any) -> web.StreamResponse:
         headers = [*exchange.answer_headers, ("content-type", "application/json")]
         return Answer(200, headers + describe_limits(exchange, self._limiter), orjson.dumps(value))
@@ -103,14 +106,6 @@ def _describe_model(model: ModelEntry) -> dict[str, Any]:
         "created": 0,
         "owned_by": model.owned_by or model.targets[0].provider,
     }
-
-
-def _describe_bucket(state: BucketState | None) -> dict[str, int] | None:
-    return (
-        None
-        if state is None
-        else {"limit": state.limit, "remaining": state.remaining, "reset_ms": state.reset_ms}
-    )
 
 
 def _rfc3339(at_ms: int) -> str:

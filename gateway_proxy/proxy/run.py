@@ -30,7 +30,7 @@ class Run:
     )  # fmt: skip
 
     def __init__(
-        self, exchange: Exchange, request: web.BaseRequest, *, drains: bool, streaming: bool, now: float
+        self, exchange: Exchange, request: web.BaseRequest, drains: bool, streaming: bool, now: float
     ) -> None:
         self.exchange = exchange
         self.request = request

@@ -194,10 +194,12 @@ class Settlement:
     def _add_counted_units(exchange: Exchange, usage: Usage) -> None:
         """What is counted by the request itself, and which providers do not report."""
         assert exchange.route is not None
-        units = exchange.route.bound.units
         usage.requests = 1
-        usage.images = usage.images or units.images
-        usage.characters = usage.characters or units.characters
+        units = exchange.route.bound.units
+        if units is not None:
+            usage.images = usage.images or units.images
+            usage.characters = usage.characters or units.characters
+            usage.searches = usage.searches or units.searches
 
     def _describe(self, exchange: Exchange, now_ns: int) -> LogRow:
         row = LogRow(

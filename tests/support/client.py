@@ -96,7 +96,7 @@ class Client:
 async def leave_after(
     port: int, secret: str, body: Any, read_bytes: int, *, path: str = CHAT
 ) -> tuple[str, float]:
-    """Read about `read_bytes` of the answer, head included, then close the socket.
+    """Read `read_bytes` of the answer, head included, or all of a shorter one, then close the socket.
 
     Returns the request id ("" if the head had not come) and the loop time of the close. With 0 bytes it leaves as soon as
     the request is sent.
@@ -105,7 +105,7 @@ async def leave_after(
     data = json.dumps(body).encode()
     head = (
         f"POST {path} HTTP/1.1\r\nhost: gateway\r\nauthorization: Bearer {secret}\r\n"
-        f"content-type: application/json\r\ncontent-length: {len(data)}\r\n\r\n"
+        f"content-type: application/json\r\ncontent-length: {len(data)}\r\nconnection: close\r\n\r\n"
     )
     writer.write(head.encode() + data)
     await writer.drain()

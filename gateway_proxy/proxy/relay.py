@@ -7,14 +7,13 @@ client. Every attempt has its own reservation and its own ledger row, settled ex
 import asyncio
 import random
 
-from aiohttp import web
-
 from gateway_proxy.core.catalog import Target
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.errors import GatewayError, Unavailable, UpstreamFailed
 from gateway_proxy.core.exchange import Attempt, Outcome
 from gateway_proxy.core.ledger import LedgerRow
 from gateway_proxy.core.limiter import Limiter, LimitExceeded, Meter
+from gateway_proxy.proxy.answers import BaseAnswer
 from gateway_proxy.proxy.deliver import Delivery, ErrorAnswer, Reply
 from gateway_proxy.proxy.failures import CUT_OUTCOMES, cut_error, describe_failure
 from gateway_proxy.proxy.headers import encode_upward
@@ -38,7 +37,7 @@ class Relay:
         self._clock = clock
         self._delivery = Delivery(settlement, limiter)
 
-    async def relay(self, run: Run, runtime: Runtime) -> web.StreamResponse:
+    async def relay(self, run: Run, runtime: Runtime) -> BaseAnswer:
         """Raises GatewayError while the client has not seen a byte; later faults end the stream itself."""
         exchange = run.exchange
         model = exchange.model

@@ -10,6 +10,7 @@ from gateway_proxy.storage import ledger_rows
 from gateway_proxy.storage.database import Database, NumberTooLarge, Statements
 from gateway_proxy.storage.ledger_rows import SLOT_MS, Groups, Sums
 from gateway_proxy.storage.outbox import add_events
+from gateway_proxy.storage.where import Where
 
 _NEXT_SEQ = "UPDATE counters SET value = value + $1 WHERE name = 'request_log' RETURNING value"
 _ONCE = "ON CONFLICT DO NOTHING"
@@ -39,10 +40,7 @@ _SET_CURSOR = (
     "INSERT INTO spool_cursors (gateway_id, segment, position) VALUES ($1, $2, $3)"
     " ON CONFLICT (gateway_id) DO UPDATE SET segment = excluded.segment, position = excluded.position"
 )
-_SUM = (
-    "SELECT CAST(COALESCE(SUM(nanos), 0) AS BIGINT) FROM spend_slots"
-    " WHERE key_id = $1 AND slot >= $2 AND slot < $3"
-)
+_KEYS_PER_SUM = 500
 
 
 class _Repeated(Exception):
@@ -98,8 +96,9 @@ class _Books:
             last = await self._tx.fetch_one(_NEXT_SEQ, len(logs))
             assert last is not None  # the migration made the counter
             requests = ledger_rows.group_logs(logs, last[0] - len(logs) + 1)
-        inserted = await self._add_groups("ledger", ledger_rows.LEDGER_COLUMNS, attempts)
-        inserted += await self._add_groups("request_log", ledger_rows.LOG_COLUMNS, requests)
+        new_attempts = await self._add_groups("ledger", ledger_rows.LEDGER_COLUMNS, attempts)
+        new_requests = await self._add_groups("request_log", ledger_rows.LOG_COLUMNS, requests)
+        inserted = new_attempts + new_requests
         if inserted == len(ledger) + len(logs):
             self._sums.add_attempts(attempts)
             self._sums.add_requests(requests)
@@ -123,17 +122,19 @@ class _Books:
             await add_events(self._tx, batch.events)
         if batch.cursor is not None:
             await self._tx.execute(_SET_CURSOR, gateway_id, *batch.cursor)
-        return [await self._sum(*window) for window in windows]
+        return await self._sum(windows)
 
     async def _add_groups(self, table: str, columns: Sequence[str], groups: Groups) -> int:
-        added, loners = 0, []
+        loners, added = [], []
         for key, rows in groups.items():
             shared = key[:-1]
             if len(rows) < _MIN_SHARING:
                 loners += [shared + row for row in rows]
             else:
-                added += await self._add(table, columns, rows, _ONCE, shared)
-        return added + await self._add(table, columns, loners, _ONCE) if loners else added
+                added.append(await self._add(table, columns, rows, _ONCE, shared))
+        if loners:
+            added.append(await self._add(table, columns, loners, _ONCE))
+        return sum(added)
 
     async def _add(
         self,
@@ -147,6 +148,21 @@ class _Books:
             rows = map(ledger_rows.cap_numbers, rows)
         return await self._tx.insert_many(table, columns, rows, conflict, shared)
 
-    async def _sum(self, key_id: str, start_ms: int, end_ms: int) -> int:
-        row = await self._tx.fetch_one(_SUM, key_id, start_ms // SLOT_MS, end_ms // SLOT_MS)
-        return int(row[0]) if row else 0
+    async def _sum(self, windows: Sequence[tuple[str, int, int]]) -> list[int]:
+        """Many keys at once: at a start every key with a budget is asked for, and most periods are the same."""
+        periods: dict[tuple[int, int], list[str]] = {}
+        for key_id, start_ms, end_ms in windows:
+            periods.setdefault((start_ms, end_ms), []).append(key_id)
+        sums: dict[tuple[str, int, int], int] = {}
+        for (start_ms, end_ms), key_ids in periods.items():
+            for begin in range(0, len(key_ids), _KEYS_PER_SUM):
+                where = Where()
+                where.add(f"slot >= {where.bind(start_ms // SLOT_MS)}")
+                where.add(f"slot < {where.bind(end_ms // SLOT_MS)}")
+                where.add(f"key_id IN ({', '.join(map(where.bind, key_ids[begin : begin + _KEYS_PER_SUM]))})")
+                rows = await self._tx.fetch(
+                    f"SELECT key_id, CAST(SUM(nanos) AS BIGINT) FROM spend_slots{where} GROUP BY key_id",  # noqa: S608
+                    *where.args,
+                )
+                sums.update({(key_id, start_ms, end_ms): int(nanos) for key_id, nanos in rows})
+        return [sums.get(window, 0) for window in windows]

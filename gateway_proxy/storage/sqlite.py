@@ -244,7 +244,8 @@ def _connect(path: Path, *, writes: bool) -> sqlite3.Connection:
             connection.execute("PRAGMA foreign_keys = ON")
             # Pages that every batch touches are copied back four times less often than by default.
             connection.execute("PRAGMA wal_autocheckpoint = 4000")
-            connection.execute("PRAGMA cache_size = -32000")
+            # More would only fill with rows just written: as fast at 400,000 rows, and resident for good.
+            connection.execute("PRAGMA cache_size = -4000")
         else:
             connection.execute("PRAGMA query_only = ON")
             connection.execute("PRAGMA cache_size = -16000")

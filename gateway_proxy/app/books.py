@@ -19,6 +19,7 @@ class GatewayBooks:
         self, writer: BooksWriter, limiter: MemoryLimiter, directory: KeyDirectory, clock: Clock
     ) -> None:
         self._writer = writer
+        self.intent = writer.intent
         self._limiter = limiter
         self._directory = directory
         self._clock = clock
@@ -29,15 +30,12 @@ class GatewayBooks:
     def healthy(self) -> bool:
         return self._writer.healthy
 
-    def intent(self, row: LedgerRow) -> bool:
-        """Whether the intent stands in the spool."""
-        return self._writer.intent(row)
-
-    def settle(self, row: LedgerRow) -> None:
+    def settle(self, row: LedgerRow, /) -> None:
         self._writer.settle(row)
-        self.collect_events()
+        if self._limiter.events:
+            self.collect_events()
 
-    def log(self, row: LogRow) -> None:
+    def log(self, row: LogRow, /) -> None:
         """Refusals that never reached a provider are rate-bounded, so that a flood of them cannot fill the store."""
         if not row.admitted:
             second = self._clock.monotonic_ns() // 1_000_000_000

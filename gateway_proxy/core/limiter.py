@@ -3,7 +3,7 @@
 Data and the protocol; `limits/` does the arithmetic.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
@@ -59,12 +59,13 @@ class Claim:
 
 @dataclass(slots=True)
 class Lease:
-    """Granted claims. Each part is settled exactly once; settling again does nothing."""
+    """Granted claims. Money and the rest are settled exactly once each; settling again does nothing."""
 
     claims: tuple[Claim, ...]
     admitted_at: int  # Unix milliseconds
     period: str = ""  # of the first budget claim, e.g. "month:2026-11-01T00:00:00Z"
-    open_meters: set[Meter] = field(default_factory=set)
+    owes_money: bool = True  # until settle_nanos
+    holds_slots: bool = True  # until release
 
 
 def bucket_rule(key: Key, meter: Meter) -> BucketRule | None:

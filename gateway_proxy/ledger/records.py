@@ -25,7 +25,6 @@ MAX_PAYLOAD_BYTES = 1 << 24
 _FRAME = struct.Struct("<2sIIB")
 _USAGE_NAMES = tuple(f.name for f in fields(Usage))
 _RATES_NAMES = tuple(f.name for f in fields(Rates))
-_usage_values = attrgetter(*_USAGE_NAMES)
 _rates_values = attrgetter(*_RATES_NAMES)
 _MAX_KNOWN_RATES = 1024
 # The same few rates stand in every row; by identity, with the object held so that the identity stays its own.
@@ -54,10 +53,17 @@ def encode_intent(row: LedgerRow) -> bytes:
 
 def encode_settle(row: LedgerRow) -> bytes:
     """The SETTLE frame of a finished row."""
+    used = row.usage
     payload = orjson.dumps(
         (
-            row.request_id, row.attempt, row.settled_at, row.charged_nanos, row.usage_source, row.outcome,
-            row.model_reported, _encode_rates(row.rates), _usage_values(row.usage),
+            # `"" +` makes a plain str of an enum's member, which is written faster.
+            row.request_id, row.attempt, row.settled_at, row.charged_nanos, "" + row.usage_source, "" + row.outcome,
+            row.model_reported, _encode_rates(row.rates),
+            (
+                used.input, used.cached_input, used.cache_write, used.cache_write_1h, used.audio_input, used.output,
+                used.reasoning, used.audio_output, used.requests, used.images, used.millis, used.characters,
+                used.searches,
+            ),
         )
     )  # fmt: skip
     return frame(SETTLE, payload)

@@ -1,6 +1,7 @@
 """Carries rows from memory into the store, behind the requests and in order; the spool holds them until then.
 
-`intent`, `settle`, `log` and `event` never wait. Every 250 ms or 500 rows one batch goes to the store. While
+`intent`, `settle`, `log` and `event` never wait. The first row after a pause goes to the store within 250 ms; under
+load one batch goes there every 500 ms or 1000 rows, so that what each transaction costs is shared by many. While
 the store is away ledger rows wait (bounded: then the books are unhealthy, and budgeted keys are refused), log
 rows beyond their bound are dropped and counted. A row that the store refuses for ever is set aside in a file,
 so that the others can pass.
@@ -22,11 +23,12 @@ from gateway_proxy.ledger.spool import Position, Spool, SpoolUnavailable
 
 log = logging.getLogger("gateway_proxy.books")
 
-BATCH_ROWS = 500
+BATCH_ROWS = 1000
 MAX_LEDGER_ROWS = 100_000
 MAX_LOG_ROWS = 20_000
 MAX_EVENT_ROWS = 10_000
 FLUSH_SECONDS = 0.25
+BUSY_FLUSH_SECONDS = 0.5
 IDLE_SECONDS = 1.0
 MAX_BACKOFF_SECONDS = 5.0
 
@@ -157,8 +159,9 @@ class BooksWriter:
             if failures:
                 await asyncio.sleep(_backoff_seconds(failures))
             else:
+                busy = self._due.is_set()
                 await _wait(self._due, IDLE_SECONDS)
-                await _wait(self._full, FLUSH_SECONDS)
+                await _wait(self._full, BUSY_FLUSH_SECONDS if busy else FLUSH_SECONDS)
             try:
                 await self.flush()
             except Exception as error:  # noqa: BLE001 - any fault of the store: keep the rows, try again

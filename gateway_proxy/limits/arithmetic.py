@@ -34,9 +34,17 @@ class Bucket:
 
     def take(self, amount: int, now_ns: int) -> bool:
         """Take `amount` units if they are there; otherwise take nothing and return False."""
-        self._refill(now_ns)
-        left = self._level - amount * MINUTE_NS
-        if left < 0 or not self.rule.per_minute:
+        # Runs twice per request, so the refill is written out here.
+        per_minute = self.rule.per_minute
+        level = self._level
+        elapsed = now_ns - self._at_ns
+        if elapsed > 0:
+            self._at_ns = now_ns
+            level += elapsed * per_minute
+            level = level if level < self._full else self._full
+        left = level - amount * MINUTE_NS
+        if left < 0 or not per_minute:
+            self._level = level
             return False
         self._level = left
         return True
@@ -44,7 +52,8 @@ class Bucket:
     def give(self, amount: int, now_ns: int) -> None:
         """Put units back (never above the capacity), or, if negative, take more without asking."""
         self._refill(now_ns)
-        self._level = min(self._full, self._level + amount * MINUTE_NS)
+        level = self._level + amount * MINUTE_NS
+        self._level = level if level < self._full else self._full
 
     def change(self, rule: BucketRule, now_ns: int) -> None:
         """Another rule from now on: the level stays, clipped to the new capacity."""
@@ -80,9 +89,9 @@ class Bucket:
         if not per_minute:
             return 0, 0
         self._refill(now_ns)
-        level = self._level
-        missing = self._full - level
-        return (level // MINUTE_NS if level > 0 else 0), -(-missing // (per_minute * MILLISECOND_NS))
+        missing = self._full - self._level
+        left = self._level // MINUTE_NS
+        return (left if left > 0 else 0), -(-missing // (per_minute * MILLISECOND_NS))
 
     def is_full(self, now_ns: int) -> bool:
         """Whether forgetting the bucket would change nothing."""

@@ -12,8 +12,8 @@ No storage here, and no idea of what a request is.
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import cast
+from dataclasses import dataclass
+from typing import Any, cast
 from zoneinfo import ZoneInfoNotFoundError
 
 from gateway_proxy.core.clock import Clock
@@ -21,14 +21,12 @@ from gateway_proxy.core.key import Key
 from gateway_proxy.core.limiter import (
     BucketRule,
     BucketState,
-    BudgetRule,
     BudgetState,
     Claim,
     CounterUnknown,
     Lease,
     LimitExceeded,
     Meter,
-    SlotsRule,
 )
 from gateway_proxy.limits.arithmetic import Bucket
 from gateway_proxy.limits.budget import Account, BudgetEvent, Rebuild, Spend
@@ -40,27 +38,30 @@ SLOT_RETRY_MS = 1000
 SWEEP_STEP = 2000
 
 REQUESTS, TOKENS, PARALLEL, NANOS = Meter.REQUESTS, Meter.TOKENS, Meter.PARALLEL, Meter.NANOS
+# A fraction of the cost of a named tuple's own constructor: states are made for every answer.
+_new_tuple = tuple.__new__
 _ORDER = {PARALLEL: 0, REQUESTS: 1, TOKENS: 2, NANOS: 3}
 
 
 @dataclass(slots=True, eq=False)
 class MemoryLease(Lease):
-    """A lease with the accounts that it holds money of."""
+    """A lease with the accounts that it holds money of, and the keys that are charged."""
 
-    accounts: list[Account] = field(default_factory=list)
     key_ids: tuple[str, ...] = ()
+    accounts: tuple[Account, ...] = ()
 
 
 class MemoryLimiter:
-    """See the module. `overshoots` counts charges above their proven bound."""
+    """See the module. `overshoots` counts charges above their proven bound; `events` wait to be taken."""
 
     def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+        self._monotonic_ns = clock.monotonic_ns
+        self._now_ms = clock.now_ms
         self._requests: dict[str, Bucket] = {}
         self._tokens: dict[str, Bucket] = {}
         self._parallel: dict[str, int] = {}
         self._accounts: dict[str, Account] = {}
-        self._events: list[BudgetEvent] = []
+        self.events: list[BudgetEvent] = []
         self._changed: set[str] = set()
         self._sweep: Iterator[tuple[dict[str, Bucket], str]] = iter(())
         self.overshoots = 0
@@ -69,8 +70,8 @@ class MemoryLimiter:
 
     def acquire(self, claims: tuple[Claim, ...], /, key_ids: tuple[str, ...] = ()) -> MemoryLease:
         """All of the claims or none; see core.limiter.Limiter.acquire."""
-        now_ns = self._clock.monotonic_ns()
-        lease = MemoryLease(claims, self._clock.now_ms(), "", {PARALLEL, TOKENS, NANOS}, [], key_ids)
+        now_ns = self._monotonic_ns()
+        lease = MemoryLease(claims, self._now_ms(), "", True, True, key_ids)
         for index, claim in enumerate(claims):
             if not self._take(claim, lease, now_ns):
                 self._undo(claims[:index], lease, now_ns)
@@ -78,28 +79,33 @@ class MemoryLimiter:
         return lease
 
     def _take(self, claim: Claim, lease: MemoryLease, now_ns: int) -> bool:
-        meter = claim.meter
-        if meter is REQUESTS or meter is TOKENS:
-            return self._bucket(claim, now_ns).take(claim.amount, now_ns)
+        meter, key_id = claim.meter, claim.key_id
+        rule: Any = claim.rule
         if meter is PARALLEL:
-            used = self._parallel.get(claim.key_id, 0) + claim.amount
-            if used > cast(SlotsRule, claim.rule).limit:
+            used = self._parallel.get(key_id, 0) + claim.amount
+            if used > rule.limit:
                 return False
-            self._parallel[claim.key_id] = used
+            self._parallel[key_id] = used
             return True
-        return self._reserve(claim, lease)
+        if meter is NANOS:
+            return self._reserve(claim, lease)
+        bucket = (self._requests if meter is REQUESTS else self._tokens).get(key_id)
+        if bucket is None or bucket.rule is not rule:
+            bucket = self._bucket(claim, now_ns)
+        return bucket.take(claim.amount, now_ns)
 
     def _reserve(self, claim: Claim, lease: MemoryLease) -> bool:
         spend = self._spend(claim, lease.admitted_at)
         if spend is None:
             return False
         amount = claim.amount
-        if amount and spend.spent + spend.reserved + amount > cast(BudgetRule, claim.rule).limit_nanos:
+        rule: Any = claim.rule
+        if amount and spend.spent + spend.reserved + amount > rule.limit_nanos:
             return False
         account = self._accounts[claim.key_id]
         account.reserve(lease, amount, spend)
         if account not in lease.accounts:
-            lease.accounts.append(account)
+            lease.accounts += (account,)
         if not lease.period:
             lease.period = spend.label
         self._changed.add(claim.key_id)
@@ -108,11 +114,11 @@ class MemoryLimiter:
     def _bucket(self, claim: Claim, now_ns: int) -> Bucket:
         buckets = self._requests if claim.meter is REQUESTS else self._tokens
         bucket = buckets.get(claim.key_id)
-        rule = claim.rule
+        rule: Any = claim.rule
         if bucket is None:
-            bucket = buckets[claim.key_id] = Bucket(cast(BucketRule, rule), now_ns)
+            bucket = buckets[claim.key_id] = Bucket(rule, now_ns)
         elif rule is not bucket.rule:
-            bucket.change(cast(BucketRule, rule), now_ns)
+            bucket.change(rule, now_ns)
         return bucket
 
     def _spend(self, claim: Claim, now_ms: int) -> Spend | None:
@@ -120,7 +126,7 @@ class MemoryLimiter:
         account = self._accounts.get(claim.key_id)
         if account is None or (track := account.track) is None:
             return None
-        rule = cast(BudgetRule, claim.rule)
+        rule: Any = claim.rule
         if (rule.period is not track.period or rule.timezone != track.timezone) and account.former != (
             rule.period,
             rule.timezone,
@@ -136,7 +142,7 @@ class MemoryLimiter:
                 self._bucket(claim, now_ns).give(claim.amount, now_ns)
         for account in lease.accounts:
             account.settle(lease, 0)
-        lease.accounts.clear()
+        lease.accounts = ()
 
     def _free_slots(self, claim: Claim) -> None:
         left = self._parallel.get(claim.key_id, 0) - claim.amount
@@ -157,8 +163,9 @@ class MemoryLimiter:
                 raise error
 
     def _explain(self, claim: Claim, now_ms: int, now_ns: int) -> LimitExceeded | CounterUnknown:
+        rule: Any = claim.rule
         if claim.meter is PARALLEL:
-            limit = cast(SlotsRule, claim.rule).limit
+            limit = rule.limit
             retry_after_ms = SLOT_RETRY_MS if claim.amount <= limit else None
             available = limit - self._parallel.get(claim.key_id, 0)
             return LimitExceeded(claim, available=available, retry_after_ms=retry_after_ms)
@@ -175,7 +182,8 @@ class MemoryLimiter:
         return self._explain_budget(claim, spend, now_ms)
 
     def _explain_budget(self, claim: Claim, spend: Spend, now_ms: int) -> LimitExceeded:
-        limit = cast(BudgetRule, claim.rule).limit_nanos
+        rule: Any = claim.rule
+        limit = rule.limit_nanos
         payable = claim.amount <= limit
         return LimitExceeded(
             claim,
@@ -189,14 +197,14 @@ class MemoryLimiter:
 
     def settle_nanos(self, lease: Lease, charged_nanos: int, /) -> None:
         """Book what was charged, once; a negative charge counts as 0, one above the bound is booked in full."""
-        if NANOS not in lease.open_meters:
+        if not lease.owes_money:
             return
-        lease.open_meters.discard(NANOS)
-        own = cast(MemoryLease, lease)
+        lease.owes_money = False
+        assert isinstance(lease, MemoryLease)
         if charged_nanos < 0:
             log.error("a negative charge of %d nano-USD was refused and counts as 0", charged_nanos)
             charged_nanos = 0
-        for account in own.accounts:
+        for account in lease.accounts:
             reserved = account.settle(lease, charged_nanos)
             self._changed.add(account.key_id)
             if charged_nanos > reserved:
@@ -208,21 +216,22 @@ class MemoryLimiter:
                     charged_nanos,
                     reserved,
                 )
-        for key_id in own.key_ids or {claim.key_id for claim in lease.claims}:
-            account_or_none = self._accounts.get(key_id)
-            if account_or_none is not None and account_or_none not in own.accounts:
-                account_or_none.settle(lease, charged_nanos)
+        for key_id in lease.key_ids or {claim.key_id for claim in lease.claims}:
+            unclaimed = self._accounts.get(key_id)
+            if unclaimed is not None and unclaimed not in lease.accounts:
+                unclaimed.settle(lease, charged_nanos)
 
     def release(self, lease: Lease, used_tokens: int | None, /) -> None:
         """Give the slots back and correct the tokens, once."""
-        if PARALLEL not in lease.open_meters:
+        if not lease.holds_slots:
             return
-        lease.open_meters -= {PARALLEL, TOKENS}
+        lease.holds_slots = False
         for claim in lease.claims:
-            if claim.meter is PARALLEL:
+            meter = claim.meter
+            if meter is PARALLEL:
                 self._free_slots(claim)
-            elif claim.meter is TOKENS and used_tokens is not None:
-                now_ns = self._clock.monotonic_ns()
+            elif meter is TOKENS and used_tokens is not None:
+                now_ns = self._monotonic_ns()
                 bucket = self._tokens.get(claim.key_id)
                 if bucket is None:
                     bucket = self._bucket(claim, now_ns)
@@ -246,13 +255,13 @@ class MemoryLimiter:
         Until `finish_rebuild` the old counter, if there is one, stays in force. A key whose time zone this
         machine does not know is left out and logged: its claims raise CounterUnknown.
         """
-        now_ms = self._clock.now_ms()
+        now_ms = self._now_ms()
         jobs = []
         for key in keys:
             if key.budget_nanos is None:
                 continue
             try:
-                account = self._accounts.setdefault(key.id, Account(key.id, self._events))
+                account = self._accounts.setdefault(key.id, Account(key.id, self.events))
                 jobs.append(account.begin(key, now_ms))
             except (ZoneInfoNotFoundError, ValueError, OSError):
                 log.exception("key %s: budget time zone %r is not known here", key.id, key.budget_timezone)
@@ -285,7 +294,7 @@ class MemoryLimiter:
 
     def sweep(self, step: int = SWEEP_STEP) -> None:
         """Drop buckets that are full again; looks at `step` of them per call, so that nobody waits."""
-        now_ns = self._clock.monotonic_ns()
+        now_ns = self._monotonic_ns()
         for _ in range(step):
             entry = next(self._sweep, None)
             if entry is None:
@@ -300,8 +309,8 @@ class MemoryLimiter:
 
     def take_events(self) -> list[BudgetEvent]:
         """The budget events since the last call."""
-        events = self._events[:]
-        self._events.clear()
+        events = self.events[:]
+        self.events.clear()
         return events
 
     def take_reserved(self) -> dict[str, int]:
@@ -317,19 +326,20 @@ class MemoryLimiter:
         account = self._accounts.get(key.id)
         if account is None or account.track is None:
             raise CounterUnknown(key.id)
-        spend = account.track.at(self._clock.now_ms())
+        spend = account.track.at(self._now_ms())
         if spend is None:
             raise CounterUnknown(key.id)
         return _budget_state(spend, key.budget_nanos)
 
     def bucket_state(self, key_id: str, meter: Meter, rule: BucketRule, /) -> BucketState:
         """The bucket under this rule. The limit is the units per minute."""
-        limit = rule.per_minute
         bucket = (self._requests if meter is REQUESTS else self._tokens).get(key_id)
         if bucket is None:
-            return BucketState(limit, rule.capacity if limit else 0, 0)
-        remaining, reset_ms = bucket.state(self._clock.monotonic_ns())
-        return BucketState(limit, min(rule.capacity, remaining), reset_ms)
+            return BucketState(rule.per_minute, rule.capacity if rule.per_minute else 0, 0)
+        remaining, reset_ms = bucket.state(self._monotonic_ns())
+        if bucket.rule is not rule and remaining > rule.capacity:
+            remaining = rule.capacity  # edited, and nobody has come since
+        return _new_tuple(BucketState, (rule.per_minute, remaining, reset_ms))
 
     def counters(self) -> Sequence[int]:
         """How many request buckets, token buckets, slot counters and budget accounts are held."""
@@ -337,4 +347,4 @@ class MemoryLimiter:
 
 
 def _budget_state(spend: Spend, limit_nanos: int) -> BudgetState:
-    return BudgetState(limit_nanos, spend.spent, spend.reserved, spend.resets_at, spend.label)
+    return _new_tuple(BudgetState, (limit_nanos, spend.spent, spend.reserved, spend.resets_at, spend.label))

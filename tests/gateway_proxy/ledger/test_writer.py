@@ -51,7 +51,8 @@ async def eventually(condition) -> None:
             await asyncio.sleep(0.005)
 
 
-async def test_everything_up_to_now_is_in_the_store_after_a_flush(books, store, spool):
+async def test_everything_up_to_now_is_in_the_store_after_a_flush(books, store, spool, monkeypatch):
+    monkeypatch.setattr(writer_module, "BATCH_ROWS", 500)
     for number in range(1200):
         run_one(books, number)
         books.log(make_log(number))
@@ -72,6 +73,29 @@ async def test_rows_flow_in_the_background(books, store):
         run_one(books, number)
     await eventually(lambda: len(store.rows) == 599)
     await books.stop()
+
+
+async def test_the_first_row_after_a_pause_goes_sooner_than_rows_under_load(books, store, monkeypatch):
+    pauses = []
+
+    async def see(event, seconds):
+        if event is books._full:
+            pauses.append(seconds)
+        else:
+            await event.wait()
+
+    def run_another():
+        if len(store.rows) == 1:
+            run_one(books, 2)
+
+    monkeypatch.setattr(writer_module, "_wait", see)
+    store.during = run_another
+    books.start()
+    await asyncio.sleep(0)
+    run_one(books, 1)
+    await eventually(lambda: len(store.rows) == 2)
+    await books.stop()
+    assert pauses == [writer_module.FLUSH_SECONDS, writer_module.BUSY_FLUSH_SECONDS]
 
 
 async def test_a_stop_flushes_what_waits(books, store):
@@ -121,7 +145,8 @@ async def test_a_stop_without_a_store_leaves_the_rows_to_the_next_start(
     second.close()
 
 
-async def test_a_replay_may_be_repeated_after_the_store_failed(books, store, spool, tmp_path):
+async def test_a_replay_may_be_repeated_after_the_store_failed(books, store, spool, tmp_path, monkeypatch):
+    monkeypatch.setattr(writer_module, "BATCH_ROWS", 500)
     for number in range(1100):
         run_one(books, number)
     spool.close()

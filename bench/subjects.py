@@ -20,6 +20,13 @@ ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 30.0
 
 
+def make_environment() -> dict[str, str]:
+    """As an installation runs: with compiled modules, which are kept out of the tree."""
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    compiled = Path(tempfile.gettempdir()) / f"gateway-bench-compiled-{os.getuid()}"
+    return {**inherited, "PYTHONPATH": str(ROOT), "PYTHONPYCACHEPREFIX": str(compiled)}
+
+
 class Subject:
     """One started process that prints `… http://host:port…` when it is ready."""
 
@@ -32,7 +39,7 @@ class Subject:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self._log,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env=make_environment(),
         )
         self.pid = self.process.pid
 
@@ -139,7 +146,9 @@ async def _make_keys(folder: Path, documents: list[dict[str, object]]) -> list[s
         pepper = await ready_pepper(config.security.pepper, os.environ, store.registry, store.keys)
         service = KeyService(store.keys, Clock(), pepper)
         created = [
-            await service.create({"name": f"bench {i}", **document}, Caller("bench", "default"), organization="default")
+            await service.create(
+                {"name": f"bench {i}", **document}, Caller("bench", "default"), organization="default"
+            )
             for i, document in enumerate(documents)
         ]
         return [changed.secret or "" for changed in created]
@@ -148,26 +157,48 @@ async def _make_keys(folder: Path, documents: list[dict[str, object]]) -> list[s
 
 
 @contextmanager
-def gateway(upstream: str, documents: list[dict[str, object]], *, extra_settings: str = "", cafile: str | None = None) -> Iterator[SimpleNamespace]:
+def gateway(
+    upstream: str, documents: list[dict[str, object]], *, extra_settings: str = "", cafile: str | None = None
+) -> Iterator[SimpleNamespace]:
     """A serving gateway with these keys; yields pid, url (with /v1), secrets, folder, start_seconds."""
+    with (
+        gateway_folder(upstream, documents, extra_settings) as place,
+        serving(place, cafile=cafile) as running,
+    ):
+        yield running
+
+
+@contextmanager
+def gateway_folder(
+    upstream: str, documents: list[dict[str, object]], extra_settings: str = ""
+) -> Iterator[SimpleNamespace]:
+    """Settings and a store with these keys, to be served any number of times; yields folder, port, secrets."""
     folder = Path(tempfile.mkdtemp(prefix="gateway-bench-"))
-    port = free_port()
-    (folder / "config.toml").write_text(SETTINGS.format(port=port, upstream=upstream) + extra_settings)
-    secrets = make_keys(folder, documents)
+    try:
+        port = free_port()
+        (folder / "config.toml").write_text(SETTINGS.format(port=port, upstream=upstream) + extra_settings)
+        yield SimpleNamespace(folder=folder, port=port, secrets=make_keys(folder, documents))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def serving(place: SimpleNamespace, *, cafile: str | None = None) -> Iterator[SimpleNamespace]:
+    """A gateway on what `gateway_folder` made; yields pid, url (with /v1), secrets, folder, start_seconds."""
+    folder = place.folder
     if cafile:
         os.environ["SSL_CERT_FILE"] = cafile
     begun = time.monotonic()
     subject = Subject(["-m", "gateway_proxy", "serve", "-c", str(folder / "config.toml")], log=folder / "log")
     os.environ.pop("SSL_CERT_FILE", None)
     try:
-        wait_until_ready(f"http://127.0.0.1:{port}/readyz", subject)
+        wait_until_ready(f"http://127.0.0.1:{place.port}/readyz", subject)
         yield SimpleNamespace(
-            pid=subject.pid, url=f"http://127.0.0.1:{port}/v1", secrets=secrets, folder=folder,
+            pid=subject.pid, url=f"http://127.0.0.1:{place.port}/v1", secrets=place.secrets, folder=folder,
             start_seconds=time.monotonic() - begun,
         )  # fmt: skip
     finally:
         subject.stop()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def wait_until_ready(url: str, subject: Subject) -> None:

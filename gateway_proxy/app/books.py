@@ -35,12 +35,11 @@ class GatewayBooks:
 
     def settle(self, row: LedgerRow) -> None:
         self._writer.settle(row)
-        self._collect_events()
+        self.collect_events()
 
     def log(self, row: LogRow) -> None:
         """Refusals that never reached a provider are rate-bounded, so that a flood of them cannot fill the store."""
         if not row.admitted:
-            self._collect_events()
             second = self._clock.monotonic_ns() // 1_000_000_000
             if second != self._refusal_second:
                 self._refusal_second, self._refusals = second, 0
@@ -49,7 +48,8 @@ class GatewayBooks:
                 return
         self._writer.log(row)
 
-    def _collect_events(self) -> None:
+    def collect_events(self) -> None:
+        """Hand the limiter's new events to the writer; the keys that they name must be in the directory."""
         for event in self._limiter.take_events():
             self._writer.event(self._describe(event))
 

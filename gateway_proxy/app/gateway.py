@@ -16,12 +16,12 @@ from gateway_proxy.app.runtimes import Services, build_runtime
 from gateway_proxy.config import Config
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.ids import is_id, new_id
-from gateway_proxy.core.key import KeyPolicy
+from gateway_proxy.core.policy import KeyPolicy
 from gateway_proxy.core.store import KeyRecord
-from gateway_proxy.core.tasks import drain, spawn
+from gateway_proxy.core.tasks import drain, running, spawn
 from gateway_proxy.keys.directory import KeyDirectory
 from gateway_proxy.keys.pepper import make_private_folder
-from gateway_proxy.keys.secret import digest, looks_like_secret
+from gateway_proxy.keys.secret import Digester
 from gateway_proxy.ledger.spool import Spool
 from gateway_proxy.ledger.writer import BooksWriter
 from gateway_proxy.limits.budget import Rebuild
@@ -61,7 +61,7 @@ class Gateway:
         self.revision = 1
         self.reload_error = ""
         self.draining = False
-        self._pepper = pepper
+        self._digester = Digester(pepper)
         self._started_at = self.clock.now_ms()
         self._tasks: list[asyncio.Task[Any]] = []
         self.reloading = asyncio.Lock()  # held from reading the file until its settings are in force
@@ -106,6 +106,7 @@ class Gateway:
         )
         self.plane = DataPlane(self.runtime, self.settlement, self.limiter, self.clock)
         self.plane.is_stale = self._is_stale
+        self.plane.relay.find_policy = self.directory.policy
         queries = Queries(self.limiter)
         self.plane.queries = {"/v1/models": queries.list_models, "/v1/key": queries.show_key}
         self.plane.prefix_queries = {"/v1/models/": queries.show_model}
@@ -118,6 +119,7 @@ class Gateway:
             acknowledge=self._acknowledge,
         )
         await self.follower.load()
+        self.books.collect_events()  # of thresholds that were reached just before an earlier process died
         await self._heartbeat()
         self._tasks = [
             spawn(self.follower.follow(), "follow the change log"),
@@ -139,8 +141,8 @@ class Gateway:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.writer.stop()  # it runs until it is told to end: waiting for it first would wait in vain
         await drain(5)
-        await self.writer.stop()
         self.spool.close()
         for link in self.runtime.links.values():
             await link.close()
@@ -186,14 +188,13 @@ class Gateway:
             },
             "keys": len(self.directory),
             "running": len(self.plane.sweeper.runs),
+            "tasks": running(),
             "providers": {name: link.pool.stats()._asdict() for name, link in self.runtime.links.items()},
         }
         return not problems, details
 
     def _find_key(self, secret: str, now_ms: int) -> KeyPolicy | None:
-        if not looks_like_secret(secret):
-            return None
-        return self.directory.find(digest(self._pepper, secret), now_ms)
+        return self.directory.find(self._digester.digest(secret), now_ms)
 
     def _is_stale(self, strict: bool) -> bool:
         gateway = self.config.gateway
@@ -220,6 +221,7 @@ class Gateway:
                 self.limiter.forget(record.key_id)
 
     async def _acknowledge(self, seq: int) -> None:
+        self.books.collect_events()  # an edit alone can put the spend beyond a threshold
         await self._heartbeat()
 
     async def _heartbeat(self) -> None:

@@ -1,13 +1,14 @@
 """One client request and its answer, from socket to ledger: the record that every stage reads and fills."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from gateway_proxy.core.catalog import ModelEntry, Target
-from gateway_proxy.core.key import IpAddress, KeyPolicy
+from gateway_proxy.core.key import IpAddress
 from gateway_proxy.core.limiter import Claim, Lease
+from gateway_proxy.core.policy import KeyPolicy
 from gateway_proxy.core.route import Bound, Route
 from gateway_proxy.core.usage import Rates, Usage, UsageSource
 
@@ -28,40 +29,44 @@ class Outcome(StrEnum):
     ORPHANED = "orphaned"  # the process died; settled by replay at the bound
 
 
-@dataclass(slots=True)
+NO_USAGE = Usage()
+"""Nothing used. Shared: assign another one, never change it."""
+
+
 class Attempt:
     """One try at an upstream. Money in nano-USD, times in Unix milliseconds."""
 
-    number: int
-    target: Target
-    lease: Lease
-    reserved_nanos: int
-    bound: Bound | None
-    admitted_at: int
+    # Class attributes are the defaults: most attempts change few of them, and none is set twice.
     rates: Rates | None = None
     dispatched: bool = False  # the provider may have received (part of) it
     status: int | None = None  # the upstream's HTTP status
     reported_model: str = ""
-    outcome: Outcome = Outcome.OPEN
-    usage: Usage = field(default_factory=Usage)
-    usage_source: UsageSource = UsageSource.NONE
     charged_nanos: int = 0
     settled_at: int = 0
-    error_code: str = ""
+
+    def __init__(
+        self,
+        number: int,
+        target: Target,
+        lease: Lease,
+        reserved_nanos: int,
+        bound: Bound | None,
+        admitted_at: int,
+    ) -> None:
+        self.outcome = Outcome.OPEN
+        self.usage = NO_USAGE
+        self.usage_source = UsageSource.NONE
+        self.number = number
+        self.target = target
+        self.lease = lease
+        self.reserved_nanos = reserved_nanos
+        self.bound = bound
+        self.admitted_at = admitted_at
 
 
-@dataclass(slots=True)
 class Exchange:
     """Filled from left to right by the stages; plugins may write `extras` only."""
 
-    id: str
-    method: str
-    path: str
-    operation: str
-    headers: Mapping[str, str]
-    client_ip: IpAddress | None
-    received_at: int  # Unix milliseconds
-    started_ns: int  # monotonic
     secret: str | None = None  # the client's credential; cleared by authenticate
     body: bytes = b""
     content_type: str = ""
@@ -72,10 +77,7 @@ class Exchange:
     expected_tokens: int = 0  # by rate
     bound: Bound | None = None  # by budget
     output_cap: int | None = None  # by budget: per choice, to be written into the upstream request
-    claims: list[Claim] = field(default_factory=list)  # by rate, budget, plugins
     lease: Lease | None = None  # by admission
-    attempts: list[Attempt] = field(default_factory=list)  # by the relay
-    outcome: Outcome = Outcome.OPEN
     error: "GatewayError | None" = None
     status: int = 0  # sent to the client
     first_byte_ns: int = 0  # monotonic, 0 = never
@@ -84,5 +86,33 @@ class Exchange:
     trace_flags: str = "01"
     trace_state: str = ""
     client_request_id: str = ""
-    answer_headers: list[tuple[str, str]] = field(default_factory=list)  # on every answer, refusals too
-    extras: dict[str, Any] = field(default_factory=dict)
+
+    def __init__(
+        self,
+        id: str,
+        method: str,
+        path: str,
+        operation: str,
+        headers: Mapping[str, str],
+        client_ip: IpAddress | None,
+        received_at: int,
+        started_ns: int,
+    ) -> None:
+        """`received_at` in Unix milliseconds, `started_ns` monotonic."""
+        self.id = id
+        self.method = method
+        self.path = path
+        self.operation = operation
+        self.headers = headers
+        self.client_ip = client_ip
+        self.received_at = received_at
+        self.started_ns = started_ns
+        self.outcome = Outcome.OPEN
+        self.claims: list[Claim] = []  # by rate, budget, plugins
+        self.attempts: list[Attempt] = []  # by the relay
+        self.answer_headers: list[tuple[str, str]] = [("x-request-id", id)]  # on every answer, refusals too
+
+    @cached_property
+    def extras(self) -> dict[str, Any]:
+        """A plugin's own place; key = the stage's name."""
+        return {}

@@ -4,28 +4,38 @@ Sortable by creation time, safe to log. Not for secrets.
 """
 
 import os
+import random
+import struct
 import time
 from typing import Literal
 
 Prefix = Literal["key", "org", "mem", "gtw", "tok", "req", "evt", "aud"]
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-# Two characters per table entry: 13 look-ups make the 26 characters of a ULID.
-_PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]
+# Two characters for every 16-bit number, of which the low 10 bits count: 8 look-ups make 80 random bits.
+_PAIRS = [_ALPHABET[i >> 5 & 31] + _ALPHABET[i & 31] for i in range(1 << 16)]
+_EIGHT = struct.Struct("<8H").unpack
+# Ids are unique, not secret: a generator seeded once saves a system call each.
+_random = random.Random(os.urandom(32))
+os.register_at_fork(after_in_child=lambda: _random.seed(os.urandom(32)))
+_stamp = (-1, "")
+
+
+def random_bits(bits: int) -> int:
+    """Random bits for identifiers; never for secrets."""
+    return _random.getrandbits(bits)
 
 
 def new_id(prefix: Prefix) -> str:
     """A fresh id such as `req_01j9…`: 48 bits of milliseconds, 80 bits of randomness."""
-    value = ((time.time_ns() // 1_000_000) << 80) | int.from_bytes(os.urandom(10), "big")
-    pairs = _PAIRS
-    return (
-        f"{prefix}_"
-        f"{pairs[value >> 120 & 1023]}{pairs[value >> 110 & 1023]}{pairs[value >> 100 & 1023]}"
-        f"{pairs[value >> 90 & 1023]}{pairs[value >> 80 & 1023]}{pairs[value >> 70 & 1023]}"
-        f"{pairs[value >> 60 & 1023]}{pairs[value >> 50 & 1023]}{pairs[value >> 40 & 1023]}"
-        f"{pairs[value >> 30 & 1023]}{pairs[value >> 20 & 1023]}{pairs[value >> 10 & 1023]}"
-        f"{pairs[value & 1023]}"
-    )
+    global _stamp
+    now_ms = time.time_ns() // 1_000_000
+    stamp_ms, stamp = _stamp
+    if stamp_ms != now_ms:
+        stamp = "".join(_ALPHABET[now_ms >> shift & 31] for shift in range(45, -1, -5))
+        _stamp = (now_ms, stamp)
+    tail = "".join(map(_PAIRS.__getitem__, _EIGHT(_random.getrandbits(128).to_bytes(16, "little"))))
+    return f"{prefix}_{stamp}{tail}"
 
 
 def is_id(text: str, prefix: Prefix) -> bool:

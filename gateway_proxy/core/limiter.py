@@ -5,7 +5,7 @@ Data and the protocol; `limits/` does the arithmetic.
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from gateway_proxy.core.key import BudgetPeriod, Key
 
@@ -122,8 +122,7 @@ class LimitExceeded(Exception):
         self.first_refusal = first_refusal
 
 
-@dataclass(frozen=True, slots=True)
-class BudgetState:
+class BudgetState(NamedTuple):
     """A budget now, in nano-USD; `resets_at` in Unix milliseconds, None for a total budget."""
 
     limit_nanos: int
@@ -137,8 +136,7 @@ class BudgetState:
         return max(0, self.limit_nanos - self.spent_nanos - self.reserved_nanos)
 
 
-@dataclass(frozen=True, slots=True)
-class BucketState:
+class BucketState(NamedTuple):
     """A bucket now: whole units left (never below 0) and the time until it is full."""
 
     limit: int
@@ -171,6 +169,6 @@ class Limiter(Protocol):
         """None when the key has no budget. Raises CounterUnknown when it has one that is not loaded."""
         ...
 
-    def bucket_state(self, key: Key, meter: Meter, /) -> BucketState | None:
-        """None when the key has no such limit."""
+    def bucket_state(self, key_id: str, meter: Meter, rule: BucketRule, /) -> BucketState:
+        """The key's bucket for REQUESTS or TOKENS under this rule."""
         ...

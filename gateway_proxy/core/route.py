@@ -1,7 +1,7 @@
 """What a dialect understood of a request: the body, parsed once, and what policy needs to know of it."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from gateway_proxy.core.usage import Usage
 
@@ -17,7 +17,7 @@ class InputBound:
 
     tokens: int = 0
     opaque: bool = False
-    units: Usage = field(default_factory=Usage)
+    units: Usage | None = None
     unbounded: str | None = None
 
 
@@ -39,8 +39,7 @@ class Route:
     bound: InputBound = field(default_factory=InputBound)
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
+class Bound(NamedTuple):
     """The proven upper bound of one attempt, in units and in money."""
 
     input_tokens: int

@@ -6,6 +6,7 @@ exact sum over the classes, rounded up once.
 
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from typing import NamedTuple
 
 MILLION = 1_000_000
 
@@ -113,6 +114,16 @@ RATE_CLASSES = tuple(f.name for f in fields(Rates) if f.name not in ("source", "
 """The fields of `Rates` that are rates, in order."""
 
 
+class Ceiling(NamedTuple):
+    """The highest rates of a price: what nothing can cost more than."""
+
+    rates: Rates
+    is_free: bool
+    text_input: int
+    any_input: int
+    output: int
+
+
 @dataclass(frozen=True, slots=True)
 class Price:
     """All rates of one target: the base, tiers by input size, variants by service tier.
@@ -125,6 +136,7 @@ class Price:
     tiers: tuple[tuple[int, Rates], ...] = ()  # (above_input_tokens, rates), ascending
     variants: tuple[tuple[str, "Price"], ...] = ()
     _dearest: Rates | None = field(default=None, init=False, repr=False, compare=False)
+    _ceiling: "Ceiling | None" = field(default=None, init=False, repr=False, compare=False)
 
     def rates_for(self, input_tokens: int, service_tier: str | None = None) -> Rates:
         """The rates that a request with this much input and this service tier is billed at."""
@@ -148,10 +160,24 @@ class Price:
             return rates
         return self._dearest
 
+    def ceiling(self) -> "Ceiling":
+        """`dearest` in the form that a bound needs; made once."""
+        if self._ceiling is None:
+            dearest = self.dearest()
+            ceiling = Ceiling(
+                dearest,
+                not any(getattr(dearest, name) for name in RATE_CLASSES),
+                dearest.dearest_input(audio=False),
+                dearest.dearest_input(audio=True),
+                dearest.dearest_output(),
+            )
+            object.__setattr__(self, "_ceiling", ceiling)
+            return ceiling
+        return self._ceiling
+
     def is_free(self) -> bool:
         """Whether nothing of this target costs anything."""
-        dearest = self.dearest()
-        return not any(getattr(dearest, name) for name in RATE_CLASSES)
+        return self.ceiling().is_free
 
     def _all_rates(self) -> list[Rates]:
         every = [self.base, *(rates for _, rates in self.tiers)]

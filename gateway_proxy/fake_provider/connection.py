@@ -191,7 +191,7 @@ class Connection(asyncio.Protocol):
                 await self._serve(self, request)
                 if not self.keep_alive:
                     self.close()
-        except Exception:  # the last line of defence: one bug must not end the others
+        except Exception:  # noqa: BLE001 - the last line of defence: one bug must not end the others
             traceback.print_exc(file=sys.stderr)
             self._transport.abort()
         finally:

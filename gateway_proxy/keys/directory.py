@@ -8,7 +8,8 @@ from collections.abc import Iterable
 
 import orjson
 
-from gateway_proxy.core.key import Key, KeyPolicy
+from gateway_proxy.core.key import Key
+from gateway_proxy.core.policy import KeyPolicy
 from gateway_proxy.core.store import KeyRecord
 
 

@@ -6,6 +6,7 @@ error from an unknown secret without a look-up; it proves nothing. Where digests
 store's business.
 """
 
+import hashlib
 import hmac
 import os
 import re
@@ -21,6 +22,7 @@ _CHECKED_LENGTH = 47  # everything before the checksum
 # Three look-ups of two digits make the checksum's six; one by one would cost twice the time.
 _PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]
 _FORM = re.compile(r"gw[ka]_[0-9A-Za-z]{49}")
+_BLOCK_BYTES = 64  # of SHA-256
 _FINGERPRINT_LABEL = b"gateway-proxy pepper fingerprint"
 
 
@@ -60,6 +62,28 @@ def preview(secret: str) -> str:
 def digest(pepper: bytes, secret: str) -> bytes:
     """HMAC-SHA-256 of the secret under the pepper, the only form in which a secret is stored."""
     return hmac.digest(pepper, secret.encode("utf-8", "surrogatepass"), "sha256")
+
+
+class Digester:
+    """`digest` under one pepper, for every request: the two keyed SHA-256 states of HMAC (RFC 2104) are made
+    once and copied, which costs a third of making them anew."""
+
+    __slots__ = ("_inner", "_outer")
+
+    def __init__(self, pepper: bytes) -> None:
+        if len(pepper) > _BLOCK_BYTES:
+            pepper = hashlib.sha256(pepper).digest()
+        block = pepper.ljust(_BLOCK_BYTES, b"\0")
+        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
+        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
+
+    def digest(self, secret: str) -> bytes:
+        """The same bytes as the function `digest`."""
+        inner = self._inner.copy()
+        inner.update(secret.encode("utf-8", "surrogatepass"))
+        outer = self._outer.copy()
+        outer.update(inner.digest())
+        return outer.digest()
 
 
 def pepper_id(pepper: bytes) -> str:

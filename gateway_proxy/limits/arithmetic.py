@@ -74,6 +74,16 @@ class Bucket:
         self._refill(now_ns)
         return -(-(self._full - self._level) // (self.rule.per_minute * MILLISECOND_NS))
 
+    def state(self, now_ns: int) -> tuple[int, int]:
+        """What a client is told: whole units left, never below 0, and the milliseconds until it is full."""
+        per_minute = self.rule.per_minute
+        if not per_minute:
+            return 0, 0
+        self._refill(now_ns)
+        level = self._level
+        missing = self._full - level
+        return (level // MINUTE_NS if level > 0 else 0), -(-missing // (per_minute * MILLISECOND_NS))
+
     def is_full(self, now_ns: int) -> bool:
         """Whether forgetting the bucket would change nothing."""
         self._refill(now_ns)

@@ -29,7 +29,6 @@ from gateway_proxy.core.limiter import (
     LimitExceeded,
     Meter,
     SlotsRule,
-    bucket_rule,
 )
 from gateway_proxy.limits.arithmetic import Bucket
 from gateway_proxy.limits.budget import Account, BudgetEvent, Rebuild, Spend
@@ -323,17 +322,14 @@ class MemoryLimiter:
             raise CounterUnknown(key.id)
         return _budget_state(spend, key.budget_nanos)
 
-    def bucket_state(self, key: Key, meter: Meter, /) -> BucketState | None:
-        """None when the key has no such limit. The limit is the units per minute."""
-        rule = bucket_rule(key, meter)
-        if rule is None:
-            return None
-        bucket = (self._requests if meter is REQUESTS else self._tokens).get(key.id)
+    def bucket_state(self, key_id: str, meter: Meter, rule: BucketRule, /) -> BucketState:
+        """The bucket under this rule. The limit is the units per minute."""
+        limit = rule.per_minute
+        bucket = (self._requests if meter is REQUESTS else self._tokens).get(key_id)
         if bucket is None:
-            return BucketState(rule.per_minute, rule.capacity if rule.per_minute else 0, 0)
-        now_ns = self._clock.monotonic_ns()
-        remaining = max(0, min(rule.capacity, bucket.available(now_ns))) if rule.per_minute else 0
-        return BucketState(rule.per_minute, remaining, bucket.reset_ms(now_ns))
+            return BucketState(limit, rule.capacity if limit else 0, 0)
+        remaining, reset_ms = bucket.state(self._clock.monotonic_ns())
+        return BucketState(limit, min(rule.capacity, remaining), reset_ms)
 
     def counters(self) -> Sequence[int]:
         """How many request buckets, token buckets, slot counters and budget accounts are held."""

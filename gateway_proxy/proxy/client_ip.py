@@ -7,7 +7,11 @@ import ipaddress
 from collections.abc import Sequence
 from functools import lru_cache
 
+from multidict import MultiMapping
+
 from gateway_proxy.core.key import IpAddress, IpNetwork
+
+MAX_HOP_CHARACTERS = 64  # no address is longer, and what is remembered must stay small
 
 
 @lru_cache(maxsize=4096)
@@ -28,6 +32,8 @@ def parse_ip(text: str) -> IpAddress | None:
 def parse_hop(text: str) -> IpAddress | None:
     """One X-Forwarded-For entry: an address, optionally with brackets and a port (RFC 7239 section 6 forms)."""
     text = text.strip(" \t")
+    if len(text) > MAX_HOP_CHARACTERS:
+        return None
     if text.startswith("["):
         inner, closed, rest = text[1:].partition("]")
         if not closed or (rest and not _is_port(rest)) or ":" not in inner:
@@ -52,10 +58,13 @@ class ClientIp:
     def __init__(self, trusted_proxies: Sequence[IpNetwork]) -> None:
         self._trusted = tuple(trusted_proxies)
 
-    def find(self, peer: str | None, forwarded_for: Sequence[str]) -> IpAddress | None:
-        """`peer` is the socket's remote address, `forwarded_for` the X-Forwarded-For header lines in order."""
+    def find(self, peer: str | None, headers: "MultiMapping[str]") -> IpAddress | None:
+        """`peer` is the socket's remote address; X-Forwarded-For is read only where the peer is trusted."""
         address = None if peer is None else parse_ip(peer)
-        if not self._trusted or not forwarded_for or address is None or not self._is_trusted(address):
+        if not self._trusted or address is None or not self._is_trusted(address):
+            return address
+        forwarded_for = headers.getall("X-Forwarded-For", ())
+        if not forwarded_for:
             return address
         hops = [hop for line in forwarded_for for hop in line.split(",")]
         for hop in reversed(hops):

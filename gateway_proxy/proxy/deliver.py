@@ -5,7 +5,6 @@ import time
 from dataclasses import dataclass
 
 import orjson
-from aiohttp import web
 
 from gateway_proxy.core.dialect import Dialect, UsageTap
 from gateway_proxy.core.errors import GatewayError, UpstreamFailed
@@ -14,7 +13,7 @@ from gateway_proxy.core.ledger import LedgerRow
 from gateway_proxy.core.limiter import Limiter
 from gateway_proxy.core.money import format_usd
 from gateway_proxy.core.usage import UsageSource
-from gateway_proxy.proxy.answers import Answer, Headers, StreamAnswer
+from gateway_proxy.proxy.answers import Answer, BaseAnswer, Headers, StreamAnswer
 from gateway_proxy.proxy.failures import CUT_OUTCOMES, cut_error, describe_failure
 from gateway_proxy.proxy.headers import describe_limits, pass_downward
 from gateway_proxy.proxy.pump import Pump
@@ -23,20 +22,25 @@ from gateway_proxy.proxy.settle import Settlement
 from gateway_proxy.proxy.upstream import UpstreamError, UpstreamResponse
 
 WHOLE_ANSWER_BYTES = 1_048_576
+_END_OF_EVENT = b"\n\n"  # so that the error event stands on its own, whatever was under way
 
 
-@dataclass(slots=True)
 class Reply:
     """An answer of a provider that shall reach the client, and the books of its attempt."""
 
-    attempt: Attempt
-    row: LedgerRow
-    response: UpstreamResponse
-    dialect: Dialect
+    __slots__ = ("attempt", "dialect", "is_event_stream", "response", "row")
 
-    @property
-    def is_event_stream(self) -> bool:
-        return (self.response.header(b"content-type") or b"").lower().startswith(b"text/event-stream")
+    def __init__(
+        self, attempt: Attempt, row: LedgerRow, response: UpstreamResponse, dialect: Dialect
+    ) -> None:
+        self.attempt = attempt
+        self.row = row
+        self.response = response
+        self.dialect = dialect
+        content_type = response.header(b"content-type")
+        self.is_event_stream = content_type is not None and content_type.lower().startswith(
+            b"text/event-stream"
+        )
 
     def make_tap(self, run: Run) -> UsageTap:
         assert run.exchange.route is not None
@@ -80,8 +84,7 @@ class Delivery:
     def _passed(self, run: Run, response: UpstreamResponse) -> Headers:
         policy = run.exchange.policy
         assert policy is not None
-        key = policy.key
-        own = key.requests_per_minute is not None or key.tokens_per_minute is not None
+        own = policy.requests_rule is not None or policy.tokens_rule is not None
         return pass_downward(response.headers, own_rate_limits=own)
 
     def close(self, run: Run, reply: Reply, tap: UsageTap | None, outcome: Outcome) -> None:
@@ -90,7 +93,7 @@ class Delivery:
             reply.attempt.outcome = outcome
         self._settlement.close_attempt(run.exchange, reply.attempt, reply.row, tap)
 
-    async def finish(self, run: Run, reply: Reply) -> web.StreamResponse:
+    async def finish(self, run: Run, reply: Reply) -> BaseAnswer:
         """Deliver one answer. Raises GatewayError while the client has not seen a byte."""
         response = reply.response
         tap = reply.make_tap(run)
@@ -130,18 +133,20 @@ class Delivery:
             )
         return None
 
-    def fail(self, run: Run, dialect: Dialect, error: GatewayError) -> web.StreamResponse:
+    def fail(self, run: Run, dialect: Dialect, error: GatewayError) -> BaseAnswer:
         """Raise the error, or end the stream with it when the head has left."""
         run.exchange.error = error
         answer = run.answer
         if answer is None:
             raise error
         route = run.exchange.route
-        if not run.gone_at and run.cut is not Cut.CLIENT_GONE:
+        if not run.streaming:
+            answer.abort()  # no room for words inside a document: the client must see that it broke
+        elif not run.gone_at and run.cut is not Cut.CLIENT_GONE:
             answer.send(dialect.error_event(error, "" if route is None else route.operation))
         return answer
 
-    async def _deliver_whole(self, run: Run, reply: Reply, tap: UsageTap) -> web.StreamResponse:
+    async def _deliver_whole(self, run: Run, reply: Reply, tap: UsageTap) -> BaseAnswer:
         response, exchange = reply.response, run.exchange
         parts: list[bytes] = []
         size = 0
@@ -168,12 +173,13 @@ class Delivery:
         exchange.first_byte_ns = time.monotonic_ns()
         headers = self._passed(run, response) + self._own_headers(run, reply.attempt)
         if reply.attempt.usage_source is UsageSource.PROVIDER and reply.attempt.rates is not None:
-            headers.append(
-                ("x-gateway-cost-usd", format_usd(sum(a.charged_nanos for a in exchange.attempts)))
-            )
+            charged = reply.attempt.charged_nanos
+            if len(exchange.attempts) > 1:
+                charged = sum(attempt.charged_nanos for attempt in exchange.attempts)
+            headers.append(("x-gateway-cost-usd", format_usd(charged)))
         return Answer(response.status, headers, body)
 
-    def pass_error(self, run: Run, error: ErrorAnswer) -> web.StreamResponse:
+    def pass_error(self, run: Run, error: ErrorAnswer) -> BaseAnswer:
         """The upstream's own 4xx or 5xx, as it is; the last event of a stream whose head has left."""
         reply = error.reply
         if run.answer is not None:
@@ -182,9 +188,7 @@ class Delivery:
         headers.append(("x-gateway-error-source", "upstream"))
         return Answer(reply.response.status, headers, error.body)
 
-    async def _deliver_large(
-        self, run: Run, reply: Reply, tap: UsageTap, parts: list[bytes]
-    ) -> web.StreamResponse:
+    async def _deliver_large(self, run: Run, reply: Reply, tap: UsageTap, parts: list[bytes]) -> BaseAnswer:
         """An answer above the size that is kept whole: its head and beginning leave now."""
         response = reply.response
         length = response.header(b"content-length")
@@ -209,9 +213,10 @@ class Delivery:
         self.close(run, reply, tap, Outcome.COMPLETED)
         return answer
 
-    async def _deliver_stream(self, run: Run, reply: Reply, tap: UsageTap) -> web.StreamResponse:
+    async def _deliver_stream(self, run: Run, reply: Reply, tap: UsageTap) -> BaseAnswer:
         response = reply.response
         run.tap = tap
+        run.streaming = True  # whatever was asked for: this answer has room for comments and a last event
         answer = run.answer
         if answer is None:
             answer = self.make_stream_head(run, reply.attempt, self._passed(run, response))
@@ -221,26 +226,32 @@ class Delivery:
             error = await Pump(run, response, tap, answer).copy()
         except asyncio.CancelledError:
             return self._cut(run, reply, tap)
-        if not run.gone_at:
-            answer.send(tap.close())
-        if error is None and not tap.finished and _ends_by_closing(response):
-            return self._break(run, reply, tap, UpstreamFailed("The provider's answer ended early."))
+        in_event = not tap.at_event_boundary()
+        rest = tap.close()
+        broken: GatewayError | None = None
         if error is not None:
-            return self._break(run, reply, tap, describe_failure(error, reply.attempt.target.provider))
+            broken = describe_failure(error, reply.attempt.target.provider)
+        elif not tap.finished and _ends_by_closing(response):
+            broken = UpstreamFailed("The provider's answer ended early.")
+        if broken is not None:  # what was held back is half an event: nobody could read it
+            if in_event:
+                answer.send(_END_OF_EVENT)
+            self.close(run, reply, tap, Outcome.UPSTREAM_FAILED)
+            return self.fail(run, reply.dialect, broken)
+        if not run.gone_at:
+            answer.send(rest)
         self.close(run, reply, tap, Outcome.UPSTREAM_FAILED if tap.failed else Outcome.COMPLETED)
         return answer
 
-    def _break(self, run: Run, reply: Reply, tap: UsageTap, error: GatewayError) -> web.StreamResponse:
-        self.close(run, reply, tap, Outcome.UPSTREAM_FAILED)
-        return self.fail(run, reply.dialect, error)
-
-    def _cut(self, run: Run, reply: Reply, tap: UsageTap) -> web.StreamResponse:
+    def _cut(self, run: Run, reply: Reply, tap: UsageTap) -> BaseAnswer:
         cut = run.take_cut()
         reply.response.close()
         if cut is None:
             self.close(run, reply, tap, Outcome.FAILED)
             raise asyncio.CancelledError
         self.close(run, reply, tap, CUT_OUTCOMES[cut])
+        if run.answer is not None and run.tap is tap and not tap.at_event_boundary():
+            run.answer.send(_END_OF_EVENT)
         return self.fail(run, reply.dialect, cut_error(cut))
 
 

@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from aiohttp import web
 from aiohttp.http import HttpVersion11
 
 from gateway_proxy.core.clock import Clock
@@ -12,12 +11,13 @@ from gateway_proxy.core.errors import BadExchange, GatewayError, Unavailable
 from gateway_proxy.core.exchange import Exchange, Outcome
 from gateway_proxy.core.ids import new_id
 from gateway_proxy.core.limiter import Limiter
-from gateway_proxy.proxy.answers import Answer, Headers
+from gateway_proxy.proxy.answers import Answer, BaseAnswer, Headers
 from gateway_proxy.proxy.body import ClientGone, check_head, read_body
 from gateway_proxy.proxy.credentials import find_secret
 from gateway_proxy.proxy.edge import check_request_line
-from gateway_proxy.proxy.headers import describe_limits
+from gateway_proxy.proxy.headers import describe_limits, is_plain
 from gateway_proxy.proxy.relay import Relay
+from gateway_proxy.proxy.request import ClientRequest
 from gateway_proxy.proxy.routes import OPERATIONS
 from gateway_proxy.proxy.run import Cut, Run
 from gateway_proxy.proxy.runtime import Runtime
@@ -27,7 +27,7 @@ from gateway_proxy.proxy.trace import MAX_TRACESTATE_CHARACTERS, new_trace_id, p
 
 log = logging.getLogger("gateway_proxy.handler")
 
-Query = Callable[[Exchange, Runtime], web.StreamResponse]  # a GET that the gateway answers itself
+Query = Callable[[Exchange, Runtime], BaseAnswer]  # a GET that the gateway answers itself
 MAX_CLIENT_ID_CHARACTERS = 128
 MAX_RUNNING = 20_000
 
@@ -44,13 +44,13 @@ class DataPlane:
         self._settlement = settlement
         self._limiter = limiter
         self._clock = clock
-        self._relay = Relay(settlement, limiter, clock)
+        self.relay = Relay(settlement, limiter, clock)
 
     def match(self, path: str) -> bool:
         """Whether a path belongs to the data plane."""
         return path.startswith("/v1/") or path == "/v1"
 
-    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def handle(self, request: ClientRequest) -> BaseAnswer:
         """Every request below /v1, whatever its method. Never raises for what a client did."""
         runtime = self.runtime
         exchange = self._open(request, runtime)
@@ -81,42 +81,44 @@ class DataPlane:
         finally:
             self._settlement.close_exchange(exchange, exchange.lease, self._clock.monotonic_ns())
 
-    def _open(self, request: web.BaseRequest, runtime: Runtime) -> Exchange:
+    def _open(self, request: ClientRequest, runtime: Runtime) -> Exchange:
         headers = request.headers
-        path = request._message.path.partition("?")[0]
+        path = request.raw_path
+        operation = OPERATIONS.get(path)
+        if operation is None:
+            path = path.partition("?")[0]
+            operation = OPERATIONS.get(path, "")
+        clock = self._clock
         exchange = Exchange(
-            id=new_id("req"),
-            method=request.method,
-            path=path,
-            operation=OPERATIONS.get(path, ""),
-            headers=headers,
-            client_ip=None,
-            received_at=self._clock.now_ms(),
-            started_ns=self._clock.monotonic_ns(),
+            new_id("req"),
+            request.method,
+            path,
+            operation,
+            headers,
+            None,
+            clock.now_ms(),
+            clock.monotonic_ns(),
         )
         exchange.content_type = headers.get("Content-Type", "")
-        trace = parse_traceparent(headers.get("traceparent"))
+        traceparent = headers.get("traceparent")
+        trace = None if traceparent is None else parse_traceparent(traceparent)
         if trace is None:
             exchange.trace_id = new_trace_id()
         else:
             exchange.trace_id, exchange.parent_span, exchange.trace_flags = trace
             state = headers.get("tracestate", "")
-            if len(state) <= MAX_TRACESTATE_CHARACTERS and state.isascii() and state.isprintable():
+            if len(state) <= MAX_TRACESTATE_CHARACTERS and is_plain(state):
                 exchange.trace_state = state
-        client_id = headers.get("x-request-id", "")
-        if len(client_id) <= MAX_CLIENT_ID_CHARACTERS and client_id.isascii() and client_id.isprintable():
+        client_id = headers.get("x-request-id")
+        if client_id is not None and len(client_id) <= MAX_CLIENT_ID_CHARACTERS and is_plain(client_id):
             exchange.client_request_id = client_id
-        exchange.answer_headers.append(("x-request-id", exchange.id))
         if runtime.cors_origins and (origin := headers.get("Origin")) in runtime.cors_origins:
             exchange.answer_headers += [("access-control-allow-origin", origin), ("vary", "Origin")]
         return exchange
 
-    async def _answer(
-        self, request: web.BaseRequest, exchange: Exchange, runtime: Runtime
-    ) -> web.StreamResponse:
+    async def _answer(self, request: ClientRequest, exchange: Exchange, runtime: Runtime) -> BaseAnswer:
         check_request_line(request)
-        peer = request.remote
-        exchange.client_ip = runtime.client_ip.find(peer, request.headers.getall("X-Forwarded-For", ()))
+        exchange.client_ip = runtime.client_ip.find(request.remote, request.headers)
         operation = exchange.operation
         query = None if operation else self._find_query(exchange.path)
         if request.method == "OPTIONS" and exchange.answer_headers[-1][0] == "vary":
@@ -126,6 +128,7 @@ class DataPlane:
                 f"There is no route '{exchange.path}' on this gateway.", code="route_not_found", status=404
             )
         if request.method != ("POST" if operation else "GET"):
+            exchange.answer_headers.append(("allow", "POST" if operation else "GET"))
             raise BadExchange(
                 f"Use {'POST' if operation else 'GET'} for this route.", code="method_not_allowed", status=405
             )
@@ -151,19 +154,16 @@ class DataPlane:
         return await self._relay_admitted(request, exchange, runtime)
 
     async def _relay_admitted(
-        self, request: web.BaseRequest, exchange: Exchange, runtime: Runtime
-    ) -> web.StreamResponse:
+        self, request: ClientRequest, exchange: Exchange, runtime: Runtime
+    ) -> BaseAnswer:
         route, model, policy = exchange.route, exchange.model, exchange.policy
         assert route is not None and model is not None and policy is not None
-        drains = model.on_disconnect == "drain" or (
-            model.on_disconnect == "auto" and policy.key.budget_nanos is not None
-        )
-        run = Run(
-            exchange, request, drains=drains, streaming=route.stream, now=asyncio.get_running_loop().time()
-        )
+        on_disconnect = model.on_disconnect
+        drains = on_disconnect == "drain" or (on_disconnect == "auto" and policy.budget_rule is not None)
+        run = Run(exchange, request, drains, route.stream, asyncio.get_running_loop().time())
         self.sweeper.add(run)
         try:
-            answer = await self._relay.relay(run, runtime)
+            answer = await self.relay.relay(run, runtime)
             if run.cut is Cut.CLIENT_GONE or run.gone_at:
                 exchange.outcome = Outcome.CLIENT_GONE
             return answer
@@ -182,7 +182,7 @@ class DataPlane:
                     return candidate
         return query
 
-    def _refuse(self, exchange: Exchange, error: GatewayError, runtime: Runtime) -> web.StreamResponse:
+    def _refuse(self, exchange: Exchange, error: GatewayError, runtime: Runtime) -> BaseAnswer:
         exchange.error, exchange.status = error, error.status
         if exchange.outcome is Outcome.OPEN:
             exchange.outcome = exchange.attempts[-1].outcome if exchange.attempts else Outcome.DENIED
@@ -207,7 +207,7 @@ def describe_error(error: GatewayError) -> Headers:
     return headers
 
 
-def _answer_expectation(request: web.BaseRequest) -> None:
+def _answer_expectation(request: ClientRequest) -> None:
     """RFC 9110 section 10.1.1: the client waits for this line before it sends its body."""
     if request.headers["Expect"].lower() != "100-continue":
         raise BadExchange("The expectation cannot be met.", code="expectation_failed", status=417)
@@ -215,7 +215,7 @@ def _answer_expectation(request: web.BaseRequest) -> None:
         request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 
-def _preflight(exchange: Exchange) -> web.StreamResponse:
+def _preflight(exchange: Exchange) -> BaseAnswer:
     headers = [
         *exchange.answer_headers,
         ("access-control-allow-methods", "GET, POST, OPTIONS"),

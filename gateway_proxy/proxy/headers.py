@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from gateway_proxy.core.exchange import Exchange
 from gateway_proxy.core.key import Key
-from gateway_proxy.core.limiter import BucketState, BudgetState, CounterUnknown, Limiter, Meter
+from gateway_proxy.core.limiter import BudgetState, CounterUnknown, Limiter, Meter
 from gateway_proxy.core.money import format_usd
 from gateway_proxy.proxy.trace import make_traceparent
 
@@ -20,19 +20,40 @@ _DOWNWARDS = frozenset(
 _RATE_PREFIX = b"x-ratelimit-"
 
 
+_remembered: dict[tuple[str | None, ...], bytes] = {}
+MAX_REMEMBERED = 1024
+
+
+def is_plain(value: str) -> bool:
+    """Visible ASCII and blanks only: safe to copy into another head, a log or a row."""
+    return value.isascii() and value.isprintable()
+
+
 def encode_upward(exchange: Exchange) -> bytes:
     """The client's harmless headers and our own ids, as lines of an upstream request head."""
-    lines = [
-        f"x-request-id: {exchange.id}\r\ntraceparent: {make_traceparent(exchange.trace_id, exchange.trace_flags)}\r\n"
-    ]
-    headers = exchange.headers
-    for name in _UPWARDS:
-        value = headers.get(name)
-        if value is not None and value.isascii() and value.isprintable() and len(value) <= 1024:
-            lines.append(f"{name}: {value}\r\n")
+    get = exchange.headers.get
+    values = (
+        get("accept"),
+        get("user-agent"),
+        get("openai-beta"),
+        get("idempotency-key"),
+        get("x-client-request-id"),
+    )
+    lines = _remembered.get(values)
+    if lines is None:
+        if len(_remembered) >= MAX_REMEMBERED:
+            _remembered.clear()
+        pairs = zip(_UPWARDS, values, strict=True)
+        lines = "".join(
+            f"{name}: {value}\r\n"
+            for name, value in pairs
+            if value is not None and is_plain(value) and len(value) <= 1024
+        ).encode("ascii")
+        _remembered[values] = lines
+    ids = f"x-request-id: {exchange.id}\r\ntraceparent: {make_traceparent(exchange.trace_id, exchange.trace_flags)}\r\n"
     if exchange.trace_state:
-        lines.append(f"tracestate: {exchange.trace_state}\r\n")
-    return "".join(lines).encode("ascii")
+        ids += f"tracestate: {exchange.trace_state}\r\n"
+    return lines + ids.encode("ascii")
 
 
 def pass_downward(headers: Iterable[tuple[bytes, bytes]], *, own_rate_limits: bool) -> list[tuple[str, str]]:
@@ -51,18 +72,27 @@ def describe_limits(exchange: Exchange, limiter: Limiter) -> list[tuple[str, str
     policy = exchange.policy
     if policy is None:
         return []
-    key = policy.key
     lines: list[tuple[str, str]] = []
-    if (
-        key.requests_per_minute is not None
-        and (state := limiter.bucket_state(key, Meter.REQUESTS)) is not None
-    ):
-        lines += _bucket_lines("requests", state)
-    if key.tokens_per_minute is not None and (state := limiter.bucket_state(key, Meter.TOKENS)) is not None:
-        lines += _bucket_lines("tokens", state)
-    if key.budget_nanos is not None and (budget := find_budget(limiter, key)) is not None:
-        lines.append(("x-gateway-budget-limit-usd", format_usd(budget.limit_nanos)))
-        lines.append(("x-gateway-budget-remaining-usd", format_usd(budget.remaining_nanos)))
+    key_id = policy.key.id
+    if (rule := policy.requests_rule) is not None:
+        limit, remaining, reset_ms = limiter.bucket_state(key_id, Meter.REQUESTS, rule)
+        lines += (
+            ("x-ratelimit-limit-requests", str(limit)),
+            ("x-ratelimit-remaining-requests", str(remaining)),
+            ("x-ratelimit-reset-requests", format_duration(reset_ms)),
+        )
+    if (rule := policy.tokens_rule) is not None:
+        limit, remaining, reset_ms = limiter.bucket_state(key_id, Meter.TOKENS, rule)
+        lines += (
+            ("x-ratelimit-limit-tokens", str(limit)),
+            ("x-ratelimit-remaining-tokens", str(remaining)),
+            ("x-ratelimit-reset-tokens", format_duration(reset_ms)),
+        )
+    if policy.budget_rule is not None and (budget := find_budget(limiter, policy.key)) is not None:
+        lines += (
+            ("x-gateway-budget-limit-usd", format_usd(budget.limit_nanos)),
+            ("x-gateway-budget-remaining-usd", format_usd(budget.remaining_nanos)),
+        )
     return lines
 
 
@@ -72,14 +102,6 @@ def find_budget(limiter: Limiter, key: Key) -> BudgetState | None:
         return limiter.budget_state(key)
     except CounterUnknown:
         return None
-
-
-def _bucket_lines(kind: str, state: BucketState) -> list[tuple[str, str]]:
-    return [
-        (f"x-ratelimit-limit-{kind}", str(state.limit)),
-        (f"x-ratelimit-remaining-{kind}", str(state.remaining)),
-        (f"x-ratelimit-reset-{kind}", format_duration(state.reset_ms)),
-    ]
 
 
 def format_duration(milliseconds: int) -> str:

@@ -28,17 +28,20 @@ class ProviderLink:
         lines = [f"host: {origin.host_header.decode()}", "accept-encoding: identity"]
         lines += [f"{name}: {value}" for name, value in dialect.upstream_headers(api_key)]
         self._fixed = ("\r\n".join(lines) + "\r\n").encode("latin-1") + self.pool.proxy_head_lines
+        self._starts: dict[tuple[str, str], bytes] = {}
         self._target_prefix = self.pool.request_target_prefix.decode("ascii")
 
     def encode_head(self, path: str, content_type: str, length: int, upward: bytes) -> bytes:
         """The request head; the target is built from configuration, never from the client's URL."""
-        return b"POST %b HTTP/1.1\r\n%bcontent-type: %b\r\ncontent-length: %d\r\n%b\r\n" % (
-            f"{self._target_prefix}{self._base_path}{path}".encode("ascii"),
-            self._fixed,
-            content_type.encode("latin-1"),
-            length,
-            upward,
-        )
+        start = self._starts.get((path, content_type))
+        if start is None:
+            target = f"{self._target_prefix}{self._base_path}{path}"
+            start = (
+                f"POST {target} HTTP/1.1\r\ncontent-type: {content_type}\r\n".encode("latin-1") + self._fixed
+            )
+            if content_type == "application/json":  # a multipart boundary is new each time
+                self._starts[path, content_type] = start
+        return b"%bcontent-length: %d\r\n%b\r\n" % (start, length, upward)
 
     async def close(self) -> None:
         await self.pool.close()

@@ -6,15 +6,17 @@ client. Every attempt has its own reservation and its own ledger row, settled ex
 
 import asyncio
 import random
-
-from aiohttp import web
+from collections.abc import Callable
+from dataclasses import replace
 
 from gateway_proxy.core.catalog import Target
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.errors import GatewayError, Unavailable, UpstreamFailed
 from gateway_proxy.core.exchange import Attempt, Outcome
 from gateway_proxy.core.ledger import LedgerRow
-from gateway_proxy.core.limiter import Limiter, LimitExceeded, Meter
+from gateway_proxy.core.limiter import CounterUnknown, Limiter, LimitExceeded, Meter
+from gateway_proxy.core.policy import KeyPolicy
+from gateway_proxy.proxy.answers import BaseAnswer
 from gateway_proxy.proxy.deliver import Delivery, ErrorAnswer, Reply
 from gateway_proxy.proxy.failures import CUT_OUTCOMES, cut_error, describe_failure
 from gateway_proxy.proxy.headers import encode_upward
@@ -37,14 +39,16 @@ class Relay:
         self._limiter = limiter
         self._clock = clock
         self._delivery = Delivery(settlement, limiter)
+        # A key's newest policy; None: the one that the exchange was admitted with.
+        self.find_policy: Callable[[str], KeyPolicy | None] = lambda key_id: None
 
-    async def relay(self, run: Run, runtime: Runtime) -> web.StreamResponse:
+    async def relay(self, run: Run, runtime: Runtime) -> BaseAnswer:
         """Raises GatewayError while the client has not seen a byte; later faults end the stream itself."""
         exchange = run.exchange
         model = exchange.model
         assert model is not None
-        plan = self._plan(exchange.targets, model.retries, runtime)
-        if not plan:
+        order = runtime.order(exchange.targets)
+        if not order:
             raise UpstreamFailed(
                 f"Every provider of the model '{model.name}' is failing at the moment.",
                 code="upstream_unavailable",
@@ -53,14 +57,17 @@ class Relay:
             )
         upward = encode_upward(exchange)
         reply: Reply | ErrorAnswer | GatewayError | None = None
-        for number, target in enumerate(plan, 1):
-            if number > 1 and not await self._prepare_retry(run, target, plan[number - 2], runtime):
+        # Each usable target once, in order; with more retries than that, from the front again.
+        tries = max(len(order), 1 + model.retries)
+        for number in range(tries):
+            target = order[number % len(order)]
+            if number and not await self._prepare_retry(run, target, exchange.attempts[-1].target, runtime):
                 break
             try:
                 attempt = self._begin_attempt(run, target)
-            except LimitExceeded:
-                break  # the rest of the budget cannot pay a further attempt; the last failure stands
-            reply = await self._attempt(run, runtime, attempt, upward, is_last=number == len(plan))
+            except (LimitExceeded, CounterUnknown):
+                break  # no budget that can be judged pays a further attempt; the last failure stands
+            reply = await self._attempt(run, runtime, attempt, upward, is_last=number + 1 == tries)
             if isinstance(reply, Reply) or (isinstance(reply, GatewayError) and not _may_go_on(reply)):
                 break
         if isinstance(reply, Reply):
@@ -69,15 +76,6 @@ class Relay:
             return self._delivery.pass_error(run, reply)
         assert reply is not None
         return self._delivery.fail(run, runtime.dialect, reply)
-
-    @staticmethod
-    def _plan(targets: tuple[Target, ...], retries: int, runtime: Runtime) -> list[Target]:
-        """Each usable target once, in order; with more retries than that, from the front again."""
-        order = runtime.order(targets)
-        if not order:
-            return []
-        wanted = max(len(order), 1 + retries)
-        return [order[i % len(order)] for i in range(wanted)]
 
     async def _prepare_retry(self, run: Run, target: Target, failed: Target, runtime: Runtime) -> bool:
         if run.answer is not None or run.cut is not None or run.is_client_gone:
@@ -100,16 +98,12 @@ class Relay:
         policy = exchange.policy
         assert lease is not None and policy is not None
         if exchange.attempts:
-            claims = tuple(claim for claim in exchange.claims if claim.meter is Meter.NANOS)
-            lease = self._limiter.acquire(claims, key_ids=(policy.key.id,))
-        attempt = Attempt(
-            number=len(exchange.attempts) + 1,
-            target=target,
-            lease=lease,
-            reserved_nanos=0 if bound is None else bound.nanos,
-            bound=bound,
-            admitted_at=lease.admitted_at,
-        )
+            # The key may have been edited while the last attempt ran: the budget of now decides.
+            rule = (self.find_policy(policy.key.id) or policy).budget_rule
+            claims = [replace(c, rule=rule) for c in exchange.claims if rule and c.meter is Meter.NANOS]
+            lease = self._limiter.acquire(tuple(claims), key_ids=policy.key_ids)
+        reserved_nanos = 0 if bound is None else bound.nanos
+        attempt = Attempt(len(exchange.attempts) + 1, target, lease, reserved_nanos, bound, lease.admitted_at)
         exchange.attempts.append(attempt)
         return attempt
 

@@ -37,6 +37,10 @@ class Books(Protocol):
 
     def log(self, row: LogRow, /) -> None: ...
 
+    def collect_events(self) -> None:
+        """Take over the budget events that a refusal may have caused."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class GatewayIdentity:
@@ -126,6 +130,8 @@ class Settlement:
             last = exchange.attempts[-1] if exchange.attempts else None
             if last is not None and last.usage_source is UsageSource.PROVIDER and exchange.model is not None:
                 self._learned.learn(exchange.model.name, last.usage.output_tokens())
+        if lease is None:
+            self._books.collect_events()
         if self.log_requests:
             self._books.log(self._describe(exchange, now_ns))
 
@@ -188,10 +194,12 @@ class Settlement:
     def _add_counted_units(exchange: Exchange, usage: Usage) -> None:
         """What is counted by the request itself, and which providers do not report."""
         assert exchange.route is not None
-        units = exchange.route.bound.units
         usage.requests = 1
-        usage.images = usage.images or units.images
-        usage.characters = usage.characters or units.characters
+        units = exchange.route.bound.units
+        if units is not None:
+            usage.images = usage.images or units.images
+            usage.characters = usage.characters or units.characters
+            usage.searches = usage.searches or units.searches
 
     def _describe(self, exchange: Exchange, now_ns: int) -> LogRow:
         row = LogRow(

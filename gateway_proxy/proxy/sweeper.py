@@ -5,14 +5,17 @@ and ends what has outlived its drain or whose client has stopped reading.
 """
 
 import asyncio
+import logging
 
+from gateway_proxy.proxy.answers import STALL_SECONDS
 from gateway_proxy.proxy.run import Cut, Run
+
+log = logging.getLogger("gateway_proxy.sweeper")
 
 SWEEP_SECONDS = 0.04
 EARLY_HEAD_SECONDS = 10.0
 KEEP_ALIVE_SECONDS = 15.0
 DRAIN_SECONDS = 30.0
-STALL_SECONDS = 60.0
 KEEP_ALIVE_COMMENT = b": keep-alive\n\n"
 
 
@@ -46,7 +49,11 @@ class Sweeper:
         loop = asyncio.get_running_loop()
         now = loop.time()
         for run in tuple(self.runs):
-            look_after(run, now)
+            try:
+                look_after(run, now)
+            except Exception:  # the others must be looked after still
+                log.exception("a fault while looking after %s", run.exchange.id)
+                run.end(Cut.SHUTDOWN)
         self._timer = loop.call_later(SWEEP_SECONDS, self._sweep) if self.runs else None
 
 

@@ -1,7 +1,8 @@
 """W3C Trace Context (level 1, sections 3.2 and 3.3): read the client's, hand our own on."""
 
-import os
 import re
+
+from gateway_proxy.core.ids import random_bits
 
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _NO_TRACE = "0" * 32
@@ -23,9 +24,9 @@ def parse_traceparent(text: str | None) -> tuple[str, str, str] | None:
 
 
 def new_trace_id() -> str:
-    return os.urandom(16).hex()
+    return f"{random_bits(128) or 1:032x}"
 
 
 def make_traceparent(trace_id: str, flags: str) -> str:
     """A header with a span of our own below `trace_id`."""
-    return f"00-{trace_id}-{os.urandom(8).hex()}-{flags}"
+    return f"00-{trace_id}-{random_bits(64) or 1:016x}-{flags}"

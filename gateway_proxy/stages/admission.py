@@ -21,7 +21,7 @@ class Admission:
         policy = exchange.policy
         assert policy is not None
         try:
-            exchange.lease = self._limiter.acquire(tuple(exchange.claims), key_ids=(policy.key.id,))
+            exchange.lease = self._limiter.acquire(tuple(exchange.claims), key_ids=policy.key_ids)
         except CounterUnknown:
             raise unverifiable() from None
         except LimitExceeded as exceeded:

@@ -6,7 +6,8 @@ from typing import ClassVar
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.errors import Unauthenticated
 from gateway_proxy.core.exchange import Exchange
-from gateway_proxy.core.key import KeyPolicy, Status
+from gateway_proxy.core.key import Status
+from gateway_proxy.core.policy import KeyPolicy
 
 FindKey = Callable[[str, int], KeyPolicy | None]  # (secret, now in Unix ms) → policy; checks the form first
 

@@ -3,9 +3,10 @@
 from gateway_proxy.core.catalog import ModelEntry, Target
 from gateway_proxy.core.errors import ModelForbidden
 from gateway_proxy.core.route import Bound, Route
-from gateway_proxy.core.usage import MILLION, Price, Rates
+from gateway_proxy.core.usage import MILLION, Ceiling
 
 MIN_OUTPUT_TOKENS = 256
+NOTHING = Bound(0, 0, 0)
 
 
 def _unbounded(why: str) -> ModelForbidden:
@@ -18,14 +19,17 @@ def _unbounded(why: str) -> ModelForbidden:
 
 def bound_input_tokens(route: Route, model: ModelEntry, target: Target) -> int:
     """Raises ModelForbidden (cost_unbounded) when nothing bounds the input."""
-    limit = model.max_input_tokens if model.max_input_tokens is not None else target.context_tokens
+    limit = model.max_input_tokens
+    if limit is None:
+        limit = target.context_tokens
     if route.bound.opaque:
         if limit is None:
             raise _unbounded(
                 "images, audio, files or stored context, and max_input_tokens of the model is not configured"
             )
         return limit
-    return route.bound.tokens if limit is None else min(route.bound.tokens, limit)
+    tokens = route.bound.tokens
+    return tokens if limit is None or tokens < limit else limit
 
 
 def bound_output_tokens(route: Route, model: ModelEntry, target: Target, remaining_nanos: int) -> int:
@@ -36,13 +40,11 @@ def bound_output_tokens(route: Route, model: ModelEntry, target: Target, remaini
     """
     limit = model.max_output_tokens if model.max_output_tokens is not None else target.context_tokens
     floor = MIN_OUTPUT_TOKENS if limit is None else min(MIN_OUTPUT_TOKENS, limit)
-    price = _priced(model, target)
-    rates = price.dearest()
-    output_rate = rates.dearest_output()
-    if not output_rate:
+    ceiling = _ceiling(model, target)
+    if not ceiling.output:
         return floor if limit is None else limit
-    fixed_micro = _fixed_micro(route, model, target, rates)
-    affordable = (remaining_nanos * MILLION - fixed_micro) // (output_rate * route.choices)
+    fixed_micro = _fixed_micro(route, bound_input_tokens(route, model, target), ceiling)
+    affordable = (remaining_nanos * MILLION - fixed_micro) // (ceiling.output * route.choices)
     return max(affordable if limit is None else min(limit, affordable), floor)
 
 
@@ -51,22 +53,15 @@ def bound_request(route: Route, model: ModelEntry, target: Target, output_tokens
 
     Raises ModelForbidden (model_unpriced, cost_unbounded).
     """
-    price = _priced(model, target)
-    if price.is_free():
-        return Bound(0, 0, 0)
+    ceiling = _ceiling(model, target)
+    if ceiling.is_free:
+        return NOTHING
     if route.bound.unbounded is not None:
         raise _unbounded(route.bound.unbounded)
-    rates = price.dearest()
-    micro = _fixed_micro(route, model, target, rates)
+    input_tokens = bound_input_tokens(route, model, target)
     output_tokens = output_tokens_each * route.choices if route.wants_output_cap else 0
-    micro += output_tokens * rates.dearest_output()
-    return Bound(bound_input_tokens(route, model, target), output_tokens, -(-micro // MILLION))
-
-
-def _priced(model: ModelEntry, target: Target) -> Price:
-    if target.price is None:
-        raise unpriced(model)
-    return target.price
+    micro = _fixed_micro(route, input_tokens, ceiling) + output_tokens * ceiling.output
+    return Bound(input_tokens, output_tokens, -(-micro // MILLION))
 
 
 def unpriced(model: ModelEntry) -> ModelForbidden:
@@ -78,15 +73,23 @@ def unpriced(model: ModelEntry) -> ModelForbidden:
     )
 
 
-def _fixed_micro(route: Route, model: ModelEntry, target: Target, rates: Rates) -> int:
+def _ceiling(model: ModelEntry, target: Target) -> Ceiling:
+    if target.price is None:
+        raise unpriced(model)
+    return target.price.ceiling()
+
+
+def _fixed_micro(route: Route, input_tokens: int, ceiling: Ceiling) -> int:
     """Nano-USD × 10⁶ of everything but the output that a maximum bounds."""
-    units = route.bound.units
-    return (
-        bound_input_tokens(route, model, target) * rates.dearest_input(audio=route.bound.opaque)
-        + rates.requests
-        + units.images * rates.images
-        + units.characters * rates.characters
-        + units.searches * rates.searches
-        + -(-units.millis // 1000) * rates.seconds
-        + units.output * rates.dearest_output()
-    )
+    bound, rates = route.bound, ceiling.rates
+    micro = input_tokens * (ceiling.any_input if bound.opaque else ceiling.text_input) + rates.requests
+    units = bound.units
+    if units is not None:
+        micro += (
+            units.images * rates.images
+            + units.characters * rates.characters
+            + units.searches * rates.searches
+            + -(-units.millis // 1000) * rates.seconds
+            + units.output * ceiling.output
+        )
+    return micro

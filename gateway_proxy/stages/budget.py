@@ -3,8 +3,11 @@
 from collections.abc import Callable
 from typing import ClassVar
 
+from gateway_proxy.core.catalog import ModelEntry
 from gateway_proxy.core.exchange import Exchange
-from gateway_proxy.core.limiter import Claim, CounterUnknown, Limiter, Meter, budget_rule
+from gateway_proxy.core.key import Key
+from gateway_proxy.core.limiter import Claim, CounterUnknown, Limiter, Meter
+from gateway_proxy.core.route import Route
 from gateway_proxy.stages.admission import unverifiable
 from gateway_proxy.stages.bound import bound_output_tokens, bound_request, unpriced
 
@@ -21,32 +24,37 @@ class Budget:
     def check(self, exchange: Exchange) -> None:
         policy, route, model = exchange.policy, exchange.route, exchange.model
         assert policy is not None and route is not None and model is not None
-        key = policy.key
-        if key.budget_nanos is None:
+        rule = policy.budget_rule
+        if rule is None:
             return
-        try:
-            state = self._limiter.budget_state(key) if self._books_open() else None
-        except CounterUnknown:
-            state = None
-        if state is None:
+        if not self._books_open():
             raise unverifiable()
-        priced = tuple(target for target in exchange.targets if target.price is not None)
-        if not priced:
+        targets = tuple([target for target in exchange.targets if target.price is not None])
+        if not targets:
             raise unpriced(model)
-        exchange.targets = priced
+        exchange.targets = targets
         each = route.max_output_tokens
         if each is None:
-            each = 0
-            if route.wants_output_cap and not all(
-                target.price and target.price.is_free() for target in priced
-            ):
-                each = min(
-                    bound_output_tokens(route, model, target, state.remaining_nanos) for target in priced
-                )
-                exchange.output_cap = each
-        bounds = [bound_request(route, model, target, each) for target in priced]
-        exchange.bound = max(bounds, key=lambda bound: bound.nanos)
-        if exchange.bound.nanos:
-            rule = budget_rule(key)
-            assert rule is not None
-            exchange.claims.append(Claim(key.id, Meter.NANOS, rule, exchange.bound.nanos))
+            each = self._cap_output(exchange, policy.key, route, model) if route.wants_output_cap else 0
+        bound = bound_request(route, model, targets[0], each)
+        for target in targets[1:]:
+            other = bound_request(route, model, target, each)
+            if other.nanos > bound.nanos:
+                bound = other
+        exchange.bound = bound
+        if bound.nanos:
+            exchange.claims.append(Claim(policy.key.id, Meter.NANOS, rule, bound.nanos))
+
+    def _cap_output(self, exchange: Exchange, key: Key, route: Route, model: ModelEntry) -> int:
+        """The output that a request without a maximum of its own is allowed, at every target alike."""
+        if all(target.price is not None and target.price.is_free() for target in exchange.targets):
+            return 0
+        try:
+            state = self._limiter.budget_state(key)
+        except CounterUnknown:
+            raise unverifiable() from None
+        assert state is not None
+        remaining = state.remaining_nanos
+        each = min(bound_output_tokens(route, model, target, remaining) for target in exchange.targets)
+        exchange.output_cap = each
+        return each

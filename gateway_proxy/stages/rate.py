@@ -3,8 +3,7 @@
 from typing import ClassVar
 
 from gateway_proxy.core.exchange import Exchange
-from gateway_proxy.core.key import Key
-from gateway_proxy.core.limiter import Claim, Meter, bucket_rule, slots_rule
+from gateway_proxy.core.limiter import Claim, Meter
 
 FIRST_EXPECTED_OUTPUT_TOKENS = 1024
 BYTES_PER_TOKEN = 4
@@ -29,18 +28,6 @@ class LearnedOutput:
         self._mean[model] = mean + (output_tokens - mean) * 0.1
 
 
-def request_claims(key: Key) -> tuple[Claim, ...]:
-    """The claims that every request of this key makes, whatever it asks."""
-    claims = []
-    slots = slots_rule(key)
-    if slots is not None:
-        claims.append(Claim(key.id, Meter.PARALLEL, slots, 1))
-    rule = bucket_rule(key, Meter.REQUESTS)
-    if rule is not None:
-        claims.append(Claim(key.id, Meter.REQUESTS, rule, 1))
-    return tuple(claims)
-
-
 class Rate:
     name: ClassVar[str] = "rate"
     needs_body: ClassVar[bool] = True
@@ -51,13 +38,13 @@ class Rate:
     def check(self, exchange: Exchange) -> None:
         policy, route, model = exchange.policy, exchange.route, exchange.model
         assert policy is not None and route is not None and model is not None
-        exchange.claims.extend(request_claims(policy.key))
-        rule = bucket_rule(policy.key, Meter.TOKENS)
+        exchange.claims.extend(policy.request_claims)
+        rule = policy.tokens_rule
         if rule is None:
             return
         tokens = route.body_bytes // BYTES_PER_TOKEN
         if route.wants_output_cap:
             each = route.max_output_tokens
             tokens += route.choices * (self._learned.expect(model.name) if each is None else each)
-        exchange.expected_tokens = max(1, tokens)
+        exchange.expected_tokens = tokens or 1
         exchange.claims.append(Claim(policy.key.id, Meter.TOKENS, rule, exchange.expected_tokens))

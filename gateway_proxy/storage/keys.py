@@ -98,6 +98,8 @@ class SqlKeys:
 
     async def find_deleted(self, key_ids: Sequence[str]) -> dict[str, Tombstone]:
         """The tombstones among these ids."""
+        if not key_ids:
+            return {}
         marks = ", ".join(f"${n + 1}" for n in range(len(key_ids)))
         rows = await self._db.fetch(
             f"SELECT id, organization, name, owner, preview, deleted_at FROM deleted_keys WHERE id IN ({marks})",  # noqa: S608

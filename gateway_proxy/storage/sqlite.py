@@ -217,7 +217,10 @@ def _connect(path: Path, *, writes: bool) -> sqlite3.Connection:
             connection.execute("ROLLBACK")
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("PRAGMA foreign_keys = ON")
-            connection.execute("PRAGMA cache_size = -32000")
+            # Pages that every batch touches are copied back four times less often than by default.
+            connection.execute("PRAGMA wal_autocheckpoint = 4000")
+            # More would only fill with rows just written: as fast at 400,000 rows, and resident for good.
+            connection.execute("PRAGMA cache_size = -4000")
         else:
             connection.execute("PRAGMA query_only = ON")
             connection.execute("PRAGMA cache_size = -16000")

@@ -42,9 +42,7 @@ def test_a_pause_lets_running_streams_finish(gateway: RunningGateway) -> None:
 
 
 @pytest.mark.parametrize("budget", ["none", "1"])
-@pytest.mark.parametrize(
-    ("command", "code"), [("revoke", "key_revoked"), ("delete", "invalid_api_key")]
-)
+@pytest.mark.parametrize(("command", "code"), [("revoke", "key_revoked"), ("delete", "invalid_api_key")])
 def test_an_end_cuts_running_streams_with_an_error(
     gateway: RunningGateway, provider: FakeProvider, command: str, code: str, budget: str
 ) -> None:

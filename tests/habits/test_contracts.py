@@ -6,10 +6,10 @@ from tests.habits.sources import PACKAGE, ROOT, parse, python_files
 
 SUITES = {
     "Limiter": "tests/contracts/test_limiter.py",
-    "KeyReader": "tests/contracts/test_store.py",
-    "KeyWriter": "tests/contracts/test_store.py",
-    "Change": "tests/contracts/test_store.py",
-    "LedgerStore": "tests/contracts/test_store.py",
+    "KeyReader": "tests/contracts/test_key_store.py",
+    "KeyWriter": "tests/contracts/test_key_store.py",
+    "Change": "tests/contracts/test_key_store.py",
+    "LedgerStore": "tests/contracts/test_ledger_store.py",
 }
 WITHOUT_BACKEND = {
     "Clock": "time itself",

@@ -41,13 +41,26 @@ def codes_by_status() -> set[str]:
     return {text for text in strings_of(tree) if re.fullmatch(r"key_[a-z]+", text)}
 
 
-def test_every_error_code_is_documented() -> None:
+def raised_codes() -> dict[str, str]:
+    """Every error code, and a file that raises it."""
     raised = {code: name_of(path) for path in product_files() for code in codes_in(parse(path))}
-    raised |= dict.fromkeys(codes_by_status(), "stages/authenticate.py")
+    return raised | dict.fromkeys(codes_by_status(), "stages/authenticate.py")
+
+
+def test_every_error_code_is_documented() -> None:
+    raised = raised_codes()
     assert {"key_expired", "insufficient_quota", "upstream_timeout", "missing_api_key"} <= set(raised)
     known = reference() | _NOT_FOR_CLIENTS
     missing = [f"{code} ({where})" for code, where in sorted(raised.items()) if code not in known]
     assert not missing, "\n".join(missing)
+
+
+def test_every_documented_error_code_exists() -> None:
+    text = (ROOT / "docs/reference.md").read_text(encoding="utf-8")
+    section = text.partition("## Errors")[2].partition("\n## ")[0]
+    documented = set(re.findall(r"^\| `([a-z_]+)` \|", section, re.MULTILINE))
+    assert len(documented) > 20
+    assert not documented - set(raised_codes())
 
 
 def test_every_stage_is_documented() -> None:

@@ -7,6 +7,7 @@ billed in output tokens; their units carry what one picture, or one character, c
 from typing import Any
 
 from gateway_proxy.core.route import Route
+from gateway_proxy.core.usage import Usage
 from gateway_proxy.dialects.multipart import MultipartForm
 from gateway_proxy.dialects.openai import members
 from gateway_proxy.dialects.openai.refusals import wrong_type
@@ -45,7 +46,7 @@ def understand_rerank(body: dict[str, Any], route: Route) -> None:
         route.bound.opaque = True
     # Billed per query over at most 100 documents, longer ones in pieces of at most 500 tokens.
     pieces = len(documents) + route.body_bytes // 500
-    route.bound.units.searches = 1 + pieces // 100
+    route.bound.units = Usage(searches=1 + pieces // 100)
 
 
 def understand_images(body: dict[str, Any] | MultipartForm, route: Route) -> None:
@@ -61,8 +62,7 @@ def understand_images(body: dict[str, Any] | MultipartForm, route: Route) -> Non
         if route.path != "/images/generations":
             route.bound.opaque = True
     route.choices = wanted or 1
-    route.bound.units.images = route.choices
-    route.bound.units.output = TOKENS_PER_IMAGE * route.choices
+    route.bound.units = Usage(images=route.choices, output=TOKENS_PER_IMAGE * route.choices)
 
 
 def understand_speech(body: dict[str, Any], route: Route) -> None:
@@ -70,8 +70,8 @@ def understand_speech(body: dict[str, Any], route: Route) -> None:
     text = body.get("input")
     if type(text) is not str:
         raise wrong_type("input", "a string")
-    route.bound.units.characters = len(text)
-    route.bound.units.output = TOKENS_PER_CHARACTER * len(text) + TOKENS_PER_SPEECH
+    spoken = TOKENS_PER_CHARACTER * len(text) + TOKENS_PER_SPEECH
+    route.bound.units = Usage(characters=len(text), output=spoken)
     route.stream = members.read_text(body, "stream_format") == "sse"
 
 

@@ -9,7 +9,7 @@ import zlib
 
 import pytest
 
-from gateway_proxy.keys.secret import compose, digest, looks_like_secret, mint, pepper_id, preview
+from gateway_proxy.keys.secret import Digester, compose, digest, looks_like_secret, mint, pepper_id, preview
 
 ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 
@@ -123,3 +123,10 @@ def test_recognition_and_digest_are_cheap() -> None:
 
     assert best(lambda: looks_like_secret(secret)) < 3
     assert best(lambda: digest(pepper, secret)) < 6
+
+
+@pytest.mark.parametrize("length", [16, 32, 63, 64, 65, 200])
+def test_the_digester_agrees_with_the_standard_library(length: int) -> None:
+    pepper = bytes(range(length))
+    for secret in ("", "gwk_x", "gwk_" + "0" * 49, "ü\ud800", "x" * 500):
+        assert Digester(pepper).digest(secret) == digest(pepper, secret)

@@ -12,6 +12,7 @@ from gateway_proxy.core.catalog import Target
 from gateway_proxy.core.dialect import Dialect
 from gateway_proxy.core.errors import BadExchange
 from gateway_proxy.core.route import Route
+from gateway_proxy.core.usage import Usage
 from gateway_proxy.dialects.multipart import parse_form
 from gateway_proxy.dialects.openai import OpenAIDialect
 
@@ -60,8 +61,8 @@ def test_golden_request(case: dict[str, Any]) -> None:
         "unbounded": route.bound.unbounded is not None,
         "strip_usage": route.strip_usage,
         "extra_tokens": route.bound.tokens - route.body_bytes,
-        "images": route.bound.units.images,
-        "characters": route.bound.units.characters,
+        "images": (route.bound.units or Usage()).images,
+        "characters": (route.bound.units or Usage()).characters,
         "service_tier": route.service_tier,
     }
     assert got == {"images": 0, "characters": 0, "service_tier": None, **want}
@@ -141,7 +142,7 @@ def test_picture_edits_come_as_forms_too() -> None:
     route = DIALECT.identify(
         "images", "/v1/images/edits", form(("model", "m"), ("prompt", "a hat"), ("n", "2")), FORM_TYPE
     )
-    assert (route.choices, route.bound.units.images, route.bound.opaque) == (2, 2, True)
+    assert (route.choices, (route.bound.units or Usage()).images, route.bound.opaque) == (2, 2, True)
 
 
 @pytest.mark.parametrize("fields", [(), (("model", ""),)])

@@ -19,6 +19,7 @@ def test_embeddings_of_other_shapes(given: object) -> None:
 def test_rerank_counts_searches_and_the_query_with_every_document() -> None:
     route = Route("rerank", "/rerank", "m", body_bytes=5_000)
     plain.understand_rerank({"query": "äb", "documents": ["x"] * 150}, route)
+    assert route.bound.units is not None
     assert route.bound.units.searches == 2
     assert route.bound.tokens == 3 * 149 + 16 * 150
     assert route.max_output_tokens == 0
@@ -46,7 +47,9 @@ def test_the_member_at_fault_is_named(understand: Any, body: dict[str, Any], par
 def test_pictures_and_speech_bound_the_tokens_that_they_may_be_billed_in() -> None:
     route = Route("images", "/images/generations", "m")
     plain.understand_images({"n": 2}, route)
+    assert route.bound.units is not None
     assert route.bound.units.output == 2 * plain.TOKENS_PER_IMAGE
     route = Route("audio", "/audio/speech", "m")
     plain.understand_speech({"input": "abc"}, route)
+    assert route.bound.units is not None
     assert route.bound.units.output == 3 * plain.TOKENS_PER_CHARACTER + plain.TOKENS_PER_SPEECH

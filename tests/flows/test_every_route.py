@@ -1,0 +1,125 @@
+"""Every route that dispatches upstream goes through the same checks: taken from the route table itself."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from gateway_proxy.proxy.routes import DataRoute, list_routes
+from tests.support.client import CHAT
+from tests.support.fake_provider import FakeProvider
+from tests.support.gateway import CreatedKey, RunningGateway, provider_toml
+from tests.support.money import model_toml
+from tests.support.raw import RawAnswer, make_request, send
+
+DISPATCHING = [route for route in list_routes() if route.operation is not None]
+_FORMS = ("/v1/images/edits", "/v1/images/variations", "/v1/audio/transcriptions", "/v1/audio/translations")
+_BODIES = {
+    "chat": '{"model":"%s","messages":[{"role":"user","content":"hi"}],"max_tokens":5}',
+    "completions": '{"model":"%s","prompt":"hi","max_tokens":5}',
+    "responses": '{"model":"%s","input":"hi","max_output_tokens":20}',
+    "embeddings": '{"model":"%s","input":"hi"}',
+    "moderations": '{"model":"%s","input":"hi"}',
+    "images": '{"model":"%s","prompt":"a cat"}',
+    "audio": '{"model":"%s","input":"hi","voice":"alloy"}',
+    "rerank": '{"model":"%s","query":"hi","documents":["a","b"]}',
+}
+
+
+def request_for(route: DataRoute, secret: str, model: str = "chat") -> bytes:
+    """A request that the route would serve."""
+    head = f"POST {route.path} HTTP/1.1".encode()
+    if route.path in _FORMS:
+        file = 'name="image"; filename="a.png"' if "images" in route.path else 'name="file"; filename="a.wav"'
+        body = (
+            f'--b\r\nContent-Disposition: form-data; name="model"\r\n\r\n{model}\r\n'
+            f"--b\r\nContent-Disposition: form-data; {file}\r\n\r\n0123\r\n--b--\r\n"
+        )
+        return make_request(
+            secret,
+            line=head,
+            body=body.encode(),
+            headers=b"Content-Type: multipart/form-data; boundary=b\r\n",
+        )
+    assert route.operation is not None
+    return make_request(secret, line=head, body=(_BODIES[route.operation] % model).encode())
+
+
+@pytest.fixture(scope="module")
+def gateway(provider: FakeProvider, run_gateway: Callable[..., RunningGateway]) -> RunningGateway:
+    extra = "max_input_tokens = 1000\nmax_output_tokens = 100"
+    return run_gateway(provider_toml(provider.base_url) + model_toml(extra=extra), server="drain_seconds = 1")
+
+
+@pytest.fixture(scope="module")
+def keys(gateway: RunningGateway) -> dict[str, CreatedKey]:
+    scopes: dict[str, dict[str, Any]] = {
+        "free": {},
+        "foreign model": {"allowed_models": ["another"]},
+        "no model": {"allowed_models": []},
+        "no provider": {"allowed_providers": []},
+        "no endpoint": {"allowed_endpoints": []},
+        "other network": {"ip_allowlist": ["192.0.2.0/24"]},
+        "no money": {"budget_usd": "0"},
+        "no requests": {"requests_per_minute": 0},
+        "no slot": {"max_parallel_requests": 0},
+    }
+    return {name: gateway.create_key(name, **members) for name, members in scopes.items()}
+
+
+def test_the_table_is_the_whole_truth() -> None:
+    assert len(DISPATCHING) == 12
+    assert {route.method for route in DISPATCHING} == {"POST"}
+    assert CHAT in {route.path for route in DISPATCHING}
+
+
+@pytest.mark.parametrize("route", DISPATCHING, ids=lambda route: route.path)
+def test_the_pipeline_stands_before_every_route(
+    route: DataRoute, gateway: RunningGateway, provider: FakeProvider, keys: dict[str, CreatedKey]
+) -> None:
+    def ask(name: str, model: str = "chat") -> RawAnswer:
+        return send(gateway.port, request_for(route, keys[name].secret if name else "", model))
+
+    before = provider.stats()["requests"]
+    assert (ask("").status, ask("").code) == (401, "missing_api_key")
+    wrong = send(gateway.port, request_for(route, "gwk_" + "A" * 49))
+    assert (wrong.status, wrong.code) == (401, "invalid_api_key")
+    expected = {
+        "foreign model": (403, "model_not_found"),
+        "no model": (403, "model_not_found"),
+        "no provider": (403, "provider_not_allowed"),
+        "no endpoint": (403, "endpoint_not_allowed"),
+        "other network": (403, "ip_not_allowed"),
+        "no requests": (429, "rate_limit_exceeded"),
+        "no slot": (429, "rate_limit_exceeded"),
+    }
+    assert {name: (answer := ask(name)) and (answer.status, answer.code) for name in expected} == expected
+    unbounded = route.path in ("/v1/audio/transcriptions", "/v1/audio/translations")
+    broke = ask("no money")
+    assert (broke.status, broke.code) == (
+        (403, "cost_unbounded") if unbounded else (429, "insufficient_quota")
+    )
+    assert unbounded or broke.headers["x-should-retry"] == "false"
+    assert (ask("free", "nope").status, ask("free", "nope").code) == (404, "model_not_found")
+    assert provider.stats()["requests"] == before
+    assert ask("free").status == 200
+    assert provider.stats()["requests"] == before + 1
+
+
+@pytest.mark.parametrize(
+    "path",
+    [route.path for route in list_routes() if route.path.startswith("/v1") and route.operation is None],
+)
+def test_own_routes_want_a_key(path: str, gateway: RunningGateway) -> None:
+    head = f"GET {path.replace('{id}', 'chat')} HTTP/1.1".encode()
+    assert send(gateway.port, make_request(line=head, framing=b"", body=b"")).status == 401
+
+
+def test_listed_means_callable(gateway: RunningGateway, keys: dict[str, CreatedKey]) -> None:
+    def listed(name: str) -> list[str]:
+        return [model["id"] for model in gateway.fetch("/v1/models", secret=keys[name].secret)[1]["data"]]
+
+    assert "chat" in listed("free") and "chat" in listed("no money")
+    assert listed("no model") == listed("no provider") == []
+    assert gateway.fetch("/v1/models/chat", secret=keys["no provider"].secret)[0] == 404
+    assert gateway.fetch("/v1/models", secret=keys["other network"].secret)[0] == 403

@@ -11,6 +11,7 @@ from gateway_proxy.storage import ledger_rows
 from gateway_proxy.storage.database import Database, NumberTooLarge, Statements
 from gateway_proxy.storage.ledger_rows import SLOT_MS, Sums
 from gateway_proxy.storage.outbox import add_events
+from gateway_proxy.storage.where import Where
 
 _NEXT_SEQ = "UPDATE counters SET value = value + $1 WHERE name = 'request_log' RETURNING value"
 _ONCE = "ON CONFLICT DO NOTHING"
@@ -37,10 +38,7 @@ _SET_CURSOR = (
     "INSERT INTO spool_cursors (gateway_id, segment, position) VALUES ($1, $2, $3)"
     " ON CONFLICT (gateway_id) DO UPDATE SET segment = excluded.segment, position = excluded.position"
 )
-_SUM = (
-    "SELECT CAST(COALESCE(SUM(nanos), 0) AS BIGINT) FROM spend_slots"
-    " WHERE key_id = $1 AND slot >= $2 AND slot < $3"
-)
+_KEYS_PER_SUM = 500
 
 
 class _Repeated(Exception):
@@ -87,16 +85,16 @@ class _Books:
 
     async def insert(self, ledger: Sequence[LedgerRow], logs: Sequence[LogRow]) -> int:
         """Put in the rows that are not there yet; returns how many that were."""
-        inserted = 0
+        new_ledger = new_logs = 0
         if ledger:
             rows = map(ledger_rows.ledger_tuple, ledger)
-            inserted += await self._add("ledger", ledger_rows.LEDGER_COLUMNS, rows, _ONCE)
+            new_ledger = await self._add("ledger", ledger_rows.LEDGER_COLUMNS, rows, _ONCE)
         if logs:
             last = await self._tx.fetch_one(_NEXT_SEQ, len(logs))
             assert last is not None  # the migration made the counter
             rows = map(ledger_rows.log_tuple, logs, count(last[0] - len(logs) + 1))
-            inserted += await self._add("request_log", ledger_rows.LOG_COLUMNS, rows, _ONCE)
-        return inserted
+            new_logs = await self._add("request_log", ledger_rows.LOG_COLUMNS, rows, _ONCE)
+        return new_ledger + new_logs
 
     async def finish(
         self,
@@ -121,7 +119,7 @@ class _Books:
             await add_events(self._tx, batch.events)
         if batch.cursor is not None:
             await self._tx.execute(_SET_CURSOR, gateway_id, *batch.cursor)
-        return [await self._sum(*window) for window in windows]
+        return await self._sum(windows)
 
     async def _add(
         self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], conflict: str
@@ -130,6 +128,21 @@ class _Books:
             rows = map(ledger_rows.cap_numbers, rows)
         return await self._tx.insert_many(table, columns, rows, conflict)
 
-    async def _sum(self, key_id: str, start_ms: int, end_ms: int) -> int:
-        row = await self._tx.fetch_one(_SUM, key_id, start_ms // SLOT_MS, end_ms // SLOT_MS)
-        return int(row[0]) if row else 0
+    async def _sum(self, windows: Sequence[tuple[str, int, int]]) -> list[int]:
+        """Many keys at once: at a start every key with a budget is asked for, and most periods are the same."""
+        periods: dict[tuple[int, int], list[str]] = {}
+        for key_id, start_ms, end_ms in windows:
+            periods.setdefault((start_ms, end_ms), []).append(key_id)
+        sums: dict[tuple[str, int, int], int] = {}
+        for (start_ms, end_ms), key_ids in periods.items():
+            for begin in range(0, len(key_ids), _KEYS_PER_SUM):
+                where = Where()
+                where.add(f"slot >= {where.bind(start_ms // SLOT_MS)}")
+                where.add(f"slot < {where.bind(end_ms // SLOT_MS)}")
+                where.add(f"key_id IN ({', '.join(map(where.bind, key_ids[begin : begin + _KEYS_PER_SUM]))})")
+                rows = await self._tx.fetch(
+                    f"SELECT key_id, CAST(SUM(nanos) AS BIGINT) FROM spend_slots{where} GROUP BY key_id",  # noqa: S608
+                    *where.args,
+                )
+                sums.update({(key_id, start_ms, end_ms): int(nanos) for key_id, nanos in rows})
+        return [sums.get(window, 0) for window in windows]

@@ -161,7 +161,9 @@ def gateway(tables: str) -> Iterator[RunningGateway]:
 @pytest.fixture(scope="module")
 def other_manners(tables: str) -> Iterator[RunningGateway]:
     """A gateway that hides forbidden models and answers 402 for budgets."""
-    with RunningGateway(tables + "[security]\nbudget_status = 402\nhide_forbidden_models = true\n") as running:
+    with RunningGateway(
+        tables + "[security]\nbudget_status = 402\nhide_forbidden_models = true\n"
+    ) as running:
         yield running
 
 

@@ -96,8 +96,9 @@ class _Books:
             last = await self._tx.fetch_one(_NEXT_SEQ, len(logs))
             assert last is not None  # the migration made the counter
             requests = ledger_rows.group_logs(logs, last[0] - len(logs) + 1)
-        inserted = await self._add_groups("ledger", ledger_rows.LEDGER_COLUMNS, attempts)
-        inserted += await self._add_groups("request_log", ledger_rows.LOG_COLUMNS, requests)
+        new_attempts = await self._add_groups("ledger", ledger_rows.LEDGER_COLUMNS, attempts)
+        new_requests = await self._add_groups("request_log", ledger_rows.LOG_COLUMNS, requests)
+        inserted = new_attempts + new_requests
         if inserted == len(ledger) + len(logs):
             self._sums.add_attempts(attempts)
             self._sums.add_requests(requests)
@@ -124,14 +125,16 @@ class _Books:
         return await self._sum(windows)
 
     async def _add_groups(self, table: str, columns: Sequence[str], groups: Groups) -> int:
-        added, loners = 0, []
+        loners, added = [], []
         for key, rows in groups.items():
             shared = key[:-1]
             if len(rows) < _MIN_SHARING:
                 loners += [shared + row for row in rows]
             else:
-                added += await self._add(table, columns, rows, _ONCE, shared)
-        return added + await self._add(table, columns, loners, _ONCE) if loners else added
+                added.append(await self._add(table, columns, rows, _ONCE, shared))
+        if loners:
+            added.append(await self._add(table, columns, loners, _ONCE))
+        return sum(added)
 
     async def _add(
         self,

@@ -87,7 +87,9 @@ class Demo:
         headers = {"authorization": f"Bearer {secret}"} | ({"host": host} if host else {})
         request = urllib.request.Request(self.url + "/v1/models", headers=headers)
         try:
-            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
+            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
+                request, timeout=10
+            ) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:
@@ -122,14 +124,18 @@ def demo(folder: Path) -> Iterator[Demo]:
 def test_the_curl_line_works_as_printed(demo: Demo) -> None:
     line = printed_block(demo.text, "curl:").strip()
     assert line.startswith("curl ")
-    done = subprocess.run(["sh", "-c", f"{line} -sS"], capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(
+        ["sh", "-c", f"{line} -sS"], capture_output=True, text=True, timeout=30, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert '"choices":[' in done.stdout and '"usage":{' in done.stdout
 
 
 def test_the_sdk_snippet_works_as_printed(demo: Demo) -> None:
     code = printed_block(demo.text, "Python (pip install openai):")
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "tok " * 16
 
@@ -146,7 +152,12 @@ def test_the_command_lines_work_as_printed(demo: Demo) -> None:
 def test_only_this_machines_names_are_served(demo: Demo) -> None:
     for host in ("", f"localhost:{demo.port}", f"LOCALHOST:{demo.port}"):
         assert demo.ask(demo.secret, host)[0] == 200
-    for host in ("evil.example", f"evil.example:{demo.port}", "127.0.0.1", f"127.0.0.1.evil.example:{demo.port}"):
+    for host in (
+        "evil.example",
+        f"evil.example:{demo.port}",
+        "127.0.0.1",
+        f"127.0.0.1.evil.example:{demo.port}",
+    ):
         status, body = demo.ask(demo.secret, host)
         assert status == 421 and "unknown_host" in body
 

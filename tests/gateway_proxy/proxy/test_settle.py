@@ -64,9 +64,8 @@ class Bench:
         self.settlement = Settlement(
             self.books, self.limiter, LearnedOutput(), self.clock, identity, log_requests=True
         )
-        self.attempt = Attempt(
-            1, make_target(), lease, 0 if rule is None else reserved, None, 5, dispatched=True, status=200
-        )
+        self.attempt = Attempt(1, make_target(), lease, 0 if rule is None else reserved, None, admitted_at=5)
+        self.attempt.dispatched, self.attempt.status = True, 200
         self.exchange.attempts.append(self.attempt)
 
     def close(self, tap: Tap | None, outcome: Outcome = Outcome.COMPLETED) -> Attempt:

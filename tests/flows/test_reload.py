@@ -72,7 +72,9 @@ def swap_symlinks(path: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [edit_in_place, rename_over, swap_symlinks, swap_symlinks], ids=lambda c: c.__name__
+    "change",
+    [edit_in_place, rename_over, swap_symlinks, swap_symlinks],  # noqa: PT014 - the second swap is the usual one
+    ids=lambda c: c.__name__,
 )
 def test_a_changed_file_is_in_force_soon(
     gateway: RunningGateway, client: openai.OpenAI, change: Callable[[Path, str], None]

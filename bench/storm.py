@@ -93,7 +93,8 @@ class Storm:
         """SIGKILL, and the next process on the same store."""
         self._ready.clear()
         self.gateway.kill()
-        await asyncio.to_thread(self.gateway.start)
+        self.gateway.spawn()
+        await asyncio.to_thread(self.gateway.wait_until_ready)
         self._ready.set()
 
     async def _work(self, client: Client, requests: int | None) -> None:

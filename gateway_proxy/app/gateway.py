@@ -62,6 +62,7 @@ class Gateway:
         self.reload_error = ""
         self.draining = False
         self._digester = Digester(pepper)
+        self._organization = config.gateway.organization
         self._started_at = self.clock.now_ms()
         self._tasks: list[asyncio.Task[Any]] = []
         self.reloading = asyncio.Lock()  # held from reading the file until its settings are in force
@@ -194,7 +195,10 @@ class Gateway:
         return not problems, details
 
     def _find_key(self, secret: str, now_ms: int) -> KeyPolicy | None:
-        return self.directory.find(self._digester.digest(secret), now_ms)
+        policy = self.directory.find(self._digester.digest(secret), now_ms)
+        if policy is None or self._organization in ("*", policy.key.organization):
+            return policy
+        return None  # another organization's key is unknown here
 
     def _is_stale(self, strict: bool) -> bool:
         gateway = self.config.gateway
@@ -253,6 +257,7 @@ class Gateway:
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             self.limiter.sweep()
+            await self._follow_prices()
             due -= SWEEP_SECONDS
             if due > 0:
                 continue
@@ -266,6 +271,16 @@ class Gateway:
                 await prune_secrets(self.store.db, self.clock.now_ms())
             except StoreError as error:
                 log.error("old log rows could not be deleted: %s", error)
+
+    async def _follow_prices(self) -> None:
+        """Prices of the table change by date: a new runtime takes the new ones."""
+        change_at = self.runtime.price_change_at
+        if change_at is None or self.clock.now_ms() < change_at:
+            return
+        try:
+            await self.apply(self.config)
+        except (ValueError, OSError) as error:
+            log.error("the new prices are not in force: %s", error)
 
     async def _refuse_company(self) -> None:
         now = self.clock.now_ms()

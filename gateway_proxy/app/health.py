@@ -5,16 +5,16 @@ from collections.abc import Callable
 from typing import Any
 
 import orjson
-from aiohttp import web
 
-from gateway_proxy.proxy.answers import Answer
+from gateway_proxy.proxy.answers import Answer, BaseAnswer
 from gateway_proxy.proxy.client_ip import parse_ip
+from gateway_proxy.proxy.request import ClientRequest
 
 _FORWARDING = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip", "Via")
 _JSON = [("content-type", "application/json"), ("cache-control", "no-store")]
 
 
-def may_see_details(request: web.BaseRequest) -> bool:
+def may_see_details(request: ClientRequest) -> bool:
     """Whether the request comes from this machine itself, not through a proxy on it."""
     if any(name in request.headers for name in _FORWARDING):
         return False
@@ -28,11 +28,11 @@ class Health:
     def __init__(self, describe: Callable[[], tuple[bool, dict[str, Any]]]) -> None:
         self._describe = describe
 
-    def check_alive(self, request: web.BaseRequest) -> web.StreamResponse:
+    def check_alive(self, request: ClientRequest) -> BaseAnswer:
         """`GET /healthz`: the process serves."""
         return Answer(200, list(_JSON), orjson.dumps({"status": "ok"}))
 
-    def check_ready(self, request: web.BaseRequest) -> web.StreamResponse:
+    def check_ready(self, request: ClientRequest) -> BaseAnswer:
         """`GET /readyz`: 200 when everything works, 503 when something needs somebody's attention."""
         ready, details = self._describe()
         body: dict[str, Any] = {"status": "ready" if ready else "not ready"}

@@ -15,13 +15,15 @@ from gateway_proxy.config import Config, ConfigError, load_config
 from gateway_proxy.config.watch import wait_until_quiet, watch_file
 from gateway_proxy.core.errors import BadExchange, GatewayError
 from gateway_proxy.core.tasks import spawn
-from gateway_proxy.proxy.answers import Answer
+from gateway_proxy.proxy.answers import Answer, BaseAnswer
 from gateway_proxy.proxy.edge import EdgeRunner, check_request_line
 from gateway_proxy.proxy.handler import describe_error
+from gateway_proxy.proxy.request import ClientRequest
 
 log = logging.getLogger("gateway_proxy.server")
 
 SETTLE_CONNECTIONS_SECONDS = 0.4
+_PROBES = ("/healthz", "/readyz")
 _STATUS_CODES = {
     400: ("invalid_request", "The request is not valid HTTP."),
     413: ("body_too_large", "The request is too large."),
@@ -35,7 +37,7 @@ class Server:
         self.gateway = gateway
         self._hosts = hosts
         self._health = Health(gateway.describe_readiness)
-        self._runner = EdgeRunner(self._dispatch, self._refuse, shutdown_timeout=1.0)
+        self._runner = EdgeRunner(self._dispatch, self._refuse, self._serves, shutdown_timeout=1.0)
         self._site: web.TCPSite | None = None
 
     async def start(self) -> str:
@@ -64,17 +66,17 @@ class Server:
         await self.gateway.close()
         await self._runner.cleanup()
 
-    async def _dispatch(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def _dispatch(self, request: ClientRequest) -> BaseAnswer:
         if self._hosts is not None and not self._hosts(request.headers.get("Host", "")):
             return self._error(
                 BadExchange("This host name is not served here.", code="unknown_host", status=421)
             )
-        path = request._message.path.partition("?")[0]
+        path = request.raw_path.partition("?")[0]
         if self.gateway.plane.match(path):
             return await self.gateway.plane.handle(request)
         try:
             check_request_line(request)
-            if path not in ("/healthz", "/readyz"):
+            if path not in _PROBES:
                 raise BadExchange(
                     "There is no such route on this gateway.", code="route_not_found", status=404
                 )
@@ -87,7 +89,10 @@ class Server:
             return self._error(error)
         return self._health.check_alive(request) if path == "/healthz" else self._health.check_ready(request)
 
-    def _refuse(self, status: int) -> web.StreamResponse:
+    def _serves(self, path: str) -> bool:
+        return self.gateway.plane.match(path) or path in _PROBES
+
+    def _refuse(self, status: int) -> BaseAnswer:
         """For what is no valid HTTP, and for faults outside the data plane."""
         code, public = _STATUS_CODES.get(status, ("invalid_request", "The request is not valid HTTP."))
         if status >= 500:

@@ -29,7 +29,9 @@ def check(context: click.Context, config_path: Path | None, as_json: bool) -> No
     unserved = list_unserved(config)
     if unserved:
         if as_json:
-            errors = [{"file": str(config.source), "line": None, "path": p, "message": m} for p, m in unserved]
+            errors = [
+                {"file": str(config.source), "line": None, "path": p, "message": m} for p, m in unserved
+            ]
             print_json({"valid": False, "errors": errors})
         for path, message in () if as_json else unserved:
             click.echo(f"{config.source}: {path}: {message}", err=True)

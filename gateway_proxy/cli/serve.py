@@ -42,6 +42,8 @@ def serve(context: click.Context, config_path: Path | None) -> None:
         context.exit(1)
     _refuse_taken_address(config)
     start_logging()
+    for setting in find_idle_settings(config):
+        logging.getLogger("gateway_proxy").warning("%s is set, and has no effect in this version", setting)
 
     def announce(url: str) -> None:
         click.echo(f"gateway-proxy serves {url}/v1", err=True)
@@ -67,6 +69,19 @@ def _refuse_taken_address(config: "Config") -> None:
                 probe.bind(address)
     except OSError as error:
         raise Refusal(f"cannot listen on {listen}: {error.strerror or error}") from None
+
+
+def find_idle_settings(config: "Config") -> list[str]:
+    """What the file sets and this version does not use yet: nobody should rely on it unawares."""
+    idle = {
+        "[server] admin_listen": config.server.admin_listen is not None,
+        "[shared] redis_url": config.shared.redis_url is not None,
+        "[[mcp.servers]]": bool(config.mcp.servers),
+        "[notifications]": bool(config.notifications.urls or config.notifications.webhooks),
+        "[dashboard] oidc": bool(config.dashboard.oidc.issuer),
+        "[logs] bodies": config.logs.bodies,
+    }
+    return [setting for setting, is_set in idle.items() if is_set]
 
 
 async def _serve(config: "Config", announce: Callable[[str], None]) -> None:

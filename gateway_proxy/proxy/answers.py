@@ -2,8 +2,8 @@
 
 aiohttp's own `Response` builds headers, length and chunking over several awaits; on the request path that is
 a third of the cost of a request. These classes keep its interface (`prepare`, `write_eof`, `keep_alive`, the
-`on_response_prepare` hook, so foreign applications can mount us) and write the bytes themselves. Everything
-that leans on aiohttp's inside lives in this file and in `edge.py`.
+`on_response_prepare` hook, so foreign applications can mount us) and write the bytes themselves, to requests of
+our own front and of aiohttp alike. Everything that leans on aiohttp's inside lives here and in `edge.py`.
 """
 
 import asyncio
@@ -15,27 +15,39 @@ from aiohttp.helpers import rfc822_formatted_time
 from aiohttp.http import HttpVersion11
 from multidict import CIMultiDict
 
+from gateway_proxy.proxy.request import ClientRequest, FrontRequest
+
 Headers = list[tuple[str, str]]
 STALL_SECONDS = 60.0  # a client that takes nothing for so long is cut off
 
 
-class _Direct(web.StreamResponse):
+class BaseAnswer(web.StreamResponse):
     """The head, made of `status` and `headers`, goes out as it stands."""
 
     def __init__(self, status: int, headers: Headers) -> None:
         super().__init__(status=status, _real_headers=CIMultiDict(headers))
+        self._begun = False
 
-    async def _start(self, request: web.BaseRequest) -> AbstractStreamWriter:
-        await request._prepare_hook(self)
-        return self.start_now(request)
+    async def prepare(self, request: ClientRequest) -> AbstractStreamWriter | None:
+        """Send the head, unless it has left. Raises ConnectionError when the client has."""
+        if not self.is_started:
+            if isinstance(request, web.BaseRequest):
+                await request._prepare_hook(self)
+            self.start_now(request)
+        return self._payload_writer
 
-    def start_now(self, request: web.BaseRequest) -> AbstractStreamWriter:
+    def start_now(self, request: ClientRequest) -> None:
+        """As `prepare`, without the hook."""
         raise NotImplementedError
 
-    def _begin(self, request: web.BaseRequest, body_length: int | None) -> bytes:
+    def _begin(self, request: ClientRequest, body_length: int | None) -> bytes:
         """The head's bytes; `body_length` None for a stream of unknown length."""
-        self._req = request
-        self._payload_writer = request._payload_writer
+        if isinstance(request, FrontRequest):
+            request.begin_answer()
+        elif isinstance(request, web.BaseRequest):
+            self._req = request
+            self._payload_writer = request._payload_writer
+        self._begun = True
         old = request.version < HttpVersion11
         keep_alive = self._keep_alive
         if keep_alive is None:
@@ -62,7 +74,7 @@ class _Direct(web.StreamResponse):
 
     @property
     def is_started(self) -> bool:
-        return self._req is not None or self._eof_sent
+        return self._begun
 
 
 async def _wait_for_reader(protocol: Any) -> None:
@@ -77,20 +89,22 @@ async def _wait_for_reader(protocol: Any) -> None:
         raise ConnectionResetError("the client does not read") from None
 
 
-class Answer(_Direct):
+class Answer(BaseAnswer):
     """A whole answer: head and body leave in one write."""
 
     def __init__(self, status: int, headers: Headers, body: bytes) -> None:
         super().__init__(status, headers)
         self._whole_body = body
+        self._protocol: Any = None
 
     @property
     def body(self) -> bytes:
         return self._whole_body
 
-    def start_now(self, request: web.BaseRequest) -> AbstractStreamWriter:
+    def start_now(self, request: ClientRequest) -> None:
         body = self._whole_body
         head = self._begin(request, len(body))
+        self._protocol = request.protocol
         transport = request.transport
         if transport is None:
             raise ConnectionResetError("the client left")
@@ -99,18 +113,17 @@ class Answer(_Direct):
         else:
             self._body_length = len(body)
             transport.write(head + body)
-        return request._payload_writer
 
     async def write_eof(self, data: bytes = b"") -> None:
         """Waits for a client that does not read, so that its further requests cannot pile up answers here."""
         self._eof_sent = True
-        request, self._req = self._req, None
+        self._req = None
         self._payload_writer = None
-        if request is not None and request.protocol.writing_paused:
-            await _wait_for_reader(request.protocol)
+        if self._protocol is not None and self._protocol.writing_paused:
+            await _wait_for_reader(self._protocol)
 
 
-class StreamAnswer(_Direct):
+class StreamAnswer(BaseAnswer):
     """An answer that is written while it comes: one write per chunk, chunked coding on HTTP/1.1."""
 
     def __init__(self, status: int, headers: Headers, body_length: int | None = None) -> None:
@@ -120,7 +133,7 @@ class StreamAnswer(_Direct):
         self._transport: asyncio.Transport | None = None
         self._protocol: Any = None
 
-    def start_now(self, request: web.BaseRequest) -> AbstractStreamWriter:
+    def start_now(self, request: ClientRequest) -> None:
         head = self._begin(request, self._announced_length)
         self._frames = self._announced_length is None and request.version >= HttpVersion11
         self._protocol = request.protocol
@@ -128,7 +141,6 @@ class StreamAnswer(_Direct):
         if self._transport is None:
             raise ConnectionResetError("the client left")
         self._transport.write(head)
-        return request._payload_writer
 
     def send(self, data: bytes) -> None:
         """Hand bytes to the socket; never waits. Does nothing once the client has left."""

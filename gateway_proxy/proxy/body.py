@@ -6,6 +6,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from gateway_proxy.core.errors import BadExchange
+from gateway_proxy.proxy.request import ClientRequest
 
 IDLE_SECONDS = 30.0
 
@@ -18,7 +19,7 @@ def _too_large(limit: int) -> BadExchange:
     return BadExchange(f"The request body is larger than {limit} bytes.", code="body_too_large", status=413)
 
 
-def check_head(request: web.BaseRequest, limit_bytes: int) -> None:
+def check_head(request: ClientRequest, limit_bytes: int) -> None:
     """Refuse what the head alone condemns. Raises BadExchange (413, 415)."""
     headers = request.headers
     for encoding in headers.getall("Content-Encoding", ()):
@@ -31,12 +32,12 @@ def check_head(request: web.BaseRequest, limit_bytes: int) -> None:
         raise _too_large(limit_bytes)
 
 
-async def read_body(request: web.BaseRequest, limit_bytes: int) -> bytes:
+async def read_body(request: ClientRequest, limit_bytes: int) -> bytes:
     """The whole body. Raises BadExchange (408, 413) and ClientGone."""
     content = request.content
     try:
         if content.is_eof():  # it came with the head: the usual case
-            body = content.read_nowait()
+            body: bytes = content.read_nowait()
             if len(body) > limit_bytes:
                 raise _too_large(limit_bytes)
             return body

@@ -5,7 +5,6 @@ import time
 from dataclasses import dataclass
 
 import orjson
-from aiohttp import web
 
 from gateway_proxy.core.dialect import Dialect, UsageTap
 from gateway_proxy.core.errors import GatewayError, UpstreamFailed
@@ -14,7 +13,7 @@ from gateway_proxy.core.ledger import LedgerRow
 from gateway_proxy.core.limiter import Limiter
 from gateway_proxy.core.money import format_usd
 from gateway_proxy.core.usage import UsageSource
-from gateway_proxy.proxy.answers import Answer, Headers, StreamAnswer
+from gateway_proxy.proxy.answers import Answer, BaseAnswer, Headers, StreamAnswer
 from gateway_proxy.proxy.failures import CUT_OUTCOMES, cut_error, describe_failure
 from gateway_proxy.proxy.headers import describe_limits, pass_downward
 from gateway_proxy.proxy.pump import Pump
@@ -94,7 +93,7 @@ class Delivery:
             reply.attempt.outcome = outcome
         self._settlement.close_attempt(run.exchange, reply.attempt, reply.row, tap)
 
-    async def finish(self, run: Run, reply: Reply) -> web.StreamResponse:
+    async def finish(self, run: Run, reply: Reply) -> BaseAnswer:
         """Deliver one answer. Raises GatewayError while the client has not seen a byte."""
         response = reply.response
         tap = reply.make_tap(run)
@@ -134,7 +133,7 @@ class Delivery:
             )
         return None
 
-    def fail(self, run: Run, dialect: Dialect, error: GatewayError) -> web.StreamResponse:
+    def fail(self, run: Run, dialect: Dialect, error: GatewayError) -> BaseAnswer:
         """Raise the error, or end the stream with it when the head has left."""
         run.exchange.error = error
         answer = run.answer
@@ -147,7 +146,7 @@ class Delivery:
             answer.send(dialect.error_event(error, "" if route is None else route.operation))
         return answer
 
-    async def _deliver_whole(self, run: Run, reply: Reply, tap: UsageTap) -> web.StreamResponse:
+    async def _deliver_whole(self, run: Run, reply: Reply, tap: UsageTap) -> BaseAnswer:
         response, exchange = reply.response, run.exchange
         parts: list[bytes] = []
         size = 0
@@ -180,7 +179,7 @@ class Delivery:
             headers.append(("x-gateway-cost-usd", format_usd(charged)))
         return Answer(response.status, headers, body)
 
-    def pass_error(self, run: Run, error: ErrorAnswer) -> web.StreamResponse:
+    def pass_error(self, run: Run, error: ErrorAnswer) -> BaseAnswer:
         """The upstream's own 4xx or 5xx, as it is; the last event of a stream whose head has left."""
         reply = error.reply
         if run.answer is not None:
@@ -189,9 +188,7 @@ class Delivery:
         headers.append(("x-gateway-error-source", "upstream"))
         return Answer(reply.response.status, headers, error.body)
 
-    async def _deliver_large(
-        self, run: Run, reply: Reply, tap: UsageTap, parts: list[bytes]
-    ) -> web.StreamResponse:
+    async def _deliver_large(self, run: Run, reply: Reply, tap: UsageTap, parts: list[bytes]) -> BaseAnswer:
         """An answer above the size that is kept whole: its head and beginning leave now."""
         response = reply.response
         length = response.header(b"content-length")
@@ -216,7 +213,7 @@ class Delivery:
         self.close(run, reply, tap, Outcome.COMPLETED)
         return answer
 
-    async def _deliver_stream(self, run: Run, reply: Reply, tap: UsageTap) -> web.StreamResponse:
+    async def _deliver_stream(self, run: Run, reply: Reply, tap: UsageTap) -> BaseAnswer:
         response = reply.response
         run.tap = tap
         run.streaming = True  # whatever was asked for: this answer has room for comments and a last event
@@ -246,7 +243,7 @@ class Delivery:
         self.close(run, reply, tap, Outcome.UPSTREAM_FAILED if tap.failed else Outcome.COMPLETED)
         return answer
 
-    def _cut(self, run: Run, reply: Reply, tap: UsageTap) -> web.StreamResponse:
+    def _cut(self, run: Run, reply: Reply, tap: UsageTap) -> BaseAnswer:
         cut = run.take_cut()
         reply.response.close()
         if cut is None:

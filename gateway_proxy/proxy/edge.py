@@ -1,4 +1,4 @@
-"""The strict edge: what aiohttp's server lets pass and we do not.
+"""The strict edge: our own front for plain requests, and aiohttp's server, made strict, for all others.
 
 A request head must be complete within 10 s. Odd HTTP versions, absolute-form and asterisk targets, dot
 segments, control characters and encoded separators in the path, and malformed heads get a clear 400 and a
@@ -7,7 +7,7 @@ closed connection; nothing of the request is echoed or logged.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
@@ -15,17 +15,27 @@ from aiohttp.http import HttpVersion10, HttpVersion11
 from aiohttp.web_protocol import RequestHandler
 
 from gateway_proxy.core.errors import BadExchange
+from gateway_proxy.proxy.answers import BaseAnswer
+from gateway_proxy.proxy.front import (
+    HEAD_SECONDS,
+    HEAD_TIMEOUT,
+    KEEP_ALIVE_SECONDS,
+    LINGER_SECONDS,
+    Dispatch,
+    FrontConnection,
+    Fronts,
+)
+from gateway_proxy.proxy.request import ClientRequest
 
 log = logging.getLogger("gateway_proxy.edge")
 
-HEAD_SECONDS = 10.0
-KEEP_ALIVE_SECONDS = 75.0
 _HIDDEN_CHARACTERS = ("%2e", "%5c", "%00", "%25")
-Dispatch = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
-def check_request_line(request: web.BaseRequest) -> None:
+def check_request_line(request: ClientRequest) -> None:
     """Raises BadExchange for targets and versions that a later hop could read differently than we do."""
+    if not isinstance(request, web.BaseRequest):
+        return  # our own front takes nothing of the kind
     version = request.version
     if version not in (HttpVersion11, HttpVersion10):
         raise BadExchange("Speak HTTP/1.1 or HTTP/1.0.", code="unsupported_http_version")
@@ -73,17 +83,18 @@ def _check_framing(request: web.BaseRequest) -> None:
 class StrictProtocol(RequestHandler):
     """One client connection, with a deadline for each head and errors of our own."""
 
-    __slots__ = ("_head_deadline", "_heard", "_refuse")
+    __slots__ = ("_first_head_seconds", "_head_deadline", "_heard", "_refuse")
 
-    def __init__(self, manager: "EdgeServer", **kwargs: Any) -> None:
+    def __init__(self, manager: "EdgeServer", first_head_seconds: float, **kwargs: Any) -> None:
         super().__init__(manager, **kwargs)
         self._refuse = manager.refuse
+        self._first_head_seconds = first_head_seconds
         self._head_deadline: asyncio.TimerHandle | None = None
         self._heard = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self._arm()
+        self._arm(self._first_head_seconds)
 
     def data_received(self, data: bytes) -> None:
         self._heard = True
@@ -94,7 +105,7 @@ class StrictProtocol(RequestHandler):
                 self._head_deadline.cancel()
                 self._head_deadline = None
         elif self._head_deadline is None:
-            self._arm()  # the first bytes of the next head on a kept connection
+            self._arm(HEAD_SECONDS)  # the first bytes of the next head on a kept connection
 
     def connection_lost(self, exc: BaseException | None) -> None:
         if self._head_deadline is not None:
@@ -102,8 +113,8 @@ class StrictProtocol(RequestHandler):
             self._head_deadline = None
         super().connection_lost(exc)
 
-    def _arm(self) -> None:
-        self._head_deadline = self._loop.call_later(HEAD_SECONDS, self._expire)
+    def _arm(self, seconds: float) -> None:
+        self._head_deadline = self._loop.call_later(seconds, self._expire)
 
     def _expire(self) -> None:
         self._head_deadline = None
@@ -111,9 +122,7 @@ class StrictProtocol(RequestHandler):
         if self.transport is None or waiter is None or waiter.done():
             return
         if self._heard:
-            self.transport.write(
-                b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-            )
+            self.transport.write(HEAD_TIMEOUT)
         self.force_close()
 
     def handle_error(
@@ -133,27 +142,53 @@ class StrictProtocol(RequestHandler):
 
 
 class EdgeServer(web.Server):
-    """aiohttp's low-level server with strict connections."""
+    """aiohttp's low-level server with strict connections, behind our own front."""
 
     def __init__(
-        self, dispatch: Dispatch, refuse: Callable[[int], web.StreamResponse], **kwargs: Any
+        self,
+        dispatch: Dispatch,
+        refuse: Callable[[int], BaseAnswer],
+        serves: Callable[[str], bool],
+        **kwargs: Any,
     ) -> None:
         super().__init__(dispatch, **kwargs)
         self.refuse = refuse
+        self._fronts = Fronts(dispatch, refuse, serves, self._take_over)
 
-    def __call__(self) -> RequestHandler:
-        return StrictProtocol(self, loop=self._loop, **self._kwargs)
+    def __call__(self) -> asyncio.Protocol:  # type: ignore[override]  # the factory that listening sockets call
+        return FrontConnection(self._fronts, self._loop)
+
+    def _take_over(
+        self, transport: asyncio.Transport, data: bytes, first_head_seconds: float
+    ) -> asyncio.Protocol:
+        handler = StrictProtocol(self, first_head_seconds, loop=self._loop, **self._kwargs)
+        handler.connection_made(transport)
+        transport.set_protocol(handler)
+        handler.data_received(data)
+        return handler
+
+    def pre_shutdown(self) -> None:
+        self._fronts.close_idle()
+        super().pre_shutdown()
+
+    async def shutdown(self, timeout: float | None = None) -> None:
+        await asyncio.gather(self._fronts.shut_down(timeout or 0.0), super().shutdown(timeout))
 
 
 class EdgeRunner(web.BaseRunner):
-    """Runs a dispatcher behind the strict edge."""
+    """Runs a dispatcher behind the strict edge; `serves` tells which paths our own front may serve."""
 
     def __init__(
-        self, dispatch: Dispatch, refuse: Callable[[int], web.StreamResponse], **kwargs: Any
+        self,
+        dispatch: Dispatch,
+        refuse: Callable[[int], BaseAnswer],
+        serves: Callable[[str], bool],
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self._dispatch = dispatch
         self._refuse = refuse
+        self._serves = serves
 
     async def shutdown(self) -> None:
         """Nothing: the gateway ends its exchanges itself, before the runner is cleaned up."""
@@ -162,12 +197,13 @@ class EdgeRunner(web.BaseRunner):
         return EdgeServer(
             self._dispatch,
             self._refuse,
+            self._serves,
             access_log=None,
             keepalive_timeout=KEEP_ALIVE_SECONDS,
             auto_decompress=False,
             max_line_size=8190,
             max_field_size=16380,
-            lingering_time=2.0,
+            lingering_time=LINGER_SECONDS,
             debug=False,
         )
 

@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from aiohttp import web
 from aiohttp.http import HttpVersion11
 
 from gateway_proxy.core.clock import Clock
@@ -12,12 +11,13 @@ from gateway_proxy.core.errors import BadExchange, GatewayError, Unavailable
 from gateway_proxy.core.exchange import Exchange, Outcome
 from gateway_proxy.core.ids import new_id
 from gateway_proxy.core.limiter import Limiter
-from gateway_proxy.proxy.answers import Answer, Headers
+from gateway_proxy.proxy.answers import Answer, BaseAnswer, Headers
 from gateway_proxy.proxy.body import ClientGone, check_head, read_body
 from gateway_proxy.proxy.credentials import find_secret
 from gateway_proxy.proxy.edge import check_request_line
 from gateway_proxy.proxy.headers import describe_limits, is_plain
 from gateway_proxy.proxy.relay import Relay
+from gateway_proxy.proxy.request import ClientRequest
 from gateway_proxy.proxy.routes import OPERATIONS
 from gateway_proxy.proxy.run import Cut, Run
 from gateway_proxy.proxy.runtime import Runtime
@@ -27,7 +27,7 @@ from gateway_proxy.proxy.trace import MAX_TRACESTATE_CHARACTERS, new_trace_id, p
 
 log = logging.getLogger("gateway_proxy.handler")
 
-Query = Callable[[Exchange, Runtime], web.StreamResponse]  # a GET that the gateway answers itself
+Query = Callable[[Exchange, Runtime], BaseAnswer]  # a GET that the gateway answers itself
 MAX_CLIENT_ID_CHARACTERS = 128
 MAX_RUNNING = 20_000
 
@@ -50,7 +50,7 @@ class DataPlane:
         """Whether a path belongs to the data plane."""
         return path.startswith("/v1/") or path == "/v1"
 
-    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def handle(self, request: ClientRequest) -> BaseAnswer:
         """Every request below /v1, whatever its method. Never raises for what a client did."""
         runtime = self.runtime
         exchange = self._open(request, runtime)
@@ -81,9 +81,9 @@ class DataPlane:
         finally:
             self._settlement.close_exchange(exchange, exchange.lease, self._clock.monotonic_ns())
 
-    def _open(self, request: web.BaseRequest, runtime: Runtime) -> Exchange:
+    def _open(self, request: ClientRequest, runtime: Runtime) -> Exchange:
         headers = request.headers
-        path = request._message.path
+        path = request.raw_path
         operation = OPERATIONS.get(path)
         if operation is None:
             path = path.partition("?")[0]
@@ -116,9 +116,7 @@ class DataPlane:
             exchange.answer_headers += [("access-control-allow-origin", origin), ("vary", "Origin")]
         return exchange
 
-    async def _answer(
-        self, request: web.BaseRequest, exchange: Exchange, runtime: Runtime
-    ) -> web.StreamResponse:
+    async def _answer(self, request: ClientRequest, exchange: Exchange, runtime: Runtime) -> BaseAnswer:
         check_request_line(request)
         exchange.client_ip = runtime.client_ip.find(request.remote, request.headers)
         operation = exchange.operation
@@ -156,8 +154,8 @@ class DataPlane:
         return await self._relay_admitted(request, exchange, runtime)
 
     async def _relay_admitted(
-        self, request: web.BaseRequest, exchange: Exchange, runtime: Runtime
-    ) -> web.StreamResponse:
+        self, request: ClientRequest, exchange: Exchange, runtime: Runtime
+    ) -> BaseAnswer:
         route, model, policy = exchange.route, exchange.model, exchange.policy
         assert route is not None and model is not None and policy is not None
         on_disconnect = model.on_disconnect
@@ -170,8 +168,11 @@ class DataPlane:
                 exchange.outcome = Outcome.CLIENT_GONE
             return answer
         except BaseException:
-            if exchange.lease is not None and not exchange.attempts:
-                self._limiter.settle_nanos(exchange.lease, 0)  # refused after admission: nothing was tried
+            # What was admitted and never reached the books was never tried: nothing is owed for it.
+            unopened = [attempt.lease for attempt in exchange.attempts if not attempt.settled_at]
+            for lease in unopened if exchange.attempts else [exchange.lease]:
+                if lease is not None:
+                    self._limiter.settle_nanos(lease, 0)
             raise
         finally:
             self.sweeper.remove(run)
@@ -184,7 +185,7 @@ class DataPlane:
                     return candidate
         return query
 
-    def _refuse(self, exchange: Exchange, error: GatewayError, runtime: Runtime) -> web.StreamResponse:
+    def _refuse(self, exchange: Exchange, error: GatewayError, runtime: Runtime) -> BaseAnswer:
         exchange.error, exchange.status = error, error.status
         if exchange.outcome is Outcome.OPEN:
             exchange.outcome = exchange.attempts[-1].outcome if exchange.attempts else Outcome.DENIED
@@ -209,7 +210,7 @@ def describe_error(error: GatewayError) -> Headers:
     return headers
 
 
-def _answer_expectation(request: web.BaseRequest) -> None:
+def _answer_expectation(request: ClientRequest) -> None:
     """RFC 9110 section 10.1.1: the client waits for this line before it sends its body."""
     if request.headers["Expect"].lower() != "100-continue":
         raise BadExchange("The expectation cannot be met.", code="expectation_failed", status=417)
@@ -217,7 +218,7 @@ def _answer_expectation(request: web.BaseRequest) -> None:
         request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 
-def _preflight(exchange: Exchange) -> web.StreamResponse:
+def _preflight(exchange: Exchange) -> BaseAnswer:
     headers = [
         *exchange.answer_headers,
         ("access-control-allow-methods", "GET, POST, OPTIONS"),

@@ -5,14 +5,13 @@ from typing import Any
 from urllib.parse import unquote
 
 import orjson
-from aiohttp import web
 
 from gateway_proxy.core.catalog import ModelEntry
 from gateway_proxy.core.exchange import Exchange
 from gateway_proxy.core.limiter import BucketRule, Limiter, Meter
 from gateway_proxy.core.money import format_usd
 from gateway_proxy.core.policy import KeyPolicy
-from gateway_proxy.proxy.answers import Answer
+from gateway_proxy.proxy.answers import Answer, BaseAnswer
 from gateway_proxy.proxy.headers import describe_limits, find_budget
 from gateway_proxy.proxy.runtime import Runtime
 from gateway_proxy.stages.route import unknown_model
@@ -34,7 +33,7 @@ class Queries:
     def __init__(self, limiter: Limiter) -> None:
         self._limiter = limiter
 
-    def list_models(self, exchange: Exchange, runtime: Runtime) -> web.StreamResponse:
+    def list_models(self, exchange: Exchange, runtime: Runtime) -> BaseAnswer:
         """`GET /v1/models` in OpenAI's shape."""
         policy = exchange.policy
         assert policy is not None
@@ -46,7 +45,7 @@ class Queries:
         ]
         return self._answer(exchange, {"object": "list", "data": data})
 
-    def show_model(self, exchange: Exchange, runtime: Runtime) -> web.StreamResponse:
+    def show_model(self, exchange: Exchange, runtime: Runtime) -> BaseAnswer:
         """`GET /v1/models/{id}`; a model outside the key's scope is as unknown as one that does not exist."""
         policy = exchange.policy
         assert policy is not None
@@ -56,7 +55,7 @@ class Queries:
             raise unknown_model(name)
         return self._answer(exchange, _describe_model(model))
 
-    def show_key(self, exchange: Exchange, runtime: Runtime) -> web.StreamResponse:
+    def show_key(self, exchange: Exchange, runtime: Runtime) -> BaseAnswer:
         """`GET /v1/key`: limits, what is left of them, spend and expiry of the calling key."""
         policy = exchange.policy
         assert policy is not None
@@ -94,7 +93,7 @@ class Queries:
     def _describe_bucket(self, key_id: str, meter: Meter, rule: BucketRule | None) -> dict[str, int] | None:
         return None if rule is None else self._limiter.bucket_state(key_id, meter, rule)._asdict()
 
-    def _answer(self, exchange: Exchange, value: Any) -> web.StreamResponse:
+    def _answer(self, exchange: Exchange, value: Any) -> BaseAnswer:
         headers = [*exchange.answer_headers, ("content-type", "application/json")]
         return Answer(200, headers + describe_limits(exchange, self._limiter), orjson.dumps(value))
 

@@ -9,15 +9,14 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 
-from aiohttp import web
-
 from gateway_proxy.core.catalog import Target
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.errors import GatewayError, Unavailable, UpstreamFailed
 from gateway_proxy.core.exchange import Attempt, Outcome
-from gateway_proxy.core.policy import KeyPolicy
 from gateway_proxy.core.ledger import LedgerRow
 from gateway_proxy.core.limiter import CounterUnknown, Limiter, LimitExceeded, Meter
+from gateway_proxy.core.policy import KeyPolicy
+from gateway_proxy.proxy.answers import BaseAnswer
 from gateway_proxy.proxy.deliver import Delivery, ErrorAnswer, Reply
 from gateway_proxy.proxy.failures import CUT_OUTCOMES, cut_error, describe_failure
 from gateway_proxy.proxy.headers import encode_upward
@@ -43,7 +42,7 @@ class Relay:
         # A key's newest policy; None: the one that the exchange was admitted with.
         self.find_policy: Callable[[str], KeyPolicy | None] = lambda key_id: None
 
-    async def relay(self, run: Run, runtime: Runtime) -> web.StreamResponse:
+    async def relay(self, run: Run, runtime: Runtime) -> BaseAnswer:
         """Raises GatewayError while the client has not seen a byte; later faults end the stream itself."""
         exchange = run.exchange
         model = exchange.model

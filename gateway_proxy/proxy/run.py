@@ -4,10 +4,9 @@ import asyncio
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from aiohttp import web
-
 from gateway_proxy.core.exchange import Exchange
 from gateway_proxy.proxy.answers import StreamAnswer
+from gateway_proxy.proxy.request import ClientRequest
 
 if TYPE_CHECKING:
     from gateway_proxy.core.dialect import UsageTap
@@ -30,7 +29,7 @@ class Run:
     )  # fmt: skip
 
     def __init__(
-        self, exchange: Exchange, request: web.BaseRequest, drains: bool, streaming: bool, now: float
+        self, exchange: Exchange, request: ClientRequest, drains: bool, streaming: bool, now: float
     ) -> None:
         self.exchange = exchange
         self.request = request

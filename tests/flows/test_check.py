@@ -84,7 +84,8 @@ def test_all_mistakes_of_one_file_are_told_at_once(tmp_path: Path) -> None:
 def test_a_good_file_is_called_valid_and_its_unpriced_models_are_named(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     path.write_text(
-        PROVIDER + 'models = ["plain"]\n[[models]]\nname = "dear"\ntargets = [{ provider = "fake", model = "x" }]\n'
+        PROVIDER
+        + 'models = ["plain"]\n[[models]]\nname = "dear"\ntargets = [{ provider = "fake", model = "x" }]\n'
         "price = { input = 1, output = 1 }\n"
     )
     told = command("check", "-c", str(path), "--json")

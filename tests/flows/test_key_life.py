@@ -46,7 +46,18 @@ def expect(gateway: RunningGateway, secret: str, wanted: str, **members: Any) ->
 
 
 def test_a_new_key_works_and_is_shown(gateway: RunningGateway) -> None:
-    made = keys(gateway, "create", "--name", "Production API", "--rpm", "600", "--budget-usd", "25.00", "--models", "chat")
+    made = keys(
+        gateway,
+        "create",
+        "--name",
+        "Production API",
+        "--rpm",
+        "600",
+        "--budget-usd",
+        "25.00",
+        "--models",
+        "chat",
+    )
     assert made.keys() == {"key", "secret"}
     shown = made["key"]
     assert shown.keys() == KEY_MEMBERS
@@ -147,7 +158,9 @@ def test_pause_revocation_and_what_activate_lifts(gateway: RunningGateway) -> No
 def test_expiry_is_kept_to_the_moment(gateway: RunningGateway) -> None:
     key = create(gateway)
     expires_at = time.time() + 1.5
-    text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(expires_at)) + f".{int(expires_at * 1000) % 1000:03}Z"
+    text = (
+        time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(expires_at)) + f".{int(expires_at * 1000) % 1000:03}Z"
+    )
     keys(gateway, "update", key.id, "--expires", text)
     assert ask(gateway, key.secret) == "ok"
     while ask(gateway, key.secret) == "ok":

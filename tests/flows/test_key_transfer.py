@@ -20,7 +20,17 @@ FLAGS = (
     ("--metadata", '{"team": "back, \\"end\\"", "n": [1, 2.5, null]}', "--models", "none"),
     ("--mcp", "--mcp-mode", "allow_list", "--mcp-servers", "github", "--mcp-tools", "github/search"),
 )  # fmt: skip
-CHANGING = {"id", "preview", "created_at", "last_used_at", "requests", "usage_percent", "spent_usd", "revision", "live_on"}
+CHANGING = {
+    "id",
+    "preview",
+    "created_at",
+    "last_used_at",
+    "requests",
+    "usage_percent",
+    "spent_usd",
+    "revision",
+    "live_on",
+}
 
 
 @pytest.fixture(scope="module")

@@ -71,7 +71,11 @@ def swap_symlinks(path: Path, text: str) -> None:
         path.symlink_to("..data/config.toml")
 
 
-@pytest.mark.parametrize("change", [edit_in_place, rename_over, swap_symlinks, swap_symlinks], ids=lambda c: c.__name__)
+@pytest.mark.parametrize(
+    "change",
+    [edit_in_place, rename_over, swap_symlinks, swap_symlinks],  # noqa: PT014 - the second swap is the usual one
+    ids=lambda c: c.__name__,
+)
 def test_a_changed_file_is_in_force_soon(
     gateway: RunningGateway, client: openai.OpenAI, change: Callable[[Path, str], None]
 ) -> None:
@@ -123,7 +127,9 @@ def test_a_running_stream_finishes_on_the_revision_it_began_with(
         with stream:
             texts = [next(stream).choices[0].delta.content or ""]
             head = standing.partition("[[providers]]")[0]
-            gateway.config_path.write_text(head + provider_toml(provider.base_url, name="spare") + model_toml("spare", "spare"))
+            gateway.config_path.write_text(
+                head + provider_toml(provider.base_url, name="spare") + model_toml("spare", "spare")
+            )
             wait_until(lambda: revision(gateway) == before + 2, "the removal")
             with pytest.raises(openai.NotFoundError):
                 client.chat.completions.create(model="chat", messages=HELLO)

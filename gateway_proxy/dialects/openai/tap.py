@@ -49,6 +49,17 @@ def _may_tell(events: bytes) -> bool:
 class _Findings:
     """What both taps find out; see `core.dialect.UsageTap`."""
 
+    __slots__ = (
+        "_route",
+        "failed",
+        "finished",
+        "invalid_usage",
+        "reported_model",
+        "service_tier",
+        "streamed_tokens",
+        "usage",
+    )
+
     def __init__(self, route: Route) -> None:
         self.usage: Usage | None = None
         self.invalid_usage = False
@@ -75,7 +86,8 @@ class _Findings:
             self.usage = None
             return
         if usage is not None:
-            usage.images = images
+            if images:
+                usage.images = images
             self.usage = usage
             self.invalid_usage = False
 
@@ -83,8 +95,10 @@ class _Findings:
 class AnswerTap(_Findings):
     """For an answer in one piece: passes everything on and reads it once at the end."""
 
+    __slots__ = ("_chunks", "_limit", "_size")
+
     def __init__(self, route: Route) -> None:
-        super().__init__(route)
+        _Findings.__init__(self, route)
         self._chunks: list[bytes] = []
         self._size = 0
         self._limit = 0 if route.path == "/audio/speech" else MAX_ANSWER_BYTES  # sound tells no usage
@@ -106,7 +120,7 @@ class AnswerTap(_Findings):
         """Reads the answer. Only the transport knows whether it was whole, and says so by calling this."""
         self.finished = True
         try:
-            answer = orjson.loads(b"".join(self._chunks))
+            answer = orjson.loads(b"".join(self._chunks))  # one chunk is not copied
         except orjson.JSONDecodeError:
             return b""  # sound, subtitles, plain text
         finally:
@@ -134,8 +148,17 @@ class AnswerTap(_Findings):
 class StreamTap(_Findings):
     """For a stream of events. Parses the first event and those that tell something, no others."""
 
+    __slots__ = (
+        "_assembler",
+        "_content_mark",
+        "_images",
+        "_line_feed_due",
+        "_origin_known",
+        "_strip",
+    )
+
     def __init__(self, route: Route) -> None:
-        super().__init__(route)
+        _Findings.__init__(self, route)
         self._strip = route.strip_usage
         self._assembler = sse.Assembler(MAX_HELD_BYTES if self._strip else MAX_EVENT_BYTES)
         self._content_mark = _CONTENT_MARKS.get(route.operation, b"data:")

@@ -1,6 +1,7 @@
 """Bodies: capped while they stream, cut when they idle."""
 
 import asyncio
+from unittest.mock import Mock
 
 import pytest
 from aiohttp import StreamReader, web
@@ -16,7 +17,9 @@ def make_request(
     *chunks: bytes, ends: bool = True, headers: dict[str, str] | None = None
 ) -> tuple[web.BaseRequest, StreamReader]:
     loop = asyncio.get_running_loop()
-    reader = StreamReader(BaseProtocol(loop), 2**16, loop=loop)
+    protocol = BaseProtocol(loop)
+    protocol.transport = Mock()
+    reader = StreamReader(protocol, 2**16, loop=loop)
     for chunk in chunks:
         reader.feed_data(chunk)
     if ends:

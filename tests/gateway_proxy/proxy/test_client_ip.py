@@ -3,6 +3,7 @@
 import ipaddress
 
 import pytest
+from multidict import CIMultiDict
 
 from gateway_proxy.proxy.client_ip import ClientIp, parse_hop, parse_ip
 
@@ -68,8 +69,11 @@ def test_what_is_remembered_is_small() -> None:
 def test_the_right_most_untrusted_hop_decides(
     peer: str | None, lines: list[str], address: str | None
 ) -> None:
-    assert PROXIES.find(peer, lines) == (None if address is None else ipaddress.ip_address(address))
+    headers = CIMultiDict(("X-Forwarded-For", line) for line in lines)
+    assert PROXIES.find(peer, headers) == (None if address is None else ipaddress.ip_address(address))
 
 
 def test_without_proxies_nothing_is_believed() -> None:
-    assert ClientIp([]).find("127.0.0.1", ["203.0.113.9"]) == ipaddress.ip_address("127.0.0.1")
+    assert ClientIp([]).find(
+        "127.0.0.1", CIMultiDict({"X-Forwarded-For": "203.0.113.9"})
+    ) == ipaddress.ip_address("127.0.0.1")

@@ -12,7 +12,7 @@ from gateway_proxy.proxy.upstream import ConnectFailed, PoolExhausted, UpstreamE
     ("error", "status", "code"),
     [
         (PoolExhausted("127.0.0.1:9"), 503, "overloaded"),
-        (UpstreamTimeout("127.0.0.1:9"), 504, "upstream_timeout"),
+        (UpstreamTimeout("first_byte", 1.0), 504, "upstream_timeout"),
         (ConnectFailed("127.0.0.1:9"), 503, "upstream_unavailable"),
         (UpstreamError("127.0.0.1:9"), 502, "upstream_broken"),
     ],
@@ -20,7 +20,7 @@ from gateway_proxy.proxy.upstream import ConnectFailed, PoolExhausted, UpstreamE
 def test_failures(error: UpstreamError, status: int, code: str) -> None:
     told = describe_failure(error, "fake")
     assert (told.status, told.code) == (status, code)
-    assert "'fake'" in told.public and "127.0.0.1" not in told.public and "127.0.0.1" in told.detail
+    assert "'fake'" in told.public and told.detail == str(error) and told.detail not in told.public
 
 
 def test_cuts() -> None:

@@ -78,13 +78,15 @@ def _fold(name: str) -> str:
 def _may_nest(value: dict[str, Any]) -> bool:
     """False for what most bodies are: plain members and short lists of flat objects."""
     for member in value.values():
+        if type(member) is str:
+            continue
         if type(member) is list:
             if len(member) > _SHORT_LIST:
                 return True
             for entry in member:
                 if type(entry) is dict:
                     for inner in entry.values():
-                        if type(inner) is dict or type(inner) is list:
+                        if type(inner) is not str and (type(inner) is dict or type(inner) is list):
                             return True
                 elif type(entry) is list:
                     return True

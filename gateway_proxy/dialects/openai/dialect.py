@@ -38,7 +38,8 @@ _JSON_AS_SENT: dict[str, tuple[str, _Understand]] = {
     prefix + path: (path, understand) for prefix in ("/v1", "") for path, understand in _JSON.items()
 }
 _JSON_TYPE = "application/json"
-_CAPS = ("max_tokens", "max_completion_tokens")
+_USAGE_ASKED = b',"stream_options":{"include_usage":true}'
+_CAPS = frozenset(("max_tokens", "max_completion_tokens", "max_output_tokens"))
 
 
 class OpenAIDialect:
@@ -83,24 +84,26 @@ class OpenAIDialect:
         if type(body) is MultipartForm:
             return multipart.write_form(body, {"model": target.model})
         route.encoded = b""
+        asks_usage = route.strip_usage
         cap = output_cap if route.wants_output_cap else None
-        is_renamed = target.model != route.model
-        if encoded and cap is None and not is_renamed and not route.strip_usage:
-            return encoded, _JSON_TYPE
-        edits: dict[str, Any] = {"model": target.model} if is_renamed else {}
-        if route.strip_usage:
-            edits["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
-        replaced: tuple[str, ...] = ()
+        cap_name = "" if cap is None else _cap_name(route.operation, modern_cap_field)
+        if encoded and target.model == route.model:
+            if cap is None and not asks_usage:
+                return encoded, _JSON_TYPE
+            if (cap is None or _CAPS.isdisjoint(body)) and not (asks_usage and "stream_options" in body):
+                tail = _USAGE_ASKED if asks_usage else b""
+                if cap is not None:
+                    tail += f',"{cap_name}":{cap}'.encode()
+                return b"".join((memoryview(encoded)[:-1], tail, b"}")), _JSON_TYPE
+        edited = {**body, "model": target.model}
+        if asks_usage:
+            edited["stream_options"] = {**(edited.get("stream_options") or {}), "include_usage": True}
         if cap is not None:
-            if route.operation == "responses":
-                edits["max_output_tokens"] = cap
-            else:
-                edits[_CAPS[modern_cap_field and route.operation == "chat"]] = cap
-                replaced = _CAPS
-        if encoded and edits.keys().isdisjoint(body) and body.keys().isdisjoint(replaced):
-            return encoded[:-1] + b"," + orjson.dumps(edits)[1:], _JSON_TYPE
-        kept = {name: value for name, value in body.items() if name not in replaced} if replaced else body
-        return orjson.dumps({**kept, **edits}), _JSON_TYPE
+            if route.operation != "responses":
+                edited.pop("max_tokens", None)
+                edited.pop("max_completion_tokens", None)
+            edited[cap_name] = cap
+        return orjson.dumps(edited), _JSON_TYPE
 
     def tap(self, route: Route, streaming: bool) -> UsageTap:
         """A fresh tap for one answer."""
@@ -117,6 +120,12 @@ class OpenAIDialect:
     def upstream_headers(self, api_key: str | None) -> list[tuple[str, str]]:
         """The credential; none for servers that want none."""
         return [] if api_key is None else [("Authorization", f"Bearer {api_key}")]
+
+
+def _cap_name(operation: str, modern: bool) -> str:
+    if operation == "responses":
+        return "max_output_tokens"
+    return "max_completion_tokens" if modern and operation == "chat" else "max_tokens"
 
 
 def _identify_form(operation: str, path: str, body: bytes, content_type: str) -> Route:

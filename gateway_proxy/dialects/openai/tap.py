@@ -63,10 +63,12 @@ class _Findings:
         "service_tier",
         "streamed_tokens",
         "usage",
+        "usage_final",
     )
 
     def __init__(self, route: Route) -> None:
         self.usage: Usage | None = None
+        self.usage_final = False
         self.invalid_usage = False
         self.reported_model = ""
         self.service_tier: str | None = None
@@ -256,4 +258,5 @@ class StreamTap(_Findings):
         if raw is None:
             return False
         self._note_usage(raw, self._images)
+        self.usage_final = not value.get("choices") or self.finished
         return self._strip and not value.get("choices") and not broken and len(event) <= MAX_HELD_BYTES

@@ -5,6 +5,7 @@ How many exchanges run, and what is judged by them, belongs to the figures.
 """
 
 import asyncio
+import contextlib
 import dataclasses
 import json
 import urllib.request
@@ -69,6 +70,8 @@ async def exchange(url: str, request: bytes, *, leave_after: int | None = None) 
         pass
     finally:
         writer.transport.abort()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
     return answer
 
 

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 30.0
 
 
-def _environment() -> dict[str, str]:
+def make_environment() -> dict[str, str]:
     """As an installation runs: with compiled modules, which are kept out of the tree."""
     inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     compiled = Path(tempfile.gettempdir()) / f"gateway-bench-compiled-{os.getuid()}"
@@ -39,7 +39,7 @@ class Subject:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self._log,
-            env=_environment(),
+            env=make_environment(),
         )
         self.pid = self.process.pid
 
@@ -146,7 +146,9 @@ async def _make_keys(folder: Path, documents: list[dict[str, object]]) -> list[s
         pepper = await ready_pepper(config.security.pepper, os.environ, store.registry, store.keys)
         service = KeyService(store.keys, Clock(), pepper)
         created = [
-            await service.create({"name": f"bench {i}", **document}, Caller("bench", "default"), organization="default")
+            await service.create(
+                {"name": f"bench {i}", **document}, Caller("bench", "default"), organization="default"
+            )
             for i, document in enumerate(documents)
         ]
         return [changed.secret or "" for changed in created]
@@ -155,14 +157,21 @@ async def _make_keys(folder: Path, documents: list[dict[str, object]]) -> list[s
 
 
 @contextmanager
-def gateway(upstream: str, documents: list[dict[str, object]], *, extra_settings: str = "", cafile: str | None = None) -> Iterator[SimpleNamespace]:
+def gateway(
+    upstream: str, documents: list[dict[str, object]], *, extra_settings: str = "", cafile: str | None = None
+) -> Iterator[SimpleNamespace]:
     """A serving gateway with these keys; yields pid, url (with /v1), secrets, folder, start_seconds."""
-    with gateway_folder(upstream, documents, extra_settings) as place, serving(place, cafile=cafile) as running:
+    with (
+        gateway_folder(upstream, documents, extra_settings) as place,
+        serving(place, cafile=cafile) as running,
+    ):
         yield running
 
 
 @contextmanager
-def gateway_folder(upstream: str, documents: list[dict[str, object]], extra_settings: str = "") -> Iterator[SimpleNamespace]:
+def gateway_folder(
+    upstream: str, documents: list[dict[str, object]], extra_settings: str = ""
+) -> Iterator[SimpleNamespace]:
     """Settings and a store with these keys, to be served any number of times; yields folder, port, secrets."""
     folder = Path(tempfile.mkdtemp(prefix="gateway-bench-"))
     try:

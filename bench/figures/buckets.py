@@ -133,7 +133,9 @@ async def overload_tokens(gateway: SimpleNamespace, seconds: float) -> Tally:
     for _ in range(TOKENS_PER_MINUTE // 4000):
         await exchange(gateway.url, drain)
     tally, stop = Tally(), asyncio.Event()
-    clients = [asyncio.create_task(keep_asking(gateway.url, secret, tally, stop)) for _ in range(_TOKEN_CLIENTS)]
+    clients = [
+        asyncio.create_task(keep_asking(gateway.url, secret, tally, stop)) for _ in range(_TOKEN_CLIENTS)
+    ]
     await asyncio.sleep(_WARMUP_SECONDS)
     tally.begun_ms = time.time_ns() // 1_000_000
     await asyncio.sleep(seconds)

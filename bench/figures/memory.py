@@ -3,6 +3,7 @@
 import asyncio
 import os
 import statistics
+from types import SimpleNamespace
 
 from bench import subjects
 from bench.client import exchange, make_request, read_readiness
@@ -15,7 +16,11 @@ MAX_IDLE_MIB = 80.0
 MAX_STREAM_KIB = 64.0
 MAX_START_SECONDS = 1.5
 _OPENING_AT_ONCE = 50
-_KEY: dict[str, object] = {"requests_per_minute": 1_000_000, "budget_usd": "1000", "max_parallel_requests": 5000}
+_KEY: dict[str, object] = {
+    "requests_per_minute": 1_000_000,
+    "budget_usd": "1000",
+    "max_parallel_requests": 5000,
+}
 
 
 def run(short: bool) -> list[Figure]:
@@ -45,7 +50,7 @@ def run(short: bool) -> list[Figure]:
     ]  # fmt: skip
 
 
-async def measure_streams(gateway: subjects.SimpleNamespace, count: int) -> float:
+async def measure_streams(gateway: SimpleNamespace, count: int) -> float:
     """Resident bytes for each of `count` streams that are all open and have had their first token."""
     asked = b"[[fake: delay_ms=%d tokens=%d]]"
     quick = subjects.chat_body(1000, stream=True, directive=(asked % (1, 3)).decode())
@@ -65,7 +70,9 @@ async def measure_streams(gateway: subjects.SimpleNamespace, count: int) -> floa
         await asyncio.sleep(2.5)  # every stream has had a token or two
         open_now = read_readiness(gateway.url)["running"]
         if open_now != count or any(task.done() for task in running):
-            raise RuntimeError(f"{open_now} of {count} streams are open (descriptors: ulimit -n, pid {os.getpid()})")
+            raise RuntimeError(
+                f"{open_now} of {count} streams are open (descriptors: ulimit -n, pid {os.getpid()})"
+            )
         return (rss_bytes(gateway.pid) - before) / count
     finally:
         for task in running:

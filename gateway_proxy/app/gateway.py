@@ -18,7 +18,7 @@ from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.ids import is_id, new_id
 from gateway_proxy.core.policy import KeyPolicy
 from gateway_proxy.core.store import KeyRecord
-from gateway_proxy.core.tasks import drain, spawn
+from gateway_proxy.core.tasks import drain, running, spawn
 from gateway_proxy.keys.directory import KeyDirectory
 from gateway_proxy.keys.pepper import make_private_folder
 from gateway_proxy.keys.secret import Digester
@@ -62,9 +62,10 @@ class Gateway:
         self.reload_error = ""
         self.draining = False
         self._digester = Digester(pepper)
+        self._organization = config.gateway.organization
         self._started_at = self.clock.now_ms()
         self._tasks: list[asyncio.Task[Any]] = []
-        self._reloading = asyncio.Lock()
+        self.reloading = asyncio.Lock()  # held from reading the file until its settings are in force
 
     async def open(self) -> None:
         """Recover the books, load the keys, build the first runtime. Raises StoreError, SpoolUnavailable, ValueError."""
@@ -106,6 +107,7 @@ class Gateway:
         )
         self.plane = DataPlane(self.runtime, self.settlement, self.limiter, self.clock)
         self.plane.is_stale = self._is_stale
+        self.plane.relay.find_policy = self.directory.policy
         queries = Queries(self.limiter)
         self.plane.queries = {"/v1/models": queries.list_models, "/v1/key": queries.show_key}
         self.plane.prefix_queries = {"/v1/models/": queries.show_model}
@@ -140,8 +142,8 @@ class Gateway:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.writer.stop()  # it runs until it is told to end: waiting for it first would wait in vain
         await drain(5)
-        await self.writer.stop()
         self.spool.close()
         for link in self.runtime.links.values():
             await link.close()
@@ -149,20 +151,22 @@ class Gateway:
             await self.store.registry.forget_gateway(self.id)
 
     async def apply(self, config: Config) -> None:
-        """Put new settings in force for requests from now on. Raises ValueError and changes nothing."""
-        async with self._reloading:
-            before = self.runtime
-            runtime = await asyncio.to_thread(build_runtime, config, self.revision + 1, self.services, before)
-            for what, old, new in _fixed_settings(self.config, config):
-                if old != new:
-                    log.warning("%s was changed in the file; it takes effect at the next start", what)
-            self.config, self.revision, self.reload_error = config, runtime.revision, ""
-            self.runtime = self.plane.runtime = runtime
-            self.settlement.log_requests = config.logs.requests
-            for name, link in before.links.items():
-                if runtime.links.get(name) is not link:
-                    spawn(_close_when_idle(link), "close a retired provider's connections")
-            log.info("configuration revision %d is in force (digest %s)", self.revision, config.digest[:12])
+        """Put new settings in force for requests from now on. Raises ValueError and changes nothing.
+
+        Whoever calls it holds `reloading`.
+        """
+        before = self.runtime
+        runtime = await asyncio.to_thread(build_runtime, config, self.revision + 1, self.services, before)
+        for what, old, new in _fixed_settings(self.config, config):
+            if old != new:
+                log.warning("%s was changed in the file; it takes effect at the next start", what)
+        self.config, self.revision, self.reload_error = config, runtime.revision, ""
+        self.runtime = self.plane.runtime = runtime
+        self.settlement.log_requests = config.logs.requests
+        for name, link in before.links.items():
+            if runtime.links.get(name) is not link:
+                spawn(_close_when_idle(link), "close a retired provider's connections")
+        log.info("configuration revision %d is in force (digest %s)", self.revision, config.digest[:12])
 
     def describe_readiness(self) -> tuple[bool, dict[str, Any]]:
         """Whether this gateway can do all of its work, and what an operator wants to know."""
@@ -185,12 +189,16 @@ class Gateway:
             },
             "keys": len(self.directory),
             "running": len(self.plane.sweeper.runs),
+            "tasks": running(),
             "providers": {name: link.pool.stats()._asdict() for name, link in self.runtime.links.items()},
         }
         return not problems, details
 
     def _find_key(self, secret: str, now_ms: int) -> KeyPolicy | None:
-        return self.directory.find(self._digester.digest(secret), now_ms)
+        policy = self.directory.find(self._digester.digest(secret), now_ms)
+        if policy is None or self._organization in ("*", policy.key.organization):
+            return policy
+        return None  # another organization's key is unknown here
 
     def _is_stale(self, strict: bool) -> bool:
         gateway = self.config.gateway
@@ -249,6 +257,7 @@ class Gateway:
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             self.limiter.sweep()
+            await self._follow_prices()
             due -= SWEEP_SECONDS
             if due > 0:
                 continue
@@ -262,6 +271,16 @@ class Gateway:
                 await prune_secrets(self.store.db, self.clock.now_ms())
             except StoreError as error:
                 log.error("old log rows could not be deleted: %s", error)
+
+    async def _follow_prices(self) -> None:
+        """Prices of the table change by date: a new runtime takes the new ones."""
+        change_at = self.runtime.price_change_at
+        if change_at is None or self.clock.now_ms() < change_at:
+            return
+        try:
+            await self.apply(self.config)
+        except (ValueError, OSError) as error:
+            log.error("the new prices are not in force: %s", error)
 
     async def _refuse_company(self) -> None:
         now = self.clock.now_ms()

@@ -92,6 +92,7 @@ def build_runtime(config: Config, revision: int, services: Services, previous: R
         order=order,
         may_retry=retry_budgets.take,
         report=report,
+        price_change_at=book.next_change_at(),
         cors_origins=frozenset(config.server.cors_origins),
     )
 

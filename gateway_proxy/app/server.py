@@ -12,7 +12,7 @@ from aiohttp import web
 from gateway_proxy.app.gateway import Gateway
 from gateway_proxy.app.health import Health
 from gateway_proxy.config import Config, ConfigError, load_config
-from gateway_proxy.config.watch import watch_file
+from gateway_proxy.config.watch import wait_until_quiet, watch_file
 from gateway_proxy.core.errors import BadExchange, GatewayError
 from gateway_proxy.core.tasks import spawn
 from gateway_proxy.proxy.answers import Answer, BaseAnswer
@@ -51,7 +51,6 @@ class Server:
             server.listen.port,
             ssl_context=context,
             backlog=1024,
-            shutdown_timeout=1.0,
         )
         await self._site.start()
         host, port = self._runner.addresses[0][:2]
@@ -127,7 +126,7 @@ async def run(server: Server, announce: Callable[[str], None]) -> None:
     source = gateway.config.source
     watcher = None
     if source is not None:
-        loop.add_signal_handler(signal.SIGHUP, lambda: spawn(reload(gateway, source), "reload"))
+        loop.add_signal_handler(signal.SIGHUP, lambda: spawn(_reload_on_signal(gateway, source), "reload"))
         watcher = spawn(watch_file(source, lambda: reload(gateway, source)), "watch the settings")
     await stop.wait()
     if watcher is not None:
@@ -141,17 +140,24 @@ def _on_stop(stop: asyncio.Event, gateway: Gateway) -> None:
     stop.set()
 
 
+async def _reload_on_signal(gateway: Gateway, source: Path) -> None:
+    # The file may be being written: half of it, or nothing yet, can be valid settings too.
+    await wait_until_quiet(source)
+    await reload(gateway, source)
+
+
 async def reload(gateway: Gateway, source: Path) -> None:
     """Read the file and put it in force; on any mistake nothing changes and the log says why."""
-    try:
-        config: Config = await asyncio.to_thread(load_config, source)
-        if config.digest != gateway.config.digest:
-            await gateway.apply(config)
-        gateway.reload_error = ""
-    except ConfigError as error:
-        gateway.reload_error = str(error)
-        for mistake in error.mistakes:
-            log.error("the new configuration is not used: %s", mistake)
-    except (ValueError, OSError) as error:
-        gateway.reload_error = str(error)
-        log.error("the new configuration is not used: %s", error)
+    async with gateway.reloading:
+        try:
+            config: Config = await asyncio.to_thread(load_config, source)
+            if config.digest != gateway.config.digest:
+                await gateway.apply(config)
+            gateway.reload_error = ""
+        except ConfigError as error:
+            gateway.reload_error = str(error)
+            for mistake in error.mistakes:
+                log.error("the new configuration is not used: %s", mistake)
+        except (ValueError, OSError) as error:
+            gateway.reload_error = str(error)
+            log.error("the new configuration is not used: %s", error)

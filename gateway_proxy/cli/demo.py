@@ -109,7 +109,7 @@ async def _demo(port: int, folder: Path) -> None:
         path.write_text(_SETTINGS.format(port=port, provider_url=provider_url), "utf-8")
         config = load_config(path)
         fresh = not (folder / "demo.db").exists()
-        async with OpenedStore(config) as (store, pepper):
+        async with OpenedStore(config, for_demo=True) as (store, pepper):
             await _claim_store(store, folder, fresh=fresh)
             from gateway_proxy.core.clock import Clock
             from gateway_proxy.keys.service import KeyService

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import socket
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gateway_proxy.cli.check import list_unserved
 from gateway_proxy.cli.local import config_option, private_folder
 from gateway_proxy.cli.refusal import Refusal
 
@@ -33,8 +35,15 @@ def serve(context: click.Context, config_path: Path | None) -> None:
         for mistake in error.mistakes:
             click.echo(str(mistake), err=True)
         context.exit(1)
-    _refuse_what_needs_more(config)
+    unserved = list_unserved(config)
+    for path, message in unserved:
+        click.echo(f"{config.source}: {path}: {message}", err=True)
+    if unserved:
+        context.exit(1)
+    _refuse_taken_address(config)
     start_logging()
+    for setting in find_idle_settings(config):
+        logging.getLogger("gateway_proxy").warning("%s is set, and has no effect in this version", setting)
 
     def announce(url: str) -> None:
         click.echo(f"gateway-proxy serves {url}/v1", err=True)
@@ -46,21 +55,39 @@ def serve(context: click.Context, config_path: Path | None) -> None:
     run_loop(lambda: _serve(config, announce))
 
 
-def _refuse_what_needs_more(config: "Config") -> None:
-    if config.storage.sqlite_path is None:
-        raise Refusal("[storage] url: this version keeps its store in SQLite; write sqlite:PATH")
-    if config.pipeline.stages:
-        raise Refusal(f'[pipeline] stages: no plugin offers a stage "{config.pipeline.stages[0].use}"')
+def _refuse_taken_address(config: "Config") -> None:
+    """Before anything is opened or written. Whoever takes the address in between is refused when we listen."""
+    listen = config.server.listen
+    try:
+        for family, kind, protocol, _, address in socket.getaddrinfo(
+            listen.host, listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        ):
+            with socket.socket(family, kind, protocol) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if family == socket.AF_INET6:
+                    probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                probe.bind(address)
+    except OSError as error:
+        raise Refusal(f"cannot listen on {listen}: {error.strerror or error}") from None
+
+
+def find_idle_settings(config: "Config") -> list[str]:
+    """What the file sets and this version does not use yet: nobody should rely on it unawares."""
+    idle = {
+        "[server] admin_listen": config.server.admin_listen is not None,
+        "[shared] redis_url": config.shared.redis_url is not None,
+        "[[mcp.servers]]": bool(config.mcp.servers),
+        "[notifications]": bool(config.notifications.urls or config.notifications.webhooks),
+        "[dashboard] oidc": bool(config.dashboard.oidc.issuer),
+        "[logs] bodies": config.logs.bodies,
+    }
+    return [setting for setting, is_set in idle.items() if is_set]
 
 
 async def _serve(config: "Config", announce: Callable[[str], None]) -> None:
     from gateway_proxy.app.server import Server, run
 
     async with OpenedStore(config) as (store, pepper):
-        if await store.registry.is_demo():
-            raise Refusal(
-                f"{config.storage.sqlite_path} is the store of a demo; give [storage] url another file"
-            )
         gateway = await open_gateway(config, store, pepper)
         try:
             await run(Server(gateway), announce)
@@ -70,10 +97,14 @@ async def _serve(config: "Config", announce: Callable[[str], None]) -> None:
 
 
 class OpenedStore:
-    """The store with its schema up to date, and the pepper. Raises Refusal and changes nothing when one is wrong."""
+    """The store with its schema up to date, and the pepper. Raises Refusal and changes nothing when one is wrong.
 
-    def __init__(self, config: "Config") -> None:
+    The store of a demo is wrong everywhere but in one.
+    """
+
+    def __init__(self, config: "Config", *, for_demo: bool = False) -> None:
         self._config = config
+        self._for_demo = for_demo
 
     async def __aenter__(self) -> "tuple[Store, bytes]":
         from gateway_proxy.keys.pepper import PepperError, ready_pepper
@@ -90,6 +121,8 @@ class OpenedStore:
         except StoreError as error:
             raise Refusal(str(error)) from None
         try:
+            if not self._for_demo and await self.store.registry.is_demo():
+                raise StoreError(f"{path} is the store of a demo; give [storage] url another file")
             pepper = await ready_pepper(
                 config.security.pepper, os.environ, self.store.registry, self.store.keys
             )

@@ -52,6 +52,16 @@ async def watch_file(path: Path, on_change: Callable[[], Awaitable[None]]) -> No
             await asyncio.sleep(FALLBACK_SECONDS)
 
 
+async def wait_until_quiet(path: Path) -> None:
+    """Returns once the file has not changed for a moment, or after the longest burst."""
+    fingerprint = _take_fingerprint(path)
+    for _ in range(LONGEST_BURST_MILLISECONDS // QUIET_MILLISECONDS):
+        await asyncio.sleep(QUIET_MILLISECONDS / 1000)
+        earlier, fingerprint = fingerprint, _take_fingerprint(path)
+        if fingerprint == earlier:
+            return
+
+
 def _take_fingerprint(path: Path) -> Fingerprint | None:
     """What differs after any change of the file; None while it cannot be reached."""
     try:

@@ -41,9 +41,6 @@ class Attempt:
     dispatched: bool = False  # the provider may have received (part of) it
     status: int | None = None  # the upstream's HTTP status
     reported_model: str = ""
-    outcome: Outcome = Outcome.OPEN
-    usage: Usage = NO_USAGE
-    usage_source: UsageSource = UsageSource.NONE
     charged_nanos: int = 0
     settled_at: int = 0
 
@@ -56,6 +53,9 @@ class Attempt:
         bound: Bound | None,
         admitted_at: int,
     ) -> None:
+        self.outcome = Outcome.OPEN
+        self.usage = NO_USAGE
+        self.usage_source = UsageSource.NONE
         self.number = number
         self.target = target
         self.lease = lease
@@ -78,7 +78,6 @@ class Exchange:
     bound: Bound | None = None  # by budget
     output_cap: int | None = None  # by budget: per choice, to be written into the upstream request
     lease: Lease | None = None  # by admission
-    outcome: Outcome = Outcome.OPEN
     error: "GatewayError | None" = None
     status: int = 0  # sent to the client
     first_byte_ns: int = 0  # monotonic, 0 = never
@@ -108,6 +107,7 @@ class Exchange:
         self.client_ip = client_ip
         self.received_at = received_at
         self.started_ns = started_ns
+        self.outcome = Outcome.OPEN
         self.claims: list[Claim] = []  # by rate, budget, plugins
         self.attempts: list[Attempt] = []  # by the relay
         self.answer_headers: list[tuple[str, str]] = [("x-request-id", id)]  # on every answer, refusals too

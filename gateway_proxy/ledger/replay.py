@@ -52,7 +52,9 @@ def _settle_orphan(spool: Spool, row: LedgerRow, now_ms: int) -> Position:
     row.outcome = Outcome.ORPHANED
     row.settled_at = now_ms
     spool.intent(row)
-    return spool.settle(row)
+    position = spool.settle(row)
+    spool.flush()
+    return position
 
 
 def read_segment(path: Path) -> Iterator[tuple[int, list[Any], int]]:

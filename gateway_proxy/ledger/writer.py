@@ -232,7 +232,8 @@ class BooksWriter:
             await self._store.append(self._gateway_id, batch)
         except Exception as error:  # noqa: BLE001 - the isolation tells whose fault it is, or raises it again
             isolation = Isolation(self._store, self._gateway_id, self._spool.folder, self._row_errors)
-            self.set_aside_rows += await isolation.append(batch, error, self._clock.now_ms())
+            set_aside = await isolation.append(batch, error, self._clock.now_ms())
+            self.set_aside_rows += set_aside
         self._done(batch)
 
     def _done(self, batch: Batch) -> None:

@@ -165,6 +165,7 @@ class StreamAnswer(BaseAnswer):
         self._frames = False
         if self._transport is not None:
             self._transport.abort()
+            self._transport = None
 
     async def write_eof(self, data: bytes = b"") -> None:
         if self._eof_sent:

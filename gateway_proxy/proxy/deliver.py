@@ -199,7 +199,11 @@ class Delivery:
         await _start(answer, run)
         run.exchange.first_byte_ns = time.monotonic_ns()
         answer.send(b"".join(parts))
-        error = await Pump(run, response, tap, answer).copy()
+        try:
+            error = await Pump(run, response, tap, answer).copy()
+        except asyncio.CancelledError:
+            answer.abort()
+            return self._cut(run, reply, tap)
         if error is not None:
             self.close(run, reply, tap, Outcome.UPSTREAM_FAILED)
             run.exchange.error = describe_failure(error, reply.attempt.target.provider)

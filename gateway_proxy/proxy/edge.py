@@ -66,7 +66,7 @@ def _hides_characters(path: str) -> bool:
 def _check_framing(request: web.BaseRequest) -> None:
     """Raises BadExchange where hops may differ on what the head says, or where the request ends."""
     message = request._message
-    if request.method != "POST" and request.body_exists:
+    if request.method in ("GET", "HEAD") and request.body_exists:
         raise BadExchange("A request of this method has no body.", code="unexpected_body")
     if message.chunked and request.version < HttpVersion11:  # RFC 9112 section 6.1
         raise BadExchange("HTTP/1.0 knows no Transfer-Encoding.", code="invalid_request")

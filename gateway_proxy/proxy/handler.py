@@ -44,7 +44,7 @@ class DataPlane:
         self._settlement = settlement
         self._limiter = limiter
         self._clock = clock
-        self._relay = Relay(settlement, limiter, clock)
+        self.relay = Relay(settlement, limiter, clock)
 
     def match(self, path: str) -> bool:
         """Whether a path belongs to the data plane."""
@@ -163,13 +163,16 @@ class DataPlane:
         run = Run(exchange, request, drains, route.stream, asyncio.get_running_loop().time())
         self.sweeper.add(run)
         try:
-            answer = await self._relay.relay(run, runtime)
+            answer = await self.relay.relay(run, runtime)
             if run.cut is Cut.CLIENT_GONE or run.gone_at:
                 exchange.outcome = Outcome.CLIENT_GONE
             return answer
         except BaseException:
-            if exchange.lease is not None and not exchange.attempts:
-                self._limiter.settle_nanos(exchange.lease, 0)  # refused after admission: nothing was tried
+            # What was admitted and never reached the books was never tried: nothing is owed for it.
+            unopened = [attempt.lease for attempt in exchange.attempts if not attempt.settled_at]
+            for lease in unopened if exchange.attempts else [exchange.lease]:
+                if lease is not None:
+                    self._limiter.settle_nanos(lease, 0)
             raise
         finally:
             self.sweeper.remove(run)

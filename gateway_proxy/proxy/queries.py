@@ -18,8 +18,8 @@ from gateway_proxy.stages.route import unknown_model
 
 
 def can_call(policy: KeyPolicy, model: ModelEntry) -> bool:
-    """Whether this key could call the model now, limits apart: name, provider, and a price under a budget."""
-    if not policy.allows_model(model.name):
+    """Whether this key could call the model now, limits apart: any endpoint, name, provider, a price under a budget."""
+    if not policy.allows_model(model.name) or policy.endpoints == frozenset():
         return False
     targets = [target for target in model.targets if policy.allows_provider(target.provider)]
     if policy.key.budget_nanos is not None:

@@ -6,13 +6,16 @@ client. Every attempt has its own reservation and its own ledger row, settled ex
 
 import asyncio
 import random
+from collections.abc import Callable
+from dataclasses import replace
 
 from gateway_proxy.core.catalog import Target
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.errors import GatewayError, Unavailable, UpstreamFailed
 from gateway_proxy.core.exchange import Attempt, Outcome
 from gateway_proxy.core.ledger import LedgerRow
-from gateway_proxy.core.limiter import Limiter, LimitExceeded, Meter
+from gateway_proxy.core.limiter import CounterUnknown, Limiter, LimitExceeded, Meter
+from gateway_proxy.core.policy import KeyPolicy
 from gateway_proxy.proxy.answers import BaseAnswer
 from gateway_proxy.proxy.deliver import Delivery, ErrorAnswer, Reply
 from gateway_proxy.proxy.failures import CUT_OUTCOMES, cut_error, describe_failure
@@ -36,6 +39,8 @@ class Relay:
         self._limiter = limiter
         self._clock = clock
         self._delivery = Delivery(settlement, limiter)
+        # A key's newest policy; None: the one that the exchange was admitted with.
+        self.find_policy: Callable[[str], KeyPolicy | None] = lambda key_id: None
 
     async def relay(self, run: Run, runtime: Runtime) -> BaseAnswer:
         """Raises GatewayError while the client has not seen a byte; later faults end the stream itself."""
@@ -60,8 +65,8 @@ class Relay:
                 break
             try:
                 attempt = self._begin_attempt(run, target)
-            except LimitExceeded:
-                break  # the rest of the budget cannot pay a further attempt; the last failure stands
+            except (LimitExceeded, CounterUnknown):
+                break  # no budget that can be judged pays a further attempt; the last failure stands
             reply = await self._attempt(run, runtime, attempt, upward, is_last=number + 1 == tries)
             if isinstance(reply, Reply) or (isinstance(reply, GatewayError) and not _may_go_on(reply)):
                 break
@@ -93,8 +98,10 @@ class Relay:
         policy = exchange.policy
         assert lease is not None and policy is not None
         if exchange.attempts:
-            claims = tuple(claim for claim in exchange.claims if claim.meter is Meter.NANOS)
-            lease = self._limiter.acquire(claims, key_ids=policy.key_ids)
+            # The key may have been edited while the last attempt ran: the budget of now decides.
+            rule = (self.find_policy(policy.key.id) or policy).budget_rule
+            claims = [replace(c, rule=rule) for c in exchange.claims if rule and c.meter is Meter.NANOS]
+            lease = self._limiter.acquire(tuple(claims), key_ids=policy.key_ids)
         reserved_nanos = 0 if bound is None else bound.nanos
         attempt = Attempt(len(exchange.attempts) + 1, target, lease, reserved_nanos, bound, lease.admitted_at)
         exchange.attempts.append(attempt)

@@ -27,4 +27,5 @@ class Runtime:
     order: Callable[[tuple[Target, ...]], list[Target]]  # drops what a breaker holds back
     may_retry: Callable[[str], bool]  # the provider's retry budget
     report: Callable[[Target, bool], None]  # tells the breaker: was this attempt a fault?
+    price_change_at: int | None = None  # Unix milliseconds; from then on the price table says something else
     cors_origins: frozenset[str] = field(default=frozenset())

@@ -39,12 +39,18 @@ class Statements(Protocol):
         ...
 
     async def insert_many(
-        self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], conflict: str = ""
+        self,
+        table: str,
+        columns: Sequence[str],
+        rows: Iterable[Sequence[Any]],
+        conflict: str = "",
+        shared: Sequence[Any] = (),
     ) -> int:
         """Insert the rows, many in a statement; returns how many were touched.
 
-        `conflict` is what follows the values, such as `ON CONFLICT DO NOTHING`. An iterator is consumed where the
-        database works, maybe in another thread.
+        `conflict` is what follows the values, such as `ON CONFLICT DO NOTHING`. `shared` are the values of the
+        first columns in every row, which the rows then leave out. An iterator is consumed where the database
+        works, maybe in another thread.
         """
         ...
 

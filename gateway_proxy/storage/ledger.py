@@ -2,18 +2,21 @@
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from itertools import count
 from typing import Any
 
 from gateway_proxy.core.ledger import LedgerRow, LogRow
 from gateway_proxy.core.store import Batch
 from gateway_proxy.storage import ledger_rows
 from gateway_proxy.storage.database import Database, NumberTooLarge, Statements
-from gateway_proxy.storage.ledger_rows import SLOT_MS, Sums
+from gateway_proxy.storage.ledger_rows import SLOT_MS, Groups, Sums
 from gateway_proxy.storage.outbox import add_events
+from gateway_proxy.storage.where import Where
 
 _NEXT_SEQ = "UPDATE counters SET value = value + $1 WHERE name = 'request_log' RETURNING value"
 _ONCE = "ON CONFLICT DO NOTHING"
+# Rows that share with fewer others than this go into one statement with all such rows: many small statements cost
+# more than what they share saves.
+_MIN_SHARING = 16
 
 
 def _adding(table: str, key: str, columns: Sequence[str]) -> str:
@@ -37,10 +40,7 @@ _SET_CURSOR = (
     "INSERT INTO spool_cursors (gateway_id, segment, position) VALUES ($1, $2, $3)"
     " ON CONFLICT (gateway_id) DO UPDATE SET segment = excluded.segment, position = excluded.position"
 )
-_SUM = (
-    "SELECT CAST(COALESCE(SUM(nanos), 0) AS BIGINT) FROM spend_slots"
-    " WHERE key_id = $1 AND slot >= $2 AND slot < $3"
-)
+_KEYS_PER_SUM = 500
 
 
 class _Repeated(Exception):
@@ -64,12 +64,14 @@ class SqlLedger:
                 books = _Books(tx)
                 if await books.insert(batch.ledger, batch.logs) != len(batch.ledger) + len(batch.logs):
                     raise _Repeated
-                return await books.finish(gateway_id, batch, batch.ledger, batch.logs, windows)
+                return await books.finish(gateway_id, batch, windows)
         async with self._db.transaction() as tx:
             books = _Books(tx, capped=True)
-            ledger = [row for row in batch.ledger if await books.insert([row], [])]
-            logs = [row for row in batch.logs if await books.insert([], [row])]
-            return await books.finish(gateway_id, batch, ledger, logs, windows)
+            for row in batch.ledger:
+                await books.insert([row], [])
+            for log in batch.logs:
+                await books.insert([], [log])
+            return await books.finish(gateway_id, batch, windows)
 
     async def cursor(self, gateway_id: str, /) -> tuple[int, int] | None:
         row = await self._db.fetch_one(
@@ -84,35 +86,34 @@ class _Books:
     def __init__(self, tx: Statements, *, capped: bool = False) -> None:
         self._tx = tx
         self._capped = capped
+        self._sums = Sums()
 
     async def insert(self, ledger: Sequence[LedgerRow], logs: Sequence[LogRow]) -> int:
-        """Put in the rows that are not there yet; returns how many that were."""
-        inserted = 0
-        if ledger:
-            rows = map(ledger_rows.ledger_tuple, ledger)
-            inserted += await self._add("ledger", ledger_rows.LEDGER_COLUMNS, rows, _ONCE)
+        """Put in the rows that are not there yet, and count them if they all are new; returns how many were."""
+        attempts = ledger_rows.group_ledger(ledger)
+        requests: Groups = {}
         if logs:
             last = await self._tx.fetch_one(_NEXT_SEQ, len(logs))
             assert last is not None  # the migration made the counter
-            rows = map(ledger_rows.log_tuple, logs, count(last[0] - len(logs) + 1))
-            inserted += await self._add("request_log", ledger_rows.LOG_COLUMNS, rows, _ONCE)
+            requests = ledger_rows.group_logs(logs, last[0] - len(logs) + 1)
+        new_attempts = await self._add_groups("ledger", ledger_rows.LEDGER_COLUMNS, attempts)
+        new_requests = await self._add_groups("request_log", ledger_rows.LOG_COLUMNS, requests)
+        inserted = new_attempts + new_requests
+        if inserted == len(ledger) + len(logs):
+            self._sums.add_attempts(attempts)
+            self._sums.add_requests(requests)
         return inserted
 
     async def finish(
-        self,
-        gateway_id: str,
-        batch: Batch,
-        ledger: Sequence[LedgerRow],
-        logs: Sequence[LogRow],
-        windows: Sequence[tuple[str, int, int]],
+        self, gateway_id: str, batch: Batch, windows: Sequence[tuple[str, int, int]]
     ) -> list[int]:
-        """Add the sums of the rows that are new, then all else of the batch; returns the windows' sums."""
-        sums = Sums(ledger, logs)
+        """Add the sums of the rows that were new, then all else of the batch; returns the windows' sums."""
+        sums = self._sums
         columns = ledger_rows.STATS_COLUMNS
         await self._add("spend_slots", ("key_id", "slot", "nanos"), sums.slot_rows(), _ADD_SLOTS)
         await self._add("usage_hourly", ledger_rows.HOURLY_COLUMNS, sums.hourly_rows(), _ADD_HOURLY)
         await self._add("key_stats", columns, sums.stats_rows(), _ADD_STATS)
-        if logs:
+        if batch.logs:
             await self._add("request_log_minutes", ("field", "value", "minute"), sums.minute_rows(), _ONCE)
         if batch.reserved:
             reserved = [(key_id, "", "", 0, 0, nanos, 0) for key_id, nanos in batch.reserved.items()]
@@ -121,15 +122,47 @@ class _Books:
             await add_events(self._tx, batch.events)
         if batch.cursor is not None:
             await self._tx.execute(_SET_CURSOR, gateway_id, *batch.cursor)
-        return [await self._sum(*window) for window in windows]
+        return await self._sum(windows)
+
+    async def _add_groups(self, table: str, columns: Sequence[str], groups: Groups) -> int:
+        loners, added = [], []
+        for key, rows in groups.items():
+            shared = key[:-1]
+            if len(rows) < _MIN_SHARING:
+                loners += [shared + row for row in rows]
+            else:
+                added.append(await self._add(table, columns, rows, _ONCE, shared))
+        if loners:
+            added.append(await self._add(table, columns, loners, _ONCE))
+        return sum(added)
 
     async def _add(
-        self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], conflict: str
+        self,
+        table: str,
+        columns: Sequence[str],
+        rows: Iterable[Sequence[Any]],
+        conflict: str,
+        shared: Sequence[Any] = (),
     ) -> int:
         if self._capped:
             rows = map(ledger_rows.cap_numbers, rows)
-        return await self._tx.insert_many(table, columns, rows, conflict)
+        return await self._tx.insert_many(table, columns, rows, conflict, shared)
 
-    async def _sum(self, key_id: str, start_ms: int, end_ms: int) -> int:
-        row = await self._tx.fetch_one(_SUM, key_id, start_ms // SLOT_MS, end_ms // SLOT_MS)
-        return int(row[0]) if row else 0
+    async def _sum(self, windows: Sequence[tuple[str, int, int]]) -> list[int]:
+        """Many keys at once: at a start every key with a budget is asked for, and most periods are the same."""
+        periods: dict[tuple[int, int], list[str]] = {}
+        for key_id, start_ms, end_ms in windows:
+            periods.setdefault((start_ms, end_ms), []).append(key_id)
+        sums: dict[tuple[str, int, int], int] = {}
+        for (start_ms, end_ms), key_ids in periods.items():
+            for begin in range(0, len(key_ids), _KEYS_PER_SUM):
+                where = Where()
+                where.add(f"slot >= {where.bind(start_ms // SLOT_MS)}")
+                where.add(f"slot < {where.bind(end_ms // SLOT_MS)}")
+                where.add(f"key_id IN ({', '.join(map(where.bind, key_ids[begin : begin + _KEYS_PER_SUM]))})")
+                rows = await self._tx.fetch(
+                    f"SELECT key_id, CAST(SUM(nanos) AS BIGINT) FROM spend_slots{where} GROUP BY key_id",  # noqa: S608
+                    *where.args,
+                )
+                sums.update({(key_id, start_ms, end_ms): int(nanos) for key_id, nanos in rows})
+        return [sums.get(window, 0) for window in windows]

@@ -1,4 +1,4 @@
-"""Rows of the books as tuples in column order, and their sums. Runs for every request, so it is lean: no asdict."""
+"""Rows of the books as tuples, grouped by what they share, and their sums. Runs for every request, so it is lean."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
@@ -13,19 +13,27 @@ HOUR_MS = 3_600_000
 SLOT_MS = 900_000
 MINUTE_MS = 60_000
 
-LEDGER_COLUMNS = (
-    "request_id", "attempt", "kind", "gateway_id", "organization", "key_id", "parent_id", "owner", "provider",
-    "model_requested", "model_sent", "model_reported", "operation", "admitted_at", "settled_at", "period",
-    "reserved_nanos", "charged_nanos", "rates_json", "usage_source", "outcome", "input_tokens",
-    "cached_input_tokens", "cache_write_tokens", "cache_write_1h_tokens", "audio_input_tokens", "output_tokens",
-    "reasoning_tokens", "audio_output_tokens", "requests", "images", "millis", "characters", "searches",
+# What the rows of one key and model mostly share is bound once per statement; the rest is a row's own.
+LEDGER_SHARED = (
+    "attempt", "kind", "gateway_id", "organization", "key_id", "parent_id", "owner", "provider", "model_requested",
+    "model_sent", "model_reported", "operation", "period", "rates_json", "usage_source", "outcome",
+    "cache_write_tokens", "cache_write_1h_tokens", "audio_input_tokens", "audio_output_tokens", "requests",
+    "images", "millis", "characters", "searches",
 )  # fmt: skip
-LOG_COLUMNS = (
-    "request_id", "seq", "at", "gateway_id", "organization", "key_id", "key_name", "owner", "metadata_json",
-    "client_ip", "client_request_id", "trace_id", "method", "path", "operation", "model", "provider", "status", "error_code",
-    "outcome", "admitted", "stream", "attempts", "input_tokens", "output_tokens", "cost_nanos", "latency_ms",
-    "first_byte_ms",
+LEDGER_OWN = (
+    "request_id", "admitted_at", "settled_at", "reserved_nanos", "charged_nanos", "input_tokens",
+    "cached_input_tokens", "output_tokens", "reasoning_tokens",
 )  # fmt: skip
+LEDGER_COLUMNS = LEDGER_SHARED + LEDGER_OWN
+LOG_SHARED = (
+    "gateway_id", "organization", "key_id", "key_name", "owner", "metadata_json", "method", "path", "operation",
+    "model", "provider", "status", "error_code", "outcome", "admitted", "stream", "attempts",
+)  # fmt: skip
+LOG_OWN = (
+    "request_id", "seq", "at", "client_ip", "client_request_id", "trace_id", "input_tokens", "output_tokens",
+    "cost_nanos", "latency_ms", "first_byte_ms",
+)  # fmt: skip
+LOG_COLUMNS = LOG_SHARED + LOG_OWN
 EVENT_COLUMNS = (
     "id",
     "type",
@@ -46,50 +54,77 @@ STATS_COLUMNS = (
     "key_id", "organization", "owner", "requests", "last_used_at", "reserved_nanos", "spent_nanos",
 )  # fmt: skip
 
-_USAGE_AT = LEDGER_COLUMNS.index("input_tokens")
+_USAGE_COLUMNS = {name: f"{name}_tokens" for name in (
+    "input", "cached_input", "cache_write", "cache_write_1h", "audio_input", "output", "reasoning", "audio_output",
+)}  # fmt: skip
 _CAP = 10**17  # nano-USD: a hundred million USD in one attempt
 _RATE_NAMES = tuple(field.name for field in fields(Rates))
+# Each revision of the settings brings rate objects of its own: a small cache lets the old ones go.
+MAX_RATES_SEEN = 256
 _rates_seen: dict[int, tuple[Rates, str]] = {}
 
+Groups = dict[tuple[Any, ...], list[tuple[Any, ...]]]
+"""Rows by what they share: the shared values and, last, the step of time → each row's own values."""
 
-def ledger_tuple(row: LedgerRow) -> tuple[Any, ...]:
-    """In the order of `LEDGER_COLUMNS`."""
-    used = row.usage
-    rates = row.rates
-    return (
-        row.request_id, row.attempt, row.kind, row.gateway_id, row.organization, row.key_id, row.parent_id, row.owner,
-        row.provider, row.model_requested, row.model_sent, row.model_reported, row.operation, row.admitted_at,
-        row.settled_at, row.period, row.reserved_nanos, row.charged_nanos,
-        None if rates is None else rates_json(rates), row.usage_source, row.outcome,
-        used.input, used.cached_input, used.cache_write, used.cache_write_1h, used.audio_input, used.output,
-        used.reasoning, used.audio_output, used.requests, used.images, used.millis, used.characters, used.searches,
-    )  # fmt: skip
+
+def group_ledger(rows: Iterable[LedgerRow]) -> Groups:
+    """By `LEDGER_SHARED` and the quarter of an hour of admission; values as in `LEDGER_OWN`."""
+    groups: Groups = {}
+    for row in rows:
+        used = row.usage
+        rates = row.rates
+        # `"" +` makes a plain str of an enum's member, which hashes and binds at a fraction of the cost.
+        shared = (
+            row.attempt, row.kind, row.gateway_id, row.organization, row.key_id, row.parent_id, row.owner, row.provider,
+            row.model_requested, row.model_sent, row.model_reported, row.operation, row.period,
+            None if rates is None else rates_json(rates), "" + row.usage_source, "" + row.outcome,
+            used.cache_write, used.cache_write_1h, used.audio_input, used.audio_output, used.requests, used.images,
+            used.millis, used.characters, used.searches, row.admitted_at // SLOT_MS,
+        )  # fmt: skip
+        own = (
+            row.request_id, row.admitted_at, row.settled_at, row.reserved_nanos, row.charged_nanos, used.input,
+            used.cached_input, used.output, used.reasoning,
+        )  # fmt: skip
+        group = groups.get(shared)
+        if group is None:
+            groups[shared] = [own]
+        else:
+            group.append(own)
+    return groups
+
+
+def group_logs(rows: Iterable[LogRow], first_seq: int) -> Groups:
+    """By `LOG_SHARED` and the minute; values as in `LOG_OWN`, numbered from `first_seq` in the order given."""
+    groups: Groups = {}
+    for seq, row in enumerate(rows, first_seq):
+        shared = (
+            row.gateway_id, row.organization, row.key_id, row.key_name, row.owner, row.metadata_json, row.method, row.path,
+            row.operation, row.model, row.provider, row.status, row.error_code, "" + row.outcome, row.admitted,
+            row.stream, row.attempts, row.at // MINUTE_MS,
+        )  # fmt: skip
+        own = (
+            row.request_id, seq, row.at, row.client_ip, row.client_request_id, row.trace_id, row.input_tokens,
+            row.output_tokens, row.cost_nanos, row.latency_ms, row.first_byte_ms,
+        )  # fmt: skip
+        group = groups.get(shared)
+        if group is None:
+            groups[shared] = [own]
+        else:
+            group.append(own)
+    return groups
 
 
 def tuple_to_ledger(values: Sequence[Any]) -> LedgerRow:
-    """The inverse of `ledger_tuple`."""
-    row = dict(zip(LEDGER_COLUMNS[:_USAGE_AT], values, strict=False))
+    """The row whose values stand in the order of `LEDGER_COLUMNS`."""
+    row = dict(zip(LEDGER_COLUMNS, values, strict=True))
     rates = row.pop("rates_json")
-    return LedgerRow(
-        **row,
-        rates=None if rates is None else Rates(**orjson.loads(rates)),
-        usage=Usage(*values[_USAGE_AT:]),
-    )
+    usage = Usage(**{f.name: row.pop(_USAGE_COLUMNS.get(f.name, f.name)) for f in fields(Usage)})
+    return LedgerRow(**row, rates=None if rates is None else Rates(**orjson.loads(rates)), usage=usage)
 
 
 def cap_numbers(values: Sequence[Any]) -> tuple[Any, ...]:
     """The values, none so large that adding a few of them up leaves 64 bits."""
     return tuple(min(value, _CAP) if type(value) is int else value for value in values)
-
-
-def log_tuple(row: LogRow, seq: int) -> tuple[Any, ...]:
-    """In the order of `LOG_COLUMNS`."""
-    return (
-        row.request_id, seq, row.at, row.gateway_id, row.organization, row.key_id, row.key_name, row.owner,
-        row.metadata_json, row.client_ip, row.client_request_id, row.trace_id, row.method, row.path, row.operation,
-        row.model, row.provider, row.status, row.error_code, row.outcome, row.admitted, row.stream, row.attempts,
-        row.input_tokens, row.output_tokens, row.cost_nanos, row.latency_ms, row.first_byte_ms,
-    )  # fmt: skip
 
 
 def event_tuple(row: EventRow) -> tuple[Any, ...]:
@@ -104,7 +139,7 @@ def rates_json(rates: Rates) -> str:
     if entry is not None and entry[0] is rates:
         return entry[1]
     text = orjson.dumps({name: value for name in _RATE_NAMES if (value := getattr(rates, name))}).decode()
-    if len(_rates_seen) >= 4096:
+    if len(_rates_seen) >= MAX_RATES_SEEN:
         _rates_seen.clear()
     _rates_seen[id(rates)] = (rates, text)  # holds the object, so that its id is not given to another
     return text
@@ -115,16 +150,12 @@ class Sums:
 
     __slots__ = ("_hourly", "_minutes", "_slots", "_stats")
 
-    def __init__(self, ledger: Iterable[LedgerRow], logs: Iterable[LogRow]) -> None:
+    def __init__(self) -> None:
         self._slots: dict[tuple[str, int], int] = {}
         self._hourly: dict[tuple[Any, ...], list[int]] = {}
         # key id → organization, owner, requests, last used, reserved (not of a batch's rows: 0), spent
         self._stats: dict[str, list[Any]] = {}
-        self._minutes: set[tuple[str, str, str, int]] = set()
-        for row in ledger:
-            self._add_attempt(row)
-        for log in logs:
-            self._add_request(log)
+        self._minutes: set[tuple[str, str, int]] = set()
 
     def slot_rows(self) -> Iterable[tuple[Any, ...]]:
         return ((key_id, slot, nanos) for (key_id, slot), nanos in sorted(self._slots.items()))
@@ -136,12 +167,13 @@ class Sums:
         return ((key_id, *sums) for key_id, sums in sorted(self._stats.items()))
 
     def minute_rows(self) -> Iterable[tuple[Any, ...]]:
-        seen: set[tuple[str, str, int]] = set()
-        for key_id, model, provider, minute in self._minutes:
-            seen.update(
-                (("key_id", key_id, minute), ("model", model, minute), ("provider", provider, minute))
-            )
-        return sorted(seen)
+        return sorted(self._minutes)
+
+    def _hour(self, *group: Any) -> list[int]:
+        sums = self._hourly.get(group)
+        if sums is None:
+            sums = self._hourly[group] = [0, 0, 0, 0, 0, 0, 0, 0]
+        return sums
 
     def _stat(self, key_id: str, organization: str, owner: str) -> list[Any]:
         sums = self._stats.get(key_id)
@@ -149,47 +181,42 @@ class Sums:
             sums = self._stats[key_id] = [organization, owner, 0, 0, 0, 0]
         return sums
 
-    def _add_attempt(self, row: LedgerRow) -> None:
-        charged = row.charged_nanos
-        at = row.admitted_at
-        key_id = row.key_id
-        if charged:
-            slots = self._slots
-            slot = at // SLOT_MS
-            slots[key_id, slot] = slots.get((key_id, slot), 0) + charged
-            self._stat(key_id, row.organization, row.owner)[5] += charged
-            parent_id = row.parent_id
-            if parent_id is not None:
-                slots[parent_id, slot] = slots.get((parent_id, slot), 0) + charged
-                self._stat(parent_id, row.organization, row.owner)[5] += charged
-        group = (at // HOUR_MS, row.organization, key_id, row.owner, row.provider, row.model_requested)
-        sums = self._hourly.get(group)
-        if sums is None:
-            sums = self._hourly[group] = [0, 0, 0, 0, 0, 0, 0, 0]
-        used = row.usage
-        cached = used.cached_input
-        sums[3] += used.input + cached + used.cache_write + used.cache_write_1h + used.audio_input
-        sums[4] += cached
-        sums[5] += used.output + used.reasoning + used.audio_output
-        sums[6] += charged
+    def add_attempts(self, groups: Groups) -> None:
+        """Attempts as `group_ledger` gives them."""
+        for shared, rows in groups.items():
+            (_, _, _, organization, key_id, parent_id, owner, provider, model, *_) = shared
+            cache_write, cache_write_1h, audio_input, audio_output = shared[16:20]
+            slot = shared[-1]
+            _, _, _, _, charges, inputs, cached_inputs, outputs, reasonings = zip(*rows, strict=True)
+            charged = sum(charges)
+            if charged:
+                for payer in (key_id,) if parent_id is None else (key_id, parent_id):
+                    self._slots[payer, slot] = self._slots.get((payer, slot), 0) + charged
+                    self._stat(payer, organization, owner)[5] += charged
+            sums = self._hour(slot // (HOUR_MS // SLOT_MS), organization, key_id, owner, provider, model)
+            cached = sum(cached_inputs)
+            sums[3] += sum(inputs) + cached + (cache_write + cache_write_1h + audio_input) * len(rows)
+            sums[4] += cached
+            sums[5] += sum(outputs) + sum(reasonings) + audio_output * len(rows)
+            sums[6] += charged
 
-    def _add_request(self, log: LogRow) -> None:
-        at = log.at
-        self._minutes.add((log.key_id, log.model, log.provider, at // MINUTE_MS))
-        if log.admitted:
-            group = (at // HOUR_MS, log.organization, log.key_id, log.owner, log.provider, log.model)
-        else:
-            group = (at // HOUR_MS, log.organization, log.key_id, log.owner, "", "")
-        sums = self._hourly.get(group)
-        if sums is None:
-            sums = self._hourly[group] = [0, 0, 0, 0, 0, 0, 0, 0]
-        if not log.admitted:
-            sums[2] += 1
-            return
-        sums[0] += 1
-        sums[7] += log.latency_ms
-        if log.status >= 400 or log.error_code:
-            sums[1] += 1
-        stat = self._stat(log.key_id, log.organization, log.owner)
-        stat[2] += 1
-        stat[3] = max(stat[3], at)
+    def add_requests(self, groups: Groups) -> None:
+        """Requests as `group_logs` gives them."""
+        for shared, rows in groups.items():
+            (_, organization, key_id, _, owner, _, _, _, _, model, provider, status, error_code, *_) = shared
+            minute = shared[-1]
+            self._minutes.update(
+                (("key_id", key_id, minute), ("model", model, minute), ("provider", provider, minute))
+            )
+            hour = minute // (HOUR_MS // MINUTE_MS)
+            if not shared[14]:  # not admitted
+                self._hour(hour, organization, key_id, owner, "", "")[2] += len(rows)
+                continue
+            sums = self._hour(hour, organization, key_id, owner, provider, model)
+            sums[0] += len(rows)
+            sums[7] += sum([row[9] for row in rows])
+            if status >= 400 or error_code:
+                sums[1] += len(rows)
+            stat = self._stat(key_id, organization, owner)
+            stat[2] += len(rows)
+            stat[3] = max(stat[3], *[row[2] for row in rows])

@@ -23,6 +23,7 @@ from gateway_proxy.storage.where import Where
 GroupBy = Literal["key", "owner", "model", "provider", "day"]
 _GROUPS = {"key": "key_id", "owner": "owner", "model": "model", "provider": "provider", "day": "hour / 24"}
 _SUMS = ", ".join(f"CAST(SUM({name}) AS BIGINT)" for name in HOURLY_COLUMNS[6:])
+_AT, _SEQ = LOG_COLUMNS.index("at"), LOG_COLUMNS.index("seq")
 _LOG_SELECTED = ", ".join(f"r.{name}" for name in LOG_COLUMNS)
 _MINUTE_FIELDS = ("key_id", "model", "provider")
 _AT_UNINDEXED = "COALESCE(r.at, 0)"  # an expression is not looked up in an index: another one leads
@@ -127,7 +128,7 @@ class Reports:
             *where.args,
         )
         last = rows[limit - 1] if len(rows) > limit else None
-        return LogPage([_log_row(row) for row in rows[:limit]], f"{last[2]}.{last[1]}" if last else None)
+        return LogPage([_log_row(row) for row in rows[:limit]], f"{last[_AT]}.{last[_SEQ]}" if last else None)
 
     async def follow(self, query: LogQuery, *, after: str | None = None, limit: int = 100) -> LogPage:
         """What arrived since `after`, oldest first; its `next_cursor` is the next `after`, never None.
@@ -145,7 +146,7 @@ class Reports:
             f"SELECT {_LOG_SELECTED} FROM request_log r{where} ORDER BY r.seq LIMIT {where.bind(limit)}",  # noqa: S608
             *where.args,
         )
-        return LogPage([_log_row(row) for row in rows], str(rows[-1][1]) if rows else after)
+        return LogPage([_log_row(row) for row in rows], str(rows[-1][_SEQ]) if rows else after)
 
     async def ledger_rows(self, request_ids: Sequence[str]) -> list[LedgerRow]:
         """All attempts of these requests with their compensations, by request and attempt."""

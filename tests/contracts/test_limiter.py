@@ -109,11 +109,11 @@ def test_tokens_are_corrected_by_real_usage(limiter):
     lease = limiter.acquire((tokens(900),))
     limiter.release(lease, 100)
     limiter.release(lease, 100)
-    key = make_key(tokens_per_minute=1000)
-    assert limiter.bucket_state(key, Meter.TOKENS).remaining == 900
+    rule = BucketRule(1000, 1000)
+    assert limiter.bucket_state("key_a", Meter.TOKENS, rule).remaining == 900
     lease = limiter.acquire((tokens(10),))
     limiter.release(lease, 5000)
-    assert limiter.bucket_state(key, Meter.TOKENS).remaining == 0
+    assert limiter.bucket_state("key_a", Meter.TOKENS, rule).remaining == 0
     assert refusal(limiter, tokens(1)).available == -4100
 
 
@@ -208,19 +208,18 @@ def test_a_rate_limit_ranks_before_an_unknown_budget(limiter):
 def test_states_of_absent_limits_are_none(limiter):
     key = make_key()
     assert limiter.budget_state(key) is None
-    assert limiter.bucket_state(key, Meter.REQUESTS) is None
-    assert (bucket_rule(key, Meter.TOKENS), slots_rule(key), budget_rule(key)) == (None, None, None)
+    assert (bucket_rule(key, Meter.REQUESTS), bucket_rule(key, Meter.TOKENS)) == (None, None)
+    assert (slots_rule(key), budget_rule(key)) == (None, None)
 
 
 def test_an_untouched_bucket_is_full(limiter):
     key = make_key(requests_per_minute=600, burst=50, tokens_per_minute=1000)
-    state = limiter.bucket_state(key, Meter.REQUESTS)
+    state = limiter.bucket_state(key.id, Meter.REQUESTS, bucket_rule(key, Meter.REQUESTS))
     assert (state.limit, state.remaining, state.reset_ms) == (600, 50, 0)
-    assert limiter.bucket_state(key, Meter.TOKENS).remaining == 1000
+    assert limiter.bucket_state(key.id, Meter.TOKENS, bucket_rule(key, Meter.TOKENS)).remaining == 1000
 
 
 def test_a_bucket_tells_what_is_left_and_when_it_is_full(limiter):
-    key = make_key(requests_per_minute=3)
     limiter.acquire((requests(2),))
-    state = limiter.bucket_state(key, Meter.REQUESTS)
+    state = limiter.bucket_state("key_a", Meter.REQUESTS, BucketRule(3, 3))
     assert (state.limit, state.remaining, state.reset_ms) == (3, 1, 40_000)

@@ -1,13 +1,14 @@
 """Further attempts: each has its own row and its own reservation, and the request takes one unit of its bucket."""
 
+import asyncio
 import socket
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.support.client import Client, chat_body
+from tests.support.client import Answer, Client, chat_body
 from tests.support.fake_provider import FakeProvider
-from tests.support.gateway import RunningGateway, provider_toml
+from tests.support.gateway import CreatedKey, RunningGateway, provider_toml
 from tests.support.money import by_request, cost_nanos, model_toml, usd_to_nanos
 
 
@@ -31,6 +32,8 @@ def gateway(
             model_toml("pair", targets=["fake", "second"]),
             model_toml("away", targets=["closed", "second"]),
             model_toml("again", retries=2),
+            provider_toml(provider.base_url, name="patient"),
+            model_toml("patient", targets=["patient", "second"]),
         ]
         yield run_gateway("".join(tables))
 
@@ -128,3 +131,44 @@ async def test_after_the_first_byte_there_is_no_further_attempt(
     assert not answer.finished
     assert len(gateway.settled_rows(key.id)) == 1
     assert second.stats()["accepted"] == accepted
+
+
+async def _edit_while_it_runs(
+    gateway: RunningGateway, provider: FakeProvider, *edits: dict[str, str]
+) -> tuple[CreatedKey, Answer]:
+    """The key is edited during the first attempt, which fails."""
+    provider.set_mode("error_after", status=500, head_delay_ms=1000 + 1000 * len(edits))
+    key = gateway.create_key("edited", budget_usd="1")
+    async with Client(gateway.origin, key.secret) as client:
+        running = asyncio.create_task(client.send(chat_body(model="patient", max_tokens=40)))
+        await asyncio.sleep(0.05)
+        for edit in edits:
+            await asyncio.to_thread(gateway.update_key, key.id, **edit)
+        assert not running.done()
+        return key, await running
+
+
+async def test_a_further_attempt_obeys_a_budget_that_was_lowered(
+    gateway: RunningGateway, provider: FakeProvider, second: FakeProvider
+) -> None:
+    accepted = second.stats()["accepted"]
+    key, answer = await _edit_while_it_runs(gateway, provider, {"budget_usd": "0.000001"})
+    assert (answer.status, answer.headers.get("x-gateway-error-source")) == (500, "upstream"), answer
+    assert second.stats()["accepted"] == accepted
+    [row] = gateway.settled_rows(key.id)
+    budget = gateway.key_state(key.secret)["budget"]
+    assert usd_to_nanos(budget["spent_usd"]) == row["charged_nanos"] > 0
+    assert usd_to_nanos(budget["reserved_usd"]) == 0
+
+
+async def test_a_further_attempt_counts_in_the_periods_of_now(
+    gateway: RunningGateway, provider: FakeProvider
+) -> None:
+    edits = {"budget_period": "week"}, {"budget_period": "month"}
+    key, answer = await _edit_while_it_runs(gateway, provider, *edits)
+    assert answer.status == 200, answer
+    one, two = gateway.settled_rows(key.id)
+    assert (one["period"], two["period"].partition(":")[0]) == ("total", "month")
+    budget = gateway.key_state(key.secret)["budget"]
+    assert usd_to_nanos(budget["spent_usd"]) == one["charged_nanos"] + two["charged_nanos"]
+    assert usd_to_nanos(budget["reserved_usd"]) == 0

@@ -227,7 +227,9 @@ async def test_the_async_client(gateway: RunningGateway, key: CreatedKey) -> Non
             assert (await events.get_final_response()).output_text == "tok " * 16
         parsed = await client.chat.completions.parse(model="chat", messages=HELLO, response_format=City)
         assert isinstance(parsed.choices[0].message.parsed, City)
-        assert len((await client.embeddings.create(model="fake-embedding", input="a")).data[0].embedding) == 1536
+        assert (
+            len((await client.embeddings.create(model="fake-embedding", input="a")).data[0].embedding) == 1536
+        )
         assert "chat" in [model.id async for model in client.models.list()]
         with pytest.raises(openai.NotFoundError):
             await client.chat.completions.create(model="nothing", messages=HELLO)

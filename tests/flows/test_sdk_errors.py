@@ -161,7 +161,9 @@ def gateway(tables: str) -> Iterator[RunningGateway]:
 @pytest.fixture(scope="module")
 def other_manners(tables: str) -> Iterator[RunningGateway]:
     """A gateway that hides forbidden models and answers 402 for budgets."""
-    with RunningGateway(tables + "[security]\nbudget_status = 402\nhide_forbidden_models = true\n") as running:
+    with RunningGateway(
+        tables + "[security]\nbudget_status = 402\nhide_forbidden_models = true\n"
+    ) as running:
         yield running
 
 
@@ -253,9 +255,9 @@ def test_a_stream_that_breaks_raises_in_the_client(
         answer = client.chat.completions.create(
             model="chat", messages=say(f"[[fake: {orders} delay_ms=1]]"), stream=True
         )
+        chunks = (texts.append(chunk.choices[0].delta.content or "") for chunk in answer)
         with answer, pytest.raises(openai.APIError) as broken:
-            for chunk in answer:
-                texts.append(chunk.choices[0].delta.content or "")
+            list(chunks)
         assert "".join(texts) == "tok " * 3
         assert broken.value.code == code
         with client.responses.create(

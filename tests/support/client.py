@@ -4,7 +4,7 @@ import asyncio
 import dataclasses
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
 import aiohttp
@@ -94,18 +94,24 @@ class Client:
 
 
 async def leave_after(
-    port: int, secret: str, body: Any, read_bytes: int, *, path: str = CHAT
+    port: int,
+    secret: str,
+    body: Any,
+    read_bytes: int,
+    *,
+    path: str = CHAT,
+    then: Awaitable[object] | None = None,
 ) -> tuple[str, float]:
-    """Read about `read_bytes` of the answer, head included, then close the socket.
+    """Read `read_bytes` of the answer, head included, or all of a shorter one, then close the socket.
 
     Returns the request id ("" if the head had not come) and the loop time of the close. With 0 bytes it leaves as soon as
-    the request is sent.
+    the request is sent; `then` is awaited before it leaves.
     """
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     data = json.dumps(body).encode()
     head = (
         f"POST {path} HTTP/1.1\r\nhost: gateway\r\nauthorization: Bearer {secret}\r\n"
-        f"content-type: application/json\r\ncontent-length: {len(data)}\r\n\r\n"
+        f"content-type: application/json\r\ncontent-length: {len(data)}\r\nconnection: close\r\n\r\n"
     )
     writer.write(head.encode() + data)
     await writer.drain()
@@ -115,6 +121,8 @@ async def leave_after(
         if not part:
             break
         seen += part
+    if then is not None:
+        await then
     writer.close()
     left_at = asyncio.get_running_loop().time()
     found = re.search(rb"(?i)\r\nx-request-id: (\S+)", seen)

@@ -17,6 +17,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -119,16 +120,25 @@ class RunningGateway:
 
     def start(self) -> None:
         """Start the process and wait until it is ready. Raises RuntimeError."""
+        self.spawn()
+        self.wait_until_ready()
+
+    def spawn(self) -> None:
+        """Start the process and wait for nothing. From the main thread only: the process ends with its starting thread."""
         assert self._process is None, "the gateway runs already"
+        assert threading.current_thread() is threading.main_thread(), "start gateways from the main thread"
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "gateway_proxy", "serve", "-c", str(self.config_path)],
                 cwd=_REPOSITORY, env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 preexec_fn=_die_with_parent,
             )  # fmt: skip
+
+    def wait_until_ready(self) -> None:
+        """Blocks. Raises RuntimeError when the process ends or takes too long."""
         deadline = time.monotonic() + START_SECONDS
         while not self._is_ready():
-            if self._process.poll() is not None or time.monotonic() > deadline:
+            if self._process is None or self._process.poll() is not None or time.monotonic() > deadline:
                 self.kill()
                 raise RuntimeError(f"the gateway did not start:\n{self.log_text()}")
             time.sleep(0.02)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway_proxy.config.watch import watch_file
+from gateway_proxy.config.watch import wait_until_quiet, watch_file
 
 SOON = 3.0
 
@@ -123,3 +123,17 @@ async def test_a_failing_callback_ends_the_watch(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="reload is broken"):
         await asyncio.wait_for(watch_file(path, fail), SOON)
     editing.cancel()
+
+
+async def test_a_file_that_is_being_written_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text("")
+    waiting = asyncio.create_task(wait_until_quiet(path))
+    for number in range(10):
+        path.write_text("line\n" * number)
+        await asyncio.sleep(0.01)
+        assert not waiting.done()
+    path.write_text("whole")
+    await asyncio.wait_for(waiting, SOON)
+    path.unlink()
+    await asyncio.wait_for(wait_until_quiet(path), SOON)

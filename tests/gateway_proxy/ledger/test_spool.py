@@ -43,6 +43,10 @@ def eventually(condition) -> None:
         time.sleep(0.002)
 
 
+def spool_end(found, index: int) -> tuple[int, int]:
+    return 1, found.records[index][2]
+
+
 def segments(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.spool"))
 
@@ -53,7 +57,42 @@ def test_an_intent_stands_in_the_file_when_the_call_returns(open_spool, folder):
     spool.intent(row)
     [path] = segments(folder)
     assert len(scan(path.read_bytes()).records) == 1
-    assert spool.settle(finish(row)) == (1, path.stat().st_size) == spool.position()
+    assert path.stat().st_size == spool.position()[1]
+
+
+def test_a_settle_leaves_with_the_next_intent_in_one_write(open_spool, folder, monkeypatch):
+    spool = open_spool(sync_seconds=60)
+    first = make_row(1)
+    spool.intent(first)
+    position = spool.settle(finish(first))
+    [path] = segments(folder)
+    assert len(scan(path.read_bytes()).records) == 1
+    real_write, writes = os.write, []
+    monkeypatch.setattr(os, "write", lambda fd, data: (writes.append(data), real_write(fd, data))[1])
+    spool.intent(make_row(2))
+    found = scan(path.read_bytes())
+    assert [(kind, values[0]) for kind, values, _ in found.records] == [
+        (1, "req_1"),
+        (2, "req_1"),
+        (1, "req_2"),
+    ]
+    assert position == spool_end(found, 1)
+    assert len(writes) == 1
+
+
+def test_a_settle_is_written_soon_without_another_request(open_spool, folder):
+    spool = open_spool()
+    row = make_row(1)
+    spool.intent(row)
+    position = spool.settle(finish(row))
+    eventually(lambda: segments(folder)[0].stat().st_size == position[1])
+
+
+def test_a_close_writes_what_waits(open_spool, folder):
+    spool = open_spool(sync_seconds=0.2)
+    position = spool.settle(finish(make_row(1)))
+    spool.close()
+    assert position == (1, segments(folder)[0].stat().st_size)
 
 
 def test_files_are_private(open_spool, folder):
@@ -106,6 +145,7 @@ def test_a_new_segment_takes_the_open_intents_along(open_spool, folder):
         spool.intent(row)
         spool.settle(finish(row))
     spool.settle(finish(early))
+    spool.flush()
     paths = segments(folder)
     assert len(paths) > 3
     for path in paths:
@@ -141,7 +181,9 @@ def test_a_full_spool_takes_settles_but_no_intents(open_spool):
 
 
 def test_a_settle_whose_intent_could_not_be_written_brings_it_along(open_spool, folder):
-    open_spool().settle(finish(make_row(1)))
+    spool = open_spool()
+    spool.settle(finish(make_row(1)))
+    spool.flush()
     assert [kind for kind, _, _ in scan(segments(folder)[0].read_bytes()).records] == [1, 2]
 
 
@@ -171,6 +213,29 @@ def test_a_failed_write_leaves_no_torn_record_and_the_spool_recovers(open_spool,
     spool.intent(make_row(4))
     found = scan(segments(folder)[-1].read_bytes())
     assert [values[0] for _, values, _ in found.records] == ["req_1", "req_4"]
+
+
+def test_what_waits_at_a_failed_write_goes_into_the_next_segment_with_its_intent(
+    open_spool, folder, monkeypatch
+):
+    spool = open_spool(sync_seconds=0.01)
+    rows = [make_row(number) for number in (1, 2)]
+    for row in rows:
+        spool.intent(row)
+    good = segments(folder)[0].stat().st_size
+    real_write, broken = os.write, [True]
+    monkeypatch.setattr(os, "write", lambda fd, data: real_write(fd, data[:9] if broken[0] else data))
+    spool.settle(finish(rows[0]))
+    with pytest.raises(SpoolUnavailable, match="cannot be written"):
+        spool.flush()
+        spool.settle(finish(rows[1]))  # the thread may have been first to find out
+    assert segments(folder)[0].stat().st_size == good
+    broken[0] = False
+    eventually(lambda: spool.healthy)
+    found = scan(segments(folder)[1].read_bytes())
+    assert found.fault == ""
+    assert [(kind, values[0]) for kind, values, _ in found.records[-2:]] == [(1, "req_1"), (2, "req_1")]
+    assert spool.position() == (2, found.end)
 
 
 def test_a_sync_that_fails_makes_the_spool_unhealthy_until_a_new_segment_works(

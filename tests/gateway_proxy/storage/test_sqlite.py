@@ -35,6 +35,9 @@ async def test_insert_many_counts_what_it_touched(db: SqliteDatabase) -> None:
     assert await db.insert_many("t", ("id", "name"), [*rows, (60, "60")], "ON CONFLICT DO NOTHING") == 1
     assert await db.fetch_one("SELECT COUNT(*), MAX(id) FROM t") == (61, 60)
     assert await db.insert_many("t", ("id", "name"), []) == 0
+    alike = [(number,) for number in range(50, 200)]
+    assert await db.insert_many("t", ("name", "id"), alike, "ON CONFLICT DO NOTHING", ("same",)) == 139
+    assert await db.fetch_one("SELECT COUNT(*), MIN(id) FROM t WHERE name = 'same'") == (139, 61)
 
 
 async def test_a_failed_statement_undoes_its_transaction_and_the_next_one_works(db: SqliteDatabase) -> None:

@@ -1,0 +1,1 @@
+"""The product put together: one gateway, its lifetime, its server."""

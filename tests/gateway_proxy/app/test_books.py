@@ -1,0 +1,65 @@
+"""The books as the data plane sees them: every admitted request is logged, refusals within bounds."""
+
+from types import SimpleNamespace
+from typing import Any
+
+from gateway_proxy.app.books import MAX_REFUSALS_PER_SECOND, GatewayBooks
+from gateway_proxy.core.clock import FakeClock
+from gateway_proxy.core.ledger import EventRow, LogRow
+from gateway_proxy.keys.directory import KeyDirectory
+from gateway_proxy.limits.budget import BudgetEvent
+
+
+class Writer:
+    healthy = True
+
+    def __init__(self) -> None:
+        self.logs: list[LogRow] = []
+        self.events: list[EventRow] = []
+        self.log, self.event = self.logs.append, self.events.append
+
+
+def make_books(*events: BudgetEvent) -> tuple[GatewayBooks, Writer, FakeClock]:
+    writer, clock, waiting = Writer(), FakeClock(), list(events)
+
+    def take() -> list[BudgetEvent]:
+        taken = waiting[:]
+        waiting.clear()
+        return taken
+
+    limiter: Any = SimpleNamespace(take_events=take)
+    return GatewayBooks(writer, limiter, KeyDirectory(), clock), writer, clock  # type: ignore[arg-type]
+
+
+def row(*, admitted: bool) -> LogRow:
+    return LogRow(request_id="req_1", at=1, gateway_id="gtw_1", admitted=admitted)
+
+
+def test_a_flood_of_refusals_is_cut_second_by_second() -> None:
+    books, writer, clock = make_books()
+    for _ in range(MAX_REFUSALS_PER_SECOND * 3):
+        books.log(row(admitted=False))
+    assert len(writer.logs) == MAX_REFUSALS_PER_SECOND
+    for _ in range(500):
+        books.log(row(admitted=True))
+    assert len(writer.logs) == MAX_REFUSALS_PER_SECOND + 500
+    clock.advance(1)
+    books.log(row(admitted=False))
+    assert len(writer.logs) == MAX_REFUSALS_PER_SECOND + 501
+
+
+def test_events_name_what_was_reached() -> None:
+    event = BudgetEvent(
+        kind="budget.threshold",
+        key_id="key_a",
+        percent=80,
+        period="total",
+        limit_nanos=10**9,
+        spent_nanos=8 * 10**8,
+    )
+    books, writer, _ = make_books(event)
+    books.collect_events()
+    books.collect_events()
+    (told,) = writer.events
+    assert (told.type, told.dedupe, told.data["percent"]) == ("budget.threshold", event.dedupe, 80)
+    assert (told.data["limit_usd"], told.data["spent_usd"]) == ("1.00", "0.80")

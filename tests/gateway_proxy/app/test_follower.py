@@ -1,0 +1,101 @@
+"""Following the change log: counters first, then the policy; the end of a key ends what runs."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+import pytest
+
+from gateway_proxy.app import follower
+from gateway_proxy.app.follower import Follower
+from gateway_proxy.core.clock import FakeClock
+from gateway_proxy.core.key import Key
+from gateway_proxy.core.store import KeyRecord, StoredSecret
+from gateway_proxy.keys.directory import KeyDirectory
+
+NOW = 1_790_000_000_000
+
+
+def record(name: str, **members: object) -> KeyRecord:
+    key = Key(id=name, name=name, organization="default", owner="local", **members)  # type: ignore[arg-type]
+    return KeyRecord(name, key, (StoredSecret(name.encode(), "p"),))
+
+
+class Store:
+    def __init__(self, *records: KeyRecord) -> None:
+        self.all, self.news, self.seq, self.down = list(records), list[KeyRecord](), 1, False
+
+    async def load_keys(self) -> tuple[int, Sequence[KeyRecord]]:
+        return self.seq, self.all
+
+    async def changed(self) -> bool:
+        if self.down:
+            raise OSError("away")
+        return True
+
+    async def changes_after(self, seq: int) -> tuple[int, Sequence[KeyRecord]]:
+        return self.seq, self.news if seq < self.seq else ()
+
+
+class Scene:
+    def __init__(self, *records: KeyRecord) -> None:
+        self.store, self.directory, self.clock = Store(*records), KeyDirectory(), FakeClock(NOW)
+        self.done: list[object] = []
+        self.follower = Follower(
+            self.store,
+            self.directory,
+            self.clock,
+            prepare=self._prepare,
+            end_keys=lambda keys: self.done.append(keys),
+            acknowledge=self._acknowledge,
+        )
+
+    async def _prepare(self, records: Sequence[KeyRecord]) -> None:
+        self.done.append(("prepare", len(self.directory), len(records)))
+
+    async def _acknowledge(self, seq: int) -> None:
+        self.done.append(("acknowledge", seq))
+
+
+async def test_counters_are_ready_before_a_policy_is_used() -> None:
+    scene = Scene(record("a"))
+    await scene.follower.load()
+    assert scene.done[0] == ("prepare", 0, 1) and len(scene.directory) == 1
+    scene.store.seq, scene.store.news = 2, [record("b")]
+    scene.done.clear()
+    await scene.follower.catch_up()
+    assert scene.done == [("prepare", 1, 1), ("acknowledge", 2)]
+    assert scene.directory.find(b"b", NOW) is not None
+    scene.done.clear()
+    await scene.follower.catch_up()
+    assert scene.done == []  # nothing new
+
+
+async def test_revoked_and_deleted_keys_end_what_runs() -> None:
+    scene = Scene(record("a"), record("b"))
+    await scene.follower.load()
+    scene.store.seq, scene.store.news = 2, [record("a", revoked_at=5), KeyRecord("b", None)]
+    await scene.follower.catch_up()
+    assert frozenset({"a", "b"}) in scene.done
+    assert scene.directory.find(b"b", NOW) is None
+
+
+async def test_a_store_that_is_away_changes_nothing_but_the_age(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(follower, "POLL_SECONDS", 0.001)
+    monkeypatch.setattr(follower, "FULL_RELOAD_PAUSE_SECONDS", 0.001)
+    scene = Scene(record("a"))
+    await scene.follower.load()
+    scene.store.down = True
+    with caplog.at_level(logging.ERROR):
+        following = asyncio.get_running_loop().create_task(scene.follower.follow())
+        scene.clock.advance(40)
+        await asyncio.sleep(0.05)
+        assert scene.follower.staleness_seconds() == 40
+        assert scene.directory.find(b"a", NOW) is not None
+        assert caplog.text.count("cannot be read") == 1
+        scene.store.down = False
+        await asyncio.sleep(0.05)
+        assert scene.follower.staleness_seconds() == 0
+    following.cancel()

@@ -1,0 +1,19 @@
+"""`serve`: what it says of settings that this version does not use. Starting and refusing is held by the flows."""
+
+from gateway_proxy.cli.serve import find_idle_settings
+from gateway_proxy.config import config_from_dict
+
+
+def test_defaults_have_nothing_idle() -> None:
+    assert find_idle_settings(config_from_dict({})) == []
+
+
+def test_settings_without_effect_are_named() -> None:
+    config = config_from_dict(
+        {
+            "server": {"admin_listen": "127.0.0.1:9"},
+            "logs": {"bodies": True},
+            "mcp": {"servers": [{"name": "github", "url": "https://mcp.example.com/mcp"}]},
+        }
+    )
+    assert find_idle_settings(config) == ["[server] admin_listen", "[[mcp.servers]]", "[logs] bodies"]

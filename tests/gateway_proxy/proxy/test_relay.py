@@ -1,0 +1,63 @@
+"""Attempts: the next target where another may mend it, and one row for each."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.client import Answer, Client, chat_body
+from tests.support.fake_provider import FakeProvider
+from tests.support.gateway import provider_toml
+from tests.support.in_process import serve
+
+MODEL = '[[models]]\nname = "chat"\nretries = %d\ntargets = [%s]\nprice = { input = 1, output = 2 }\n'
+
+
+def tables(*providers: FakeProvider | str, retries: int = 0) -> str:
+    names = [f"p{number}" for number in range(len(providers))]
+    listed = ", ".join(f'{{ provider = "{name}", model = "m" }}' for name in names)
+    urls = [provider if isinstance(provider, str) else provider.base_url for provider in providers]
+    made = [provider_toml(url, name=name) for name, url in zip(names, urls, strict=True)]
+    return "".join(made) + MODEL % (retries, listed)
+
+
+async def ask(
+    folder: Path, toml: str, directive: str = "", *, stream: bool = False, **key: object
+) -> tuple[Answer, int]:
+    """(answer, attempts in the ledger)."""
+    async with serve(folder, toml, **key) as served:
+        async with Client(f"http://127.0.0.1:{served.port}", served.secret) as client:
+            answer = await client.send(chat_body(directive, stream=stream))
+        await served.gateway.writer.flush()
+        found = await served.gateway.store.db.fetch("SELECT attempt FROM ledger")
+        return answer, len(found)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_another_target_mends_it(
+    tmp_path: Path, start_fake_provider: Callable[..., FakeProvider], stream: bool
+) -> None:
+    bad, good = start_fake_provider(), start_fake_provider()
+    bad.set_mode("status", status=503)
+    answer, attempts = await ask(tmp_path, tables("http://127.0.0.1:9/v1", bad, good), stream=stream)
+    assert (answer.status, answer.headers["x-gateway-provider"], attempts) == (200, "p2", 3)
+
+
+async def test_what_another_target_cannot_mend_is_passed(
+    tmp_path: Path, start_fake_provider: Callable[..., FakeProvider]
+) -> None:
+    bad, good = start_fake_provider(), start_fake_provider()
+    bad.set_mode("status", status=422)
+    answer, attempts = await ask(tmp_path, tables(bad, good))
+    assert (answer.status, answer.headers["x-gateway-error-source"], attempts) == (422, "upstream", 1)
+    assert good.stats()["requests"] == 0
+
+
+async def test_the_last_failure_stands(tmp_path: Path, fake_provider: FakeProvider) -> None:
+    fake_provider.set_mode("status", status=500)
+    answer, attempts = await ask(tmp_path, tables("http://127.0.0.1:9/v1", fake_provider))
+    assert (answer.status, attempts) == (500, 2)
+    (tmp_path / "second").mkdir()
+    answer, attempts = await ask(tmp_path / "second", tables("http://127.0.0.1:9/v1"))
+    assert (answer.status, answer.code, attempts) == (503, "upstream_unavailable", 1)
+    assert b"127.0.0.1" not in answer.body

@@ -1,0 +1,44 @@
+"""Scopes: endpoint, model, provider."""
+
+import pytest
+
+from gateway_proxy.core.errors import Denied, Forbidden, ModelForbidden, ModelUnknown
+from gateway_proxy.stages.allow import Allow
+from tests.support.exchanges import make_exchange, make_model, make_policy, make_route, make_target
+
+MODEL = make_model(make_target("a"), make_target("b"))
+
+
+def test_within_the_scope_everything_stays() -> None:
+    exchange = make_exchange(make_policy(), MODEL, make_route())
+    Allow().check(exchange)
+    assert exchange.targets == MODEL.targets
+
+
+def test_targets_of_other_providers_are_skipped() -> None:
+    exchange = make_exchange(make_policy(allowed_providers=("b",)), MODEL, make_route())
+    Allow().check(exchange)
+    assert [target.provider for target in exchange.targets] == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("scope", "error", "code"),
+    [
+        ({"allowed_endpoints": ("embeddings",)}, Forbidden, "endpoint_not_allowed"),
+        ({"allowed_models": ("other",)}, ModelForbidden, "model_not_found"),
+        ({"allowed_models": ()}, ModelForbidden, "model_not_found"),
+        ({"allowed_providers": ("c",)}, Forbidden, "provider_not_allowed"),
+    ],
+)
+def test_outside(scope: dict[str, object], error: type[Denied], code: str) -> None:
+    with pytest.raises(error) as refused:
+        Allow().check(make_exchange(make_policy(**scope), MODEL, make_route()))
+    assert (refused.value.status, refused.value.code) == (403, code)
+
+
+def test_a_forbidden_model_can_look_unknown() -> None:
+    with pytest.raises(ModelUnknown) as refused:
+        Allow(hide_forbidden_models=True).check(
+            make_exchange(make_policy(allowed_models=()), MODEL, make_route())
+        )
+    assert refused.value.gateway == {"reason": "unknown_model"}

@@ -1,0 +1,27 @@
+"""Body → route and model."""
+
+import pytest
+
+from gateway_proxy.core.errors import BadExchange, ModelUnknown
+from gateway_proxy.dialects.openai import OpenAIDialect
+from gateway_proxy.stages.route import Route
+from tests.support.exchanges import make_exchange, make_model
+
+MODEL = make_model()
+STAGE = Route(OpenAIDialect(), lambda name: MODEL if name == "m" else None)
+
+
+def test_the_parsed_value_is_the_only_copy() -> None:
+    exchange = make_exchange(body=b'{"model":"m","messages":[]}', content_type="application/json")
+    STAGE.check(exchange)
+    assert exchange.body == b""
+    assert exchange.route is not None and exchange.route.body == {"model": "m", "messages": []}
+    assert (exchange.model, exchange.targets) == (MODEL, MODEL.targets)
+
+
+def test_unknown_models_and_bad_bodies() -> None:
+    with pytest.raises(ModelUnknown) as unknown:
+        STAGE.check(make_exchange(body=b'{"model":"M","messages":[]}'))
+    assert (unknown.value.status, unknown.value.gateway) == (404, {"reason": "unknown_model"})
+    with pytest.raises(BadExchange):
+        STAGE.check(make_exchange(body=b"[]"))

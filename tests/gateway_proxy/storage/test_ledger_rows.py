@@ -90,5 +90,5 @@ def test_capping_leaves_ordinary_values_alone() -> None:
 def test_rates_of_earlier_revisions_are_let_go() -> None:
     for number in range(1, 1000):
         assert rates_json(Rates(input=number, source="s"))
-    # A thousand reloads of 900 good files once held 900 of them: several MiB that nothing used.
+    # Every reload brings new objects; those of a thousand reloads must not stay.
     assert 0 < len(ledger_rows._rates_seen) <= 256

@@ -1,7 +1,9 @@
 """Measures the figures: `python -m bench.run [NAME…] [--short] [--record]`.
 
-Each figure prints its name, its bound and what was measured; the exit code is 1 if one misses its bound. The
-long forms write their results to bench/results; the short forms do so only with --record.
+Each figure prints its name, its bound and what was measured; the exit code is 1 if one misses its bound. In a
+short form times are shown and do not fail (a shared machine proves nothing in seconds), and what misses is
+measured once more before it counts. The long forms write their results to bench/results; the short forms do so
+only with --record.
 """
 
 import argparse
@@ -22,15 +24,29 @@ def show(figure: Figure) -> str:
     return f"{verdict} {figure.name}: {bound}measured {figure.measured} {figure.unit}"
 
 
+def is_time(figure: Figure) -> bool:
+    """Whether the figure depends on how fast the machine is just now."""
+    return figure.unit in ("s", "ms", "µs", "×", "1/s")
+
+
+def count_missed(figures: list[Figure], *, short: bool) -> int:
+    """How many figures missed their bounds, times aside in a short form."""
+    return sum(not figure.passed and not (short and is_time(figure)) for figure in figures)
+
+
 def measure(names: tuple[str, ...], *, short: bool, record: bool) -> int:
     """Run these figure modules one after the other; how many figures missed their bounds."""
     missed = 0
     for name in names:
         begun = time.monotonic()
-        figures = importlib.import_module(f"bench.figures.{name}").run(short)
+        module = importlib.import_module(f"bench.figures.{name}")
+        figures = module.run(short)
+        if short and count_missed(figures, short=True):
+            print(f"     ({name}: a bound was missed, measuring once more)", flush=True)
+            figures = module.run(short)
         for figure in figures:
             print(show(figure), flush=True)
-            missed += not figure.passed
+        missed += count_missed(figures, short=short)
         print(f"     ({name}: {time.monotonic() - begun:.0f} s)", flush=True)
         if record:
             write(name, figures)
@@ -47,7 +63,7 @@ def main(known: tuple[str, ...] = NAMES) -> int:
     unknown = [name for name in options.names if name not in NAMES + SOAKS]
     if unknown:
         parser.error(f"there is no figure {unknown[0]!r}; there are {', '.join(NAMES + SOAKS)}")
-    names = tuple(options.names) or known
+    names = tuple(options.names) or (known + SOAKS if options.short else known)
     return 1 if measure(names, short=options.short, record=options.record or not options.short) else 0
 
 

@@ -1,6 +1,7 @@
 """Serves one gateway on its address: dispatch, TLS, signals, reload, drain."""
 
 import asyncio
+import gc
 import logging
 import signal
 import ssl
@@ -123,6 +124,8 @@ async def run(server: Server, announce: Callable[[str], None]) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, lambda: _on_stop(stop, gateway))
     announce(await server.start())
+    gc.collect()
+    gc.freeze()  # what is here now stays: the collector need not look at it again and again
     source = gateway.config.source
     watcher = None
     if source is not None:

@@ -16,6 +16,7 @@ class UsageTap(Protocol):
     """
 
     usage: Usage | None  # the provider's own, disjoint classes; None: none seen
+    usage_final: bool  # `usage` closes the account; False: a running sum, which may still grow
     invalid_usage: bool  # a usage object came but cannot be believed (negative, not a number, absurd)
     reported_model: str
     service_tier: str | None

@@ -37,6 +37,7 @@ class Route:
     strip_usage: bool = False  # we asked for the usage chunk, the client did not
     service_tier: str | None = None
     bound: InputBound = field(default_factory=InputBound)
+    encoded: bytes = b""  # `body` serialised, until an attempt takes it; empty: to be serialised again
 
 
 class Bound(NamedTuple):

@@ -6,7 +6,6 @@ leave the gateway, nobody downstream ever sees them. What the members mean belon
 """
 
 import unicodedata
-from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -16,7 +15,12 @@ from gateway_proxy.core.errors import BadExchange
 MAX_DEPTH = 128
 
 _LONGEST_NAME = 64  # no policy member, however written, is longer
+_MOST_JUDGED = 4096
+_SHORT_LIST = 64  # above it, finding the openers costs less than looking at each entry
 _MEANINGLESS = str.maketrans("", "", "_-")
+
+# Per set of policy members: these with the names found to resemble none of them; these by their folded form.
+_JUDGED: dict[frozenset[str], tuple[set[str], dict[str, str]]] = {}
 
 
 def parse_object(body: bytes, policy_members: frozenset[str]) -> dict[str, Any]:
@@ -33,7 +37,7 @@ def parse_object(body: bytes, policy_members: frozenset[str]) -> dict[str, Any]:
         raise BadExchange(_explain(body, error), code="invalid_json") from None
     if type(value) is not dict:
         raise BadExchange("The request body must be a JSON object.", code="invalid_type")
-    if _may_be_deep(body):
+    if _may_nest(value) and _may_be_deep(body):
         _check_depth(value)
     refuse_variants(value, policy_members)
     return value
@@ -41,9 +45,16 @@ def parse_object(body: bytes, policy_members: frozenset[str]) -> dict[str, Any]:
 
 def refuse_variants(value: dict[str, Any], policy_members: frozenset[str], parent: str = "") -> None:
     """Raises BadExchange (invalid_json) for a member that only resembles one of `policy_members`."""
+    known = _JUDGED.get(policy_members)
+    if known is None:
+        known = set(policy_members), {_fold(name): name for name in policy_members}
+        _JUDGED[policy_members] = known
+    judged, folded = known
+    if judged.issuperset(value):
+        return
     for name in value:
-        if name not in policy_members and len(name) <= _LONGEST_NAME:
-            meant = _folded(policy_members).get(_fold(name))
+        if name not in judged and len(name) <= _LONGEST_NAME:
+            meant = folded.get(_fold(name))
             if meant is not None:
                 raise BadExchange(
                     f"Member {name!a} is not {parent + meant!r} but can be taken for it; "
@@ -51,9 +62,11 @@ def refuse_variants(value: dict[str, Any], policy_members: frozenset[str], paren
                     code="invalid_json",
                     param=parent + meant,
                 )
+            if len(judged) >= _MOST_JUDGED:
+                judged.intersection_update(policy_members)
+            judged.add(name)
 
 
-@lru_cache(maxsize=1024)
 def _fold(name: str) -> str:
     """One form for all spellings that some decoder treats alike: case, compatibility forms, `_` and `-`."""
     if not name.isascii():
@@ -62,9 +75,24 @@ def _fold(name: str) -> str:
     return name.casefold().translate(_MEANINGLESS)
 
 
-@lru_cache(maxsize=32)
-def _folded(policy_members: frozenset[str]) -> dict[str, str]:
-    return {_fold(name): name for name in policy_members}
+def _may_nest(value: dict[str, Any]) -> bool:
+    """False for what most bodies are: plain members and short lists of flat objects."""
+    for member in value.values():
+        if type(member) is str:
+            continue
+        if type(member) is list:
+            if len(member) > _SHORT_LIST:
+                return True
+            for entry in member:
+                if type(entry) is dict:
+                    for inner in entry.values():
+                        if type(inner) is not str and (type(inner) is dict or type(inner) is list):
+                            return True
+                elif type(entry) is list:
+                    return True
+        elif type(member) is dict:
+            return True
+    return False
 
 
 def _may_be_deep(body: bytes) -> bool:

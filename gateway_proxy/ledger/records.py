@@ -26,7 +26,8 @@ _FRAME = struct.Struct("<2sIIB")
 _USAGE_NAMES = tuple(f.name for f in fields(Usage))
 _RATES_NAMES = tuple(f.name for f in fields(Rates))
 _rates_values = attrgetter(*_RATES_NAMES)
-_MAX_KNOWN_RATES = 1024
+# Each revision of the settings brings rate objects of its own: a small cache lets the old ones go.
+_MAX_KNOWN_RATES = 256
 # The same few rates stand in every row; by identity, with the object held so that the identity stays its own.
 _known_rates: dict[int, tuple[Rates, orjson.Fragment]] = {}
 

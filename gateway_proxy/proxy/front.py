@@ -21,6 +21,7 @@ log = logging.getLogger("gateway_proxy.front")
 
 HEAD_SECONDS = 10.0
 KEEP_ALIVE_SECONDS = 75.0
+CLOSING_SECONDS = 60.0
 LINGER_SECONDS = 2.0  # how long the rest of a body that nobody wants is read, so that the answer arrives
 SWEEP_SECONDS = 0.5
 HEAD_TIMEOUT = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
@@ -86,10 +87,12 @@ class Fronts:
     def _sweep(self) -> None:
         loop = asyncio.get_running_loop()
         now = loop.time()
-        for connection in tuple(self.connections):
-            if connection.deadline and now >= connection.deadline:
-                connection.expire()
-        self._timer = loop.call_later(SWEEP_SECONDS, self._sweep) if self.connections else None
+        try:
+            for connection in tuple(self.connections):
+                if connection.deadline and now >= connection.deadline:
+                    connection.expire()
+        finally:  # whatever happens to one connection, the deadlines of the others stand
+            self._timer = loop.call_later(SWEEP_SECONDS, self._sweep) if self.connections else None
 
 
 class FrontConnection(asyncio.Protocol):
@@ -190,14 +193,22 @@ class FrontConnection(asyncio.Protocol):
     # --- the front's side
 
     def close(self) -> None:
+        """End the connection once the client has taken what was written; not later than in a minute."""
         if self.transport is not None:
+            self.deadline = self._loop.time() + CLOSING_SECONDS
             self.transport.close()
 
     def expire(self) -> None:
         """The deadline has passed."""
         self.deadline = 0.0
-        if self.transport is not None and self._request is None and self._buffer:
-            self.transport.write(HEAD_TIMEOUT)
+        transport = self.transport
+        if transport is None:
+            return
+        if transport.is_closing() or transport.get_write_buffer_size():
+            transport.abort()  # what is written still is for a client that takes nothing
+            return
+        if self._request is None and self._buffer:
+            transport.write(HEAD_TIMEOUT)
         self.close()
 
     # --- inside
@@ -280,7 +291,7 @@ class FrontConnection(asyncio.Protocol):
         if transport is None:
             return
         if not keeps or self._fronts.closing:
-            transport.close()
+            self.close()
             return
         self.deadline = self._loop.time() + KEEP_ALIVE_SECONDS
         self.resume_reading()

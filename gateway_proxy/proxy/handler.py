@@ -168,8 +168,11 @@ class DataPlane:
                 exchange.outcome = Outcome.CLIENT_GONE
             return answer
         except BaseException:
-            if exchange.lease is not None and not exchange.attempts:
-                self._limiter.settle_nanos(exchange.lease, 0)  # refused after admission: nothing was tried
+            # What was admitted and never reached the books was never tried: nothing is owed for it.
+            unopened = [attempt.lease for attempt in exchange.attempts if not attempt.settled_at]
+            for lease in unopened if exchange.attempts else [exchange.lease]:
+                if lease is not None:
+                    self._limiter.settle_nanos(lease, 0)
             raise
         finally:
             self.sweeper.remove(run)

@@ -72,9 +72,11 @@ def parse_plain_head(data: bytes) -> PlainHead | None:
     lengths = headers.getall(_CONTENT_LENGTH, ())
     if lengths:
         digits = lengths[0]
-        if len(lengths) != 1 or method != "POST" or not digits.isdigit() or len(digits) > _MAX_LENGTH_DIGITS:
+        if len(lengths) != 1 or not digits.isdigit() or len(digits) > _MAX_LENGTH_DIGITS:
             return None
         body_length = int(digits)
+        if body_length and method != "POST":
+            return None
     keep_alive = True
     wishes = headers.getall(_CONNECTION, ())
     if wishes:

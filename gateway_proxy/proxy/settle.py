@@ -138,6 +138,9 @@ class Settlement:
     def _decide(self, exchange: Exchange, attempt: Attempt, tap: UsageTap | None) -> None:
         price = attempt.target.price
         usage = None if tap is None else tap.usage
+        if usage is not None and tap is not None and attempt.outcome is not Outcome.COMPLETED:
+            # Some providers send a running sum with every chunk: where they broke off it is too small.
+            usage = usage if tap.usage_final or tap.finished else None
         if tap is not None:
             attempt.reported_model = tap.reported_model
         if usage is not None:

@@ -59,6 +59,8 @@ _USAGE_COLUMNS = {name: f"{name}_tokens" for name in (
 )}  # fmt: skip
 _CAP = 10**17  # nano-USD: a hundred million USD in one attempt
 _RATE_NAMES = tuple(field.name for field in fields(Rates))
+# Each revision of the settings brings rate objects of its own: a small cache lets the old ones go.
+MAX_RATES_SEEN = 256
 _rates_seen: dict[int, tuple[Rates, str]] = {}
 
 Groups = dict[tuple[Any, ...], list[tuple[Any, ...]]]
@@ -137,7 +139,7 @@ def rates_json(rates: Rates) -> str:
     if entry is not None and entry[0] is rates:
         return entry[1]
     text = orjson.dumps({name: value for name in _RATE_NAMES if (value := getattr(rates, name))}).decode()
-    if len(_rates_seen) >= 4096:
+    if len(_rates_seen) >= MAX_RATES_SEEN:
         _rates_seen.clear()
     _rates_seen[id(rates)] = (rates, text)  # holds the object, so that its id is not given to another
     return text

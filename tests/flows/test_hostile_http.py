@@ -68,7 +68,7 @@ def refused_lines() -> dict[bytes, str]:
         line(b"/v1/\x00"), line(b"/v1/\xff"), line("/v1/é".encode()), line(b"/v1/\tx"), line(chat + b"?" + b"a" * 9000),
         b"PRI * HTTP/2.0", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"\x00\xff\x00\xff",
     )  # fmt: skip
-    return lines | {text: "invalid_request" for text in malformed}
+    return lines | dict.fromkeys(malformed, "invalid_request")
 
 
 @pytest.mark.parametrize("text", refused_lines(), ids=ascii)

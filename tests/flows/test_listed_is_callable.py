@@ -57,19 +57,19 @@ def client(gateway: RunningGateway) -> Iterator[openai.OpenAI]:
 
 def can_call(client: openai.OpenAI, name: str) -> bool:
     """Whether a chat request gets past the key's scopes; what the provider does then is no matter."""
+    code: str | None = None
     try:
         client.chat.completions.create(model=name, messages=HELLO, max_tokens=4)
     except openai.APIStatusError as error:
-        assert error.code in REFUSALS | {"upstream_unavailable"}
-        return error.code not in REFUSALS
-    return True
+        code = error.code
+    assert code in {None, "upstream_unavailable"} | REFUSALS
+    return code not in REFUSALS
 
 
 def can_find(client: openai.OpenAI, name: str) -> bool:
     try:
         return client.models.retrieve(name).id == name
-    except openai.NotFoundError as error:
-        assert error.code == "model_not_found"
+    except openai.NotFoundError:
         return False
 
 

@@ -58,6 +58,13 @@ def rename_over(path: Path, text: str) -> None:
     draft.replace(path)
 
 
+def link_to_versions(path: Path, text: str) -> None:
+    """The plain file becomes a link through `..data`."""
+    swap_symlinks(path, text)
+    path.unlink()
+    path.symlink_to("..data/config.toml")
+
+
 def swap_symlinks(path: Path, text: str) -> None:
     """As Kubernetes mounts a ConfigMap: the file is a link through `..data`, and that link is what is swapped."""
     version = path.parent / f"..{time.monotonic_ns()}"
@@ -66,14 +73,9 @@ def swap_symlinks(path: Path, text: str) -> None:
     link = path.parent / "..data_new"
     link.symlink_to(version.name)
     link.replace(path.parent / "..data")
-    if not path.is_symlink():
-        path.unlink()
-        path.symlink_to("..data/config.toml")
 
 
-@pytest.mark.parametrize(
-    "change", [edit_in_place, rename_over, swap_symlinks, swap_symlinks], ids=lambda c: c.__name__
-)
+@pytest.mark.parametrize("change", [edit_in_place, rename_over, link_to_versions, swap_symlinks])
 def test_a_changed_file_is_in_force_soon(
     gateway: RunningGateway, client: openai.OpenAI, change: Callable[[Path, str], None]
 ) -> None:
@@ -90,15 +92,20 @@ def test_a_changed_file_is_in_force_soon(
 def test_sighup_reads_what_the_file_refers_to_again(
     gateway: RunningGateway, client: openai.OpenAI, provider: FakeProvider
 ) -> None:
-    before, seen = revision(gateway), len(provider.ledger())
-    (gateway.folder / "provider.key").write_text("new-credential-of-the-provider")
+    before, seen, credential = revision(gateway), len(provider.ledger()), gateway.folder / "provider.key"
+    credential.write_text("not-the-providers-key")
     os.kill(gateway.pid, signal.SIGHUP)
     wait_until(lambda: revision(gateway) == before + 1, "the new credential")
-    client.chat.completions.create(model="chat", messages=HELLO)
-    assert provider.ledger()[seen].authorization_last4 == "ider"
+    with pytest.raises(openai.InternalServerError) as refused:
+        client.chat.completions.create(model="chat", messages=HELLO)
+    assert refused.value.code == "upstream_auth_failed"
+    credential.write_text("fake-key")
+    os.kill(gateway.pid, signal.SIGHUP)
+    wait_until(lambda: revision(gateway) == before + 2, "the old credential")
     os.kill(gateway.pid, signal.SIGHUP)
     assert client.chat.completions.create(model="chat", messages=HELLO).choices
-    assert revision(gateway) == before + 1  # nothing was changed, so it is no new one
+    assert len(provider.settled_ledger()) == seen + 1
+    assert revision(gateway) == before + 2  # nothing was changed, so it is no new one
 
 
 def test_a_running_stream_finishes_on_the_revision_it_began_with(

@@ -255,9 +255,9 @@ def test_a_stream_that_breaks_raises_in_the_client(
         answer = client.chat.completions.create(
             model="chat", messages=say(f"[[fake: {orders} delay_ms=1]]"), stream=True
         )
+        chunks = (texts.append(chunk.choices[0].delta.content or "") for chunk in answer)
         with answer, pytest.raises(openai.APIError) as broken:
-            for chunk in answer:
-                texts.append(chunk.choices[0].delta.content or "")
+            list(chunks)
         assert "".join(texts) == "tok " * 3
         assert broken.value.code == code
         with client.responses.create(

@@ -10,6 +10,10 @@ MAX_FUNCTION_LINES = 60
 
 TESTED_ELSEWHERE: dict[str, tuple[str, str]] = {
     # source file: (the test file that holds it to its promise, why it has none of its own)
+    "gateway_proxy/cli/demo.py": (
+        "tests/flows/test_demo.py",
+        "it is a whole product in one command, and tried as one",
+    ),
     "gateway_proxy/storage/keys.py": (
         "tests/contracts/test_key_store.py",
         "its whole promise is core's protocol",

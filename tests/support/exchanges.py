@@ -46,10 +46,15 @@ def make_exchange(
     **members: Any,
 ) -> Exchange:
     """An exchange that has come as far as what it is given."""
-    headers = CIMultiDictProxy(CIMultiDict(members.pop("headers", {})))
-    usual: dict[str, Any] = {
-        "id": "req_1", "method": "POST", "path": "/v1/chat/completions", "operation": "chat", "headers": headers,
-        "client_ip": ipaddress.ip_address("192.0.2.1"), "received_at": 1_790_000_000_000, "started_ns": 0,
-        "policy": policy, "model": model, "route": route, "targets": () if model is None else model.targets,
+    head: dict[str, Any] = {
+        "id": "req_1", "method": "POST", "path": "/v1/chat/completions", "operation": "chat",
+        "headers": CIMultiDictProxy(CIMultiDict(members.pop("headers", {}))),
+        "client_ip": members.pop("client_ip", ipaddress.ip_address("192.0.2.1")),
+        "received_at": 1_790_000_000_000, "started_ns": 0,
     }  # fmt: skip
-    return Exchange(**{**usual, **members})
+    exchange = Exchange(**head)
+    exchange.policy, exchange.model, exchange.route = policy, model, route
+    exchange.targets = () if model is None else model.targets
+    for name, value in members.items():
+        setattr(exchange, name, value)
+    return exchange

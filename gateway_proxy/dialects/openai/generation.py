@@ -52,12 +52,16 @@ def understand_chat(body: dict[str, Any], route: Route) -> None:
     for message in messages:
         if type(message) is not dict:
             raise wrong_type("messages", "a list of objects")
-        if not message.keys() <= _CHAT_MEMBERS or not _is_text(message.get("content")):
+        content = message.get("content")
+        if type(content) is str and len(message) == 2 and "role" in message:
+            continue  # what most messages are
+        if not message.keys() <= _CHAT_MEMBERS or not _is_text(content):
             bound.opaque = True
     members.bound_tools(body, bound)
-    if body.get("prediction") is not None:
+    if "prediction" in body and body["prediction"] is not None:
         bound.unbounded = "rejected prediction tokens are billed beyond the output maximum"
-    route.choices = members.read_count(body, "n", 1, members.LARGEST_CHOICES) or 1
+    if "n" in body:
+        route.choices = members.read_count(body, "n", 1, members.LARGEST_CHOICES) or 1
     _read_caps(body, route, ("max_completion_tokens", "max_tokens"), lowest=1)
     _read_stream(body, route)
 
@@ -138,14 +142,20 @@ def _is_text(content: Any) -> bool:
 
 def _read_caps(body: dict[str, Any], route: Route, names: tuple[str, ...], lowest: int) -> None:
     """The client's own maximum; where it names two, the upstream may honour either, so the larger one."""
-    given = [members.read_count(body, name, lowest, members.LARGEST_CAP) for name in names]
-    route.max_output_tokens = max((cap for cap in given if cap is not None), default=None)
+    largest: int | None = None
+    for name in names:
+        if name in body:
+            cap = members.read_count(body, name, lowest, members.LARGEST_CAP)
+            if cap is not None and (largest is None or cap > largest):
+                largest = cap
+    route.max_output_tokens = largest
     route.wants_output_cap = True
 
 
 def _read_stream(body: dict[str, Any], route: Route) -> None:
-    route.stream = members.read_flag(body, "stream")
-    asked = members.read_stream_options(body)
+    if "stream" in body:
+        route.stream = members.read_flag(body, "stream")
+    asked = "stream_options" in body and members.read_stream_options(body)
     route.strip_usage = route.stream and not asked
 
 

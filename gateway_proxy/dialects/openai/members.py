@@ -21,6 +21,8 @@ _HOSTED_MEMBERS = ("web_search_options", "search_parameters", "plugins", "enable
 # Templates of one's own can repeat the input as often as they like.
 _OPAQUE_MEMBERS = ("chat_template", "chat_template_kwargs", "mm_processor_kwargs", "documents")
 
+_TOOL_MEMBERS = frozenset(("tools", "functions", *_HOSTED_MEMBERS, *_OPAQUE_MEMBERS))
+
 # Everything that policy reads at the top of a body; lookalikes are refused.
 POLICY_MEMBERS = frozenset(
     (
@@ -70,6 +72,17 @@ _CLIENT_TOOL_MEMBERS = frozenset(
 
 def read_model(body: dict[str, Any]) -> str:
     """The name as asked for. Raises BadExchange (model_missing, invalid_type)."""
+    if "models" in body or "fallbacks" in body or "route" in body:
+        _refuse_model_lists(body)
+    model = body.get("model")
+    if type(model) is str and model:
+        return model
+    if model is None or model == "":
+        raise BadExchange("'model' is missing: name the model to call.", code="model_missing", param="model")
+    raise wrong_type("model", "a string")
+
+
+def _refuse_model_lists(body: dict[str, Any]) -> None:
     for name in _MODEL_LISTS:
         if body.get(name) is not None:
             raise BadExchange(
@@ -77,12 +90,6 @@ def read_model(body: dict[str, Any]) -> str:
                 code="invalid_type",
                 param=name,
             )
-    model = body.get("model")
-    if type(model) is str and model:
-        return model
-    if model is None or model == "":
-        raise BadExchange("'model' is missing: name the model to call.", code="model_missing", param="model")
-    raise wrong_type("model", "a string")
 
 
 def read_flag(body: dict[str, Any], name: str, parent: str = "") -> bool:
@@ -134,6 +141,8 @@ def read_stream_options(body: dict[str, Any]) -> bool:
 
 def bound_tools(body: dict[str, Any], bound: InputBound) -> None:
     """Adds what the offered tools can cost: tokens for the client's own, no bound at all for hosted ones."""
+    if _TOOL_MEMBERS.isdisjoint(body):
+        return
     tools = read_list(body, "tools")
     if tools or read_list(body, "functions"):
         bound.tokens += TOKENS_WITH_TOOLS

@@ -41,16 +41,34 @@ _ENDS = frozenset(
 
 def _may_tell(events: bytes) -> bool:
     """Whether parsing these events can find anything. Decides for almost every chunk: keep it cheap."""
-    if b"error" in events or b"[DONE]" in events or events.count(b'"usage"') != events.count(b'"usage":null'):
-        return _TELLING.search(events) is not None
-    return False
+    find = (
+        events.find
+    )  # not `in`, which first fails to read the pattern as a number, at the price of two searches
+    if find(b"error") < 0 and find(b"[DONE]") < 0:
+        named = events.count(b'"usage"')
+        if not named or named == events.count(b'"usage":null'):
+            return False
+    return _TELLING.search(events) is not None
 
 
 class _Findings:
     """What both taps find out; see `core.dialect.UsageTap`."""
 
+    __slots__ = (
+        "_route",
+        "failed",
+        "finished",
+        "invalid_usage",
+        "reported_model",
+        "service_tier",
+        "streamed_tokens",
+        "usage",
+        "usage_final",
+    )
+
     def __init__(self, route: Route) -> None:
         self.usage: Usage | None = None
+        self.usage_final = False
         self.invalid_usage = False
         self.reported_model = ""
         self.service_tier: str | None = None
@@ -75,7 +93,8 @@ class _Findings:
             self.usage = None
             return
         if usage is not None:
-            usage.images = images
+            if images:
+                usage.images = images
             self.usage = usage
             self.invalid_usage = False
 
@@ -83,8 +102,10 @@ class _Findings:
 class AnswerTap(_Findings):
     """For an answer in one piece: passes everything on and reads it once at the end."""
 
+    __slots__ = ("_chunks", "_limit", "_size")
+
     def __init__(self, route: Route) -> None:
-        super().__init__(route)
+        _Findings.__init__(self, route)
         self._chunks: list[bytes] = []
         self._size = 0
         self._limit = 0 if route.path == "/audio/speech" else MAX_ANSWER_BYTES  # sound tells no usage
@@ -106,7 +127,7 @@ class AnswerTap(_Findings):
         """Reads the answer. Only the transport knows whether it was whole, and says so by calling this."""
         self.finished = True
         try:
-            answer = orjson.loads(b"".join(self._chunks))
+            answer = orjson.loads(b"".join(self._chunks))  # one chunk is not copied
         except orjson.JSONDecodeError:
             return b""  # sound, subtitles, plain text
         finally:
@@ -134,21 +155,40 @@ class AnswerTap(_Findings):
 class StreamTap(_Findings):
     """For a stream of events. Parses the first event and those that tell something, no others."""
 
+    __slots__ = (
+        "_assembler",
+        "_content_mark",
+        "_images",
+        "_is_clean",
+        "_line_feed_due",
+        "_origin_known",
+        "_strip",
+    )
+
     def __init__(self, route: Route) -> None:
-        super().__init__(route)
+        _Findings.__init__(self, route)
         self._strip = route.strip_usage
         self._assembler = sse.Assembler(MAX_HELD_BYTES if self._strip else MAX_EVENT_BYTES)
         self._content_mark = _CONTENT_MARKS.get(route.operation, b"data:")
         self._origin_known = False
+        self._is_clean = True  # nothing is held back or due: a chunk of whole events can pass as it is
         self._images = 0
         self._line_feed_due = False  # the event taken out ended in a CR that may be half a line end
 
     def feed(self, chunk: bytes) -> bytes:
         """What to hand on now: everything, or, when the usage event must go, whole events only."""
-        if self._assembler.is_idle() and chunk.endswith(_EVENT_ENDS) and not self._line_feed_due:
+        if self._is_clean and chunk.endswith(_EVENT_ENDS):
+            if self._origin_known and not _may_tell(chunk):
+                self.streamed_tokens += chunk.count(self._content_mark)
+                return chunk
             return self._read(chunk)
         if not chunk:
             return b""
+        passed = self._reassemble(chunk)
+        self._is_clean = self._assembler.is_idle() and not self._line_feed_due
+        return passed
+
+    def _reassemble(self, chunk: bytes) -> bytes:
         if self._line_feed_due:
             self._line_feed_due = False
             if self._assembler.is_idle():
@@ -218,4 +258,5 @@ class StreamTap(_Findings):
         if raw is None:
             return False
         self._note_usage(raw, self._images)
+        self.usage_final = not value.get("choices") or self.finished
         return self._strip and not value.get("choices") and not broken and len(event) <= MAX_HELD_BYTES

@@ -11,6 +11,24 @@ from gateway_proxy.core.usage import Usage
 
 LARGEST_COUNT = 10**12
 
+# What the plain shape says in one place, other shapes say in these.
+_OTHER_SHAPES = frozenset(
+    (
+        "type",
+        "input_tokens",
+        "output_tokens",
+        "search_units",
+        "num_search_queries",
+        "input_tokens_details",
+        "input_token_details",
+        "output_tokens_details",
+        "output_token_details",
+        "prompt_cache_hit_tokens",
+        "cache_read_input_tokens",
+        "cache_creation_input_tokens",
+    )
+)
+
 
 class UnbelievableUsage(ValueError):
     """The provider sent something that is no count."""
@@ -20,6 +38,47 @@ def parse_usage(raw: object) -> Usage | None:
     """The classes of one usage object; None if it counts nothing at all. Raises UnbelievableUsage."""
     if type(raw) is not dict:
         raise UnbelievableUsage("not an object")
+    usage = _parse_plain(raw)
+    return parse_any_shape(raw) if usage is None else usage
+
+
+def _parse_plain(raw: dict[str, Any]) -> Usage | None:
+    """What `parse_any_shape` makes of the shape that nearly all answers have; None for every other shape."""
+    try:
+        given, made, total = raw["prompt_tokens"], raw["completion_tokens"], raw["total_tokens"]
+    except KeyError:
+        return None
+    if type(given) is not int or type(made) is not int or type(total) is not int:
+        return None
+    if given < 0 or made < 0 or given + made != total or total > LARGEST_COUNT:
+        return None
+    if not _OTHER_SHAPES.isdisjoint(raw):
+        return None
+    cached = written = heard = reasoning = spoken = 0
+    details = raw.get("prompt_tokens_details")
+    if details is not None:
+        if type(details) is not dict or "cache_creation_tokens" in details:
+            return None
+        cached, heard = details.get("cached_tokens", 0), details.get("audio_tokens", 0)
+        written = details.get("cache_write_tokens", 0)
+        if type(cached) is not int or type(heard) is not int or type(written) is not int:
+            return None
+        given -= cached + written + heard
+    details = raw.get("completion_tokens_details")
+    if details is not None:
+        if type(details) is not dict:
+            return None
+        reasoning, spoken = details.get("reasoning_tokens", 0), details.get("audio_tokens", 0)
+        if type(reasoning) is not int or type(spoken) is not int:
+            return None
+        made -= reasoning + spoken
+    if given < 0 or cached < 0 or written < 0 or heard < 0 or made < 0 or reasoning < 0 or spoken < 0:
+        return None
+    return Usage(given, cached, written, 0, heard, made, reasoning, spoken)
+
+
+def parse_any_shape(raw: dict[str, Any]) -> Usage | None:
+    """`parse_usage` without its short cut: every shape, every clamp."""
     if raw.get("type") == "duration":
         return Usage(millis=duration_millis(raw.get("seconds")))
     given_input = _first(raw, "prompt_tokens", "input_tokens")

@@ -1,110 +1,101 @@
-"""The follower: what changed is prepared, then in force, then acknowledged; ended keys cut what runs."""
+"""Following the change log: counters first, then the policy; the end of a key ends what runs."""
 
 import asyncio
+import logging
 from collections.abc import Sequence
-from dataclasses import replace
 
+import pytest
+
+from gateway_proxy.app import follower
 from gateway_proxy.app.follower import Follower
 from gateway_proxy.core.clock import FakeClock
 from gateway_proxy.core.key import Key
-from gateway_proxy.core.store import KeyRecord
+from gateway_proxy.core.store import KeyRecord, StoredSecret
 from gateway_proxy.keys.directory import KeyDirectory
 
-KEY = Key(id="key_1", name="one", organization="default", owner="local")
+NOW = 1_790_000_000_000
 
 
-class Keys:
-    """A key store whose changes the test makes."""
+def record(name: str, **members: object) -> KeyRecord:
+    key = Key(id=name, name=name, organization="default", owner="local", **members)  # type: ignore[arg-type]
+    return KeyRecord(name, key, (StoredSecret(name.encode(), "p"),))
 
-    def __init__(self) -> None:
-        self.seq = 1
-        self.records: dict[str, KeyRecord] = {KEY.id: KeyRecord(KEY.id, KEY)}
-        self.fails = False
+
+class Store:
+    def __init__(self, *records: KeyRecord) -> None:
+        self.all, self.news, self.seq, self.down = list(records), list[KeyRecord](), 1, False
 
     async def load_keys(self) -> tuple[int, Sequence[KeyRecord]]:
-        return self.seq, list(self.records.values())
+        return self.seq, self.all
 
     async def changed(self) -> bool:
-        if self.fails:
-            raise OSError("the disk is gone")
+        if self.down:
+            raise OSError("away")
         return True
 
-    async def changes_after(self, seq: int, /) -> tuple[int, Sequence[KeyRecord]]:
-        return self.seq, ([] if seq == self.seq else list(self.records.values()))
-
-    def put(self, record: KeyRecord) -> None:
-        self.seq += 1
-        self.records[record.key_id] = record
+    async def changes_after(self, seq: int) -> tuple[int, Sequence[KeyRecord]]:
+        return self.seq, self.news if seq < self.seq else ()
 
 
-class Trace:
-    """Notes the order of events."""
+class Scene:
+    def __init__(self, *records: KeyRecord) -> None:
+        self.store, self.directory, self.clock = Store(*records), KeyDirectory(), FakeClock(NOW)
+        self.done: list[object] = []
+        self.follower = Follower(
+            self.store,
+            self.directory,
+            self.clock,
+            prepare=self._prepare,
+            end_keys=lambda keys: self.done.append(keys),
+            acknowledge=self._acknowledge,
+        )
 
-    def __init__(self, directory: KeyDirectory) -> None:
-        self.directory = directory
-        self.events: list[tuple[str, object]] = []
+    async def _prepare(self, records: Sequence[KeyRecord]) -> None:
+        self.done.append(("prepare", len(self.directory), len(records)))
 
-    async def prepare(self, records: Sequence[KeyRecord]) -> None:
-        policy = self.directory.policy(KEY.id)
-        self.events.append(("prepared before", None if policy is None else policy.key.revision))
-
-    def end_keys(self, ids: frozenset[str]) -> None:
-        self.events.append(("ended", ids))
-
-    async def acknowledge(self, seq: int) -> None:
-        self.events.append(("acknowledged", seq))
-
-
-def make() -> tuple[Follower, Keys, KeyDirectory, Trace, FakeClock]:
-    keys, directory, clock = Keys(), KeyDirectory(), FakeClock()
-    trace = Trace(directory)
-    follower = Follower(
-        keys, directory, clock, prepare=trace.prepare, end_keys=trace.end_keys, acknowledge=trace.acknowledge
-    )
-    return follower, keys, directory, trace, clock
+    async def _acknowledge(self, seq: int) -> None:
+        self.done.append(("acknowledge", seq))
 
 
-async def test_counters_are_prepared_before_the_new_policy_is_in_force() -> None:
-    follower, keys, directory, trace, _ = make()
-    await follower.load()
-    trace.events.clear()
-    keys.put(KeyRecord(KEY.id, replace(KEY, revision=2)))
-    await follower.catch_up()
-    policy = directory.policy(KEY.id)
-    assert policy is not None
-    assert policy.key.revision == 2
-    assert trace.events == [("prepared before", 1), ("acknowledged", 2)]
+async def test_counters_are_ready_before_a_policy_is_used() -> None:
+    scene = Scene(record("a"))
+    await scene.follower.load()
+    assert scene.done[0] == ("prepare", 0, 1) and len(scene.directory) == 1
+    scene.store.seq, scene.store.news = 2, [record("b")]
+    scene.done.clear()
+    await scene.follower.catch_up()
+    assert scene.done == [("prepare", 1, 1), ("acknowledge", 2)]
+    assert scene.directory.find(b"b", NOW) is not None
+    scene.done.clear()
+    await scene.follower.catch_up()
+    assert scene.done == []  # nothing new
 
 
 async def test_revoked_and_deleted_keys_end_what_runs() -> None:
-    follower, keys, directory, trace, _ = make()
-    await follower.load()
-    keys.put(KeyRecord(KEY.id, replace(KEY, revoked_at=5)))
-    await follower.catch_up()
-    assert ("ended", frozenset({KEY.id})) in trace.events
-    trace.events.clear()
-    keys.put(KeyRecord(KEY.id, None))
-    await follower.catch_up()
-    assert ("ended", frozenset({KEY.id})) in trace.events
-    assert directory.policy(KEY.id) is None
+    scene = Scene(record("a"), record("b"))
+    await scene.follower.load()
+    scene.store.seq, scene.store.news = 2, [record("a", revoked_at=5), KeyRecord("b", None)]
+    await scene.follower.catch_up()
+    assert frozenset({"a", "b"}) in scene.done
+    assert scene.directory.find(b"b", NOW) is None
 
 
-async def test_a_catch_up_without_news_does_nothing() -> None:
-    follower, _, _, trace, _ = make()
-    await follower.load()
-    trace.events.clear()
-    await follower.catch_up()
-    assert trace.events == []
-
-
-async def test_a_store_that_cannot_be_read_makes_the_state_stale_and_changes_nothing() -> None:
-    follower, keys, directory, _, clock = make()
-    await follower.load()
-    keys.fails = True
-    task = asyncio.get_running_loop().create_task(follower.follow())
-    await asyncio.sleep(0.02)
-    clock.advance(40)
-    assert follower.staleness_seconds() >= 40
-    assert directory.policy(KEY.id) is not None
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+async def test_a_store_that_is_away_changes_nothing_but_the_age(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(follower, "POLL_SECONDS", 0.001)
+    monkeypatch.setattr(follower, "FULL_RELOAD_PAUSE_SECONDS", 0.001)
+    scene = Scene(record("a"))
+    await scene.follower.load()
+    scene.store.down = True
+    with caplog.at_level(logging.ERROR):
+        following = asyncio.get_running_loop().create_task(scene.follower.follow())
+        scene.clock.advance(40)
+        await asyncio.sleep(0.05)
+        assert scene.follower.staleness_seconds() == 40
+        assert scene.directory.find(b"a", NOW) is not None
+        assert caplog.text.count("cannot be read") == 1
+        scene.store.down = False
+        await asyncio.sleep(0.05)
+        assert scene.follower.staleness_seconds() == 0
+    following.cancel()

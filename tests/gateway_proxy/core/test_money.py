@@ -41,7 +41,7 @@ def test_amounts(text: str | int, nanos: int) -> None:
     ],
 )
 def test_what_is_no_amount(value: object) -> None:
-    with pytest.raises(ValueError, match="amount in USD|whole number"):
+    with pytest.raises(ValueError, match=r"amount in USD|whole number"):
         parse_usd(value)  # type: ignore[arg-type]
 
 

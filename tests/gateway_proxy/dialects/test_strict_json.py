@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway_proxy.core.errors import BadExchange
+from gateway_proxy.dialects import strict_json
 from gateway_proxy.dialects.strict_json import MAX_DEPTH, parse_object
 
 MEMBERS = frozenset(("model", "stream", "max_tokens", "n", "background"))
@@ -97,6 +98,21 @@ def test_refuses_members_that_resemble_policy_members(name: str) -> None:
 def test_other_members_are_nobodys_business() -> None:
     body = {"model": "a", "models_x": 1, "top_n": 2, "x" * 1000: 3, "Ünïcode": 4}
     assert parse_object(orjson.dumps(body), MEMBERS) == body
+
+
+def test_many_names_wear_the_refusal_out_neither_in_sight_nor_in_memory() -> None:
+    for start in range(0, 10_000, 500):
+        parse_object(orjson.dumps({f"name{number}": 1 for number in range(start, start + 500)}), MEMBERS)
+        assert refusal(b'{"Model":"a"}').param == "model"
+    assert sum(len(judged) for judged, _ in strict_json._JUDGED.values()) < 10_000
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_depth_is_seen_wherever_it_hides(wide: bool) -> None:
+    deep = orjson.loads(b"[" * MAX_DEPTH + b"]" * MAX_DEPTH)
+    filler = [1] * 100 * wide
+    for value in (deep, [*filler, deep], [*filler, {"content": deep}], {"a": deep}, [*filler, [deep]]):
+        assert refusal(orjson.dumps({"model": "a", "messages": value})).code == "too_deep"
 
 
 def test_a_repeated_member_leaves_once() -> None:

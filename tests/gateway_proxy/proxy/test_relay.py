@@ -7,8 +7,8 @@ import pytest
 
 from tests.support.client import Answer, Client, chat_body
 from tests.support.fake_provider import FakeProvider
-from tests.support.in_process import serve
 from tests.support.gateway import provider_toml
+from tests.support.in_process import serve
 
 MODEL = '[[models]]\nname = "chat"\nretries = %d\ntargets = [%s]\nprice = { input = 1, output = 2 }\n'
 

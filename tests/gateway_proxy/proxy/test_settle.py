@@ -45,6 +45,7 @@ class Tap:
     def __init__(self, usage: Usage | None = None, *, streamed: int = 0, invalid: bool = False) -> None:
         self.usage, self.streamed_tokens, self.invalid_usage = usage, streamed, invalid
         self.reported_model, self.service_tier = "m-2026", None
+        self.finished, self.usage_final = False, True
 
 
 class Bench:
@@ -64,9 +65,8 @@ class Bench:
         self.settlement = Settlement(
             self.books, self.limiter, LearnedOutput(), self.clock, identity, log_requests=True
         )
-        self.attempt = Attempt(
-            1, make_target(), lease, 0 if rule is None else reserved, None, 5, dispatched=True, status=200
-        )
+        self.attempt = Attempt(1, make_target(), lease, 0 if rule is None else reserved, None, admitted_at=5)
+        self.attempt.dispatched, self.attempt.status = True, 200
         self.exchange.attempts.append(self.attempt)
 
     def close(self, tap: Tap | None, outcome: Outcome = Outcome.COMPLETED) -> Attempt:
@@ -91,6 +91,16 @@ def test_the_providers_own_usage_is_charged() -> None:
     assert (attempt.usage_source, attempt.charged_nanos) == (UsageSource.PROVIDER, 10 * 2000 + 3 * 10_000)
     assert bench.spent() == attempt.charged_nanos
     assert bench.books.settled[0].model_reported == "m-2026"
+
+
+def test_a_running_sum_of_a_stream_that_broke_off_is_not_believed() -> None:
+    bench, tap = Bench(budget=10**9), Tap(Usage(input=10, output=3))
+    tap.usage_final = False
+    attempt = bench.close(tap, Outcome.UPSTREAM_FAILED)
+    assert (attempt.usage_source, attempt.charged_nanos) == (UsageSource.ESTIMATED, 700_000)
+    whole, tap = Bench(budget=10**9), Tap(Usage(input=10, output=3))
+    tap.usage_final = False
+    assert whole.close(tap).usage_source is UsageSource.PROVIDER
 
 
 def test_zero_is_an_answer_too() -> None:

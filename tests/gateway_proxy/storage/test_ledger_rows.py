@@ -5,6 +5,7 @@ import orjson
 from gateway_proxy.core.exchange import Outcome
 from gateway_proxy.core.ledger import LedgerRow, LogRow
 from gateway_proxy.core.usage import Rates, Usage
+from gateway_proxy.storage import ledger_rows
 from gateway_proxy.storage.ledger_rows import (
     LEDGER_COLUMNS,
     LOG_COLUMNS,
@@ -84,3 +85,10 @@ def test_rates_are_written_without_zeros_and_never_confused() -> None:
 
 def test_capping_leaves_ordinary_values_alone() -> None:
     assert cap_numbers(("x", None, True, 5, -(2**60), 2**80)) == ("x", None, True, 5, -(2**60), 10**17)
+
+
+def test_rates_of_earlier_revisions_are_let_go() -> None:
+    for number in range(1, 1000):
+        assert rates_json(Rates(input=number, source="s"))
+    # Every reload brings new objects; those of a thousand reloads must not stay.
+    assert 0 < len(ledger_rows._rates_seen) <= 256

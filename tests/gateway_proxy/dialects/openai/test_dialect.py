@@ -93,6 +93,26 @@ def test_one_attempts_edits_do_not_reach_the_next() -> None:
     }
 
 
+@pytest.mark.parametrize("cap", [None, 300])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
+def test_every_attempt_sends_the_same(case: dict[str, Any], cap: int | None) -> None:
+    """The first attempt is served from what was serialised before, the next one from the parsed value."""
+    for model in ("upstream-name", case["expect"]["model"]):
+        route = identify(case["path"], case["body"], case["expect"]["operation"])
+        target = Target("acme", model)
+        first, again = (DIALECT.encode(route, target, cap, True)[0] for _ in range(2))
+        assert first == again
+        assert orjson.loads(first)["model"] == model
+
+
+def test_what_needs_no_edit_leaves_as_it_was_judged() -> None:
+    route = DIALECT.identify(
+        "chat", "/v1/chat/completions", b'{"model": "m", "n": 1, "messages": [], "n": 2}', ""
+    )
+    assert DIALECT.encode(route, Target("acme", "m"), None, True)[0] == b'{"model":"m","n":2,"messages":[]}'
+    assert not route.encoded  # a long answer must not keep it in memory
+
+
 @pytest.mark.parametrize("modern", [True, False])
 def test_the_cap_is_written_once_in_the_targets_own_field(modern: bool) -> None:
     sent = encode(chat(max_tokens=None, max_completion_tokens=None), 256, modern)

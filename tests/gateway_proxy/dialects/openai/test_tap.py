@@ -100,6 +100,14 @@ def test_the_last_usage_counts_and_is_not_added_up() -> None:
     assert tap.usage == Usage(input=19, output=3)
 
 
+def test_usage_beside_content_is_a_running_sum_until_the_end() -> None:
+    tap = make_tap()
+    tap.feed(event(delta("a", usage=USAGE)))
+    assert (tap.usage is not None, tap.usage_final) == (True, False)
+    tap.feed(event(EXTRA))
+    assert tap.usage_final
+
+
 def test_spaces_in_the_json_do_not_matter() -> None:
     stream = b'data: {"choices": [], "usage": null}\n\ndata: {"choices" : [] , "usage" : {"prompt_tokens" : 3}}\n\n'
     tap = make_tap(strip=True)

@@ -1,5 +1,6 @@
 """usage: the golden table, and that no provider can make it lie."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from gateway_proxy.dialects.openai.usage import (
     LARGEST_COUNT,
     UnbelievableUsage,
     duration_millis,
+    parse_any_shape,
     parse_usage,
 )
 
@@ -105,3 +107,106 @@ def test_classes_add_up_to_the_providers_totals(
     assert (usage.input_tokens(), usage.output_tokens()) == (prompt, completion)
     assert min(usage.input, usage.cached_input, usage.cache_write, usage.audio_input) >= 0
     assert min(usage.output, usage.reasoning, usage.audio_output) >= 0
+
+
+# Values that are counts, nearly counts, and none at all.
+ANY_VALUE = (
+    st.integers(0, 6)
+    | st.sampled_from([None, -1, 2.0, 1.5, True, "3", LARGEST_COUNT, LARGEST_COUNT + 1])
+    | st.just({"audio_tokens": 1})
+)
+DETAILS = st.none() | st.dictionaries(
+    st.sampled_from(
+        [
+            "cached_tokens",
+            "audio_tokens",
+            "reasoning_tokens",
+            "cache_write_tokens",
+            "cache_creation_tokens",
+            "text_tokens",
+        ]
+    ),
+    st.integers(0, 4) | ANY_VALUE,
+    max_size=4,
+)
+OTHERS = st.dictionaries(
+    st.sampled_from(
+        [
+            "type",
+            "input_tokens",
+            "output_tokens",
+            "search_units",
+            "num_search_queries",
+            "prompt_cache_hit_tokens",
+            "cache_read_input_tokens",
+            "cache_creation_input_tokens",
+            "queue_time",
+        ]
+    ),
+    ANY_VALUE,
+    max_size=1,
+)
+OTHER_DETAILS = st.dictionaries(
+    st.sampled_from(
+        [
+            "prompt_tokens_details",
+            "completion_tokens_details",
+            "input_tokens_details",
+            "input_token_details",
+            "output_tokens_details",
+            "output_token_details",
+        ]
+    ),
+    DETAILS | ANY_VALUE,
+    max_size=3,
+)
+
+
+def outcome(parse: Callable[[dict[str, Any]], Usage | None], raw: dict[str, Any]) -> object:
+    try:
+        return parse(raw)
+    except UnbelievableUsage:
+        return "unbelievable"
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    st.integers(0, 9), st.integers(0, 9), st.sampled_from([0, 0, 0, 1, -1]), ANY_VALUE, OTHERS, OTHER_DETAILS
+)
+def test_the_short_cut_changes_nothing(
+    prompt: int,
+    completion: int,
+    beside: int,
+    instead: object,
+    others: dict[str, Any],
+    details: dict[str, Any],
+) -> None:
+    plain = {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion + beside,
+        **details,
+    }
+    for raw in (plain, {**plain, **others}, *({**plain, name: instead} for name in plain)):
+        assert outcome(parse_usage, raw) == outcome(parse_any_shape, raw)
+
+
+def test_the_short_cut_is_taken_for_the_published_shape(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(raw: dict[str, Any]) -> Usage:
+        raise AssertionError("not the short cut")
+
+    monkeypatch.setattr("gateway_proxy.dialects.openai.usage.parse_any_shape", fail)
+    assert parse_usage(
+        {
+            "prompt_tokens": 8,
+            "completion_tokens": 16,
+            "total_tokens": 24,
+            "prompt_tokens_details": {"cached_tokens": 3, "audio_tokens": 1},
+            "completion_tokens_details": {
+                "reasoning_tokens": 5,
+                "audio_tokens": 2,
+                "accepted_prediction_tokens": 0,
+                "rejected_prediction_tokens": 0,
+            },
+        }
+    ) == Usage(input=4, cached_input=3, audio_input=1, output=9, reasoning=5, audio_output=2)

@@ -135,5 +135,5 @@ async def exchange(pool: UpstreamPool, limit_bytes: int = 10_000_000) -> tuple[i
 async def until(condition: Callable[[], bool]) -> None:
     """Let the loop run until something has become true."""
     async with asyncio.timeout(3):
-        while not condition():  # noqa: ASYNC110
+        while not condition():
             await asyncio.sleep(0.002)

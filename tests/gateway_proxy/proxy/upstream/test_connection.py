@@ -95,7 +95,7 @@ async def test_an_answer_cut_anywhere_is_never_presented_as_complete(answer: byt
 
     async with serving(script) as server, pool_to(server.origin) as pool:
         for cut in range(len(answer)):
-            with pytest.raises(UpstreamBroken) as caught:  # noqa: PT012
+            with pytest.raises(UpstreamBroken) as caught:
                 response = await pool.send(b"GET %d HTTP/1.1\r\n\r\n" % cut)
                 await response.read_all(100)
             assert caught.value.request_sent
@@ -225,7 +225,7 @@ async def test_silence_within_the_body() -> None:
     async with serving(script) as server, pool_to(server.origin, SHORT) as pool:
         response = await pool.send(HEAD, b"{}")
         got = b""
-        with pytest.raises(UpstreamTimeout) as caught:  # noqa: PT012
+        with pytest.raises(UpstreamTimeout) as caught:
             while True:
                 got += await response.read()
         assert (got, caught.value.phase) == (b"x" * 10, "between_bytes")

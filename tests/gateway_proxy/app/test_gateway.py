@@ -1,0 +1,38 @@
+"""One gateway: its id, its readiness, and that it is alone on its store."""
+
+from pathlib import Path
+
+import pytest
+
+from gateway_proxy.app.gateway import Gateway, _read_gateway_id
+from gateway_proxy.core.ids import is_id
+from gateway_proxy.storage.database import StoreError
+from tests.support.in_process import serve
+
+
+def test_the_id_is_made_once(tmp_path: Path) -> None:
+    first = _read_gateway_id(tmp_path)
+    assert is_id(first, "gtw") and _read_gateway_id(tmp_path) == first
+    assert (tmp_path / "gateway-id").stat().st_mode & 0o777 == 0o600
+    (tmp_path / "gateway-id").write_text("nonsense")
+    with pytest.raises(ValueError, match="does not hold a gateway id"):
+        _read_gateway_id(tmp_path)
+
+
+async def test_readiness_names_the_problem(tmp_path: Path) -> None:
+    async with serve(tmp_path, "") as served:
+        gateway = served.gateway
+        ready, details = gateway.describe_readiness()
+        assert ready and details["problems"] == [] and details["keys"] == 1
+        gateway.follower.synced_ns -= 901 * 10**9
+        ready, details = gateway.describe_readiness()
+        assert not ready and "cut off from the store" in details["problems"][0]
+        assert gateway._is_stale(strict=True)
+
+
+async def test_a_second_gateway_is_refused_on_the_same_store(tmp_path: Path) -> None:
+    async with serve(tmp_path, "") as served:
+        (tmp_path / "gateway-data" / "gateway-id").unlink()
+        other = Gateway(served.gateway.config, served.gateway.store, b"p" * 32)
+        with pytest.raises(StoreError, match="another gateway"):
+            await other.open()

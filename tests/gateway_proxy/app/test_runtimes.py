@@ -1,0 +1,35 @@
+"""Settings → runtime: complete, or an exception and nothing changed."""
+
+from pathlib import Path
+
+import pytest
+
+from gateway_proxy.app.runtimes import build_runtime
+from gateway_proxy.config import load_config
+from tests.support.in_process import serve
+
+PROVIDER = (
+    '[[providers]]\nname = "fake"\ndialect = "openai"\nbase_url = "http://127.0.0.1:9/v1"\nmodels = ["m"]\n'
+)
+
+
+async def test_unchanged_providers_keep_their_connections(tmp_path: Path) -> None:
+    async with serve(tmp_path, PROVIDER) as served:
+        gateway = served.gateway
+        again = build_runtime(gateway.config, 2, gateway.services, gateway.runtime)
+        assert again.links["fake"] is gateway.runtime.links["fake"] and again.revision == 2
+        fresh = build_runtime(gateway.config, 3, gateway.services, None)
+        assert fresh.links["fake"] is not gateway.runtime.links["fake"]
+        assert again.catalog.resolve("m") is not None and again.catalog.resolve("fake/other") is not None
+        names = [stage.name for stage in again.pipeline.stages]
+        assert names == ["authenticate", "network", "route", "allow", "rate", "budget", "admission"]
+        await fresh.links["fake"].close()
+
+
+async def test_a_foreign_dialect_is_refused(tmp_path: Path) -> None:
+    async with serve(tmp_path, "") as served:
+        path = tmp_path / "other.toml"
+        path.write_text('[[providers]]\nname = "a"\ndialect = "anthropic"\nbase_url = "http://127.0.0.1:9"\n')
+        with pytest.raises(ValueError, match="anthropic"):
+            build_runtime(load_config(path), 2, served.gateway.services, served.gateway.runtime)
+        assert served.gateway.runtime.revision == 1

@@ -5,7 +5,7 @@ from typing import Any
 
 from gateway_proxy.app.books import MAX_REFUSALS_PER_SECOND, GatewayBooks
 from gateway_proxy.core.clock import FakeClock
-from gateway_proxy.core.ledger import EventRow, LogRow
+from gateway_proxy.core.ledger import EventRow, LedgerRow, LogRow
 from gateway_proxy.keys.directory import KeyDirectory
 from gateway_proxy.limits.budget import BudgetEvent
 
@@ -16,7 +16,8 @@ class Writer:
     def __init__(self) -> None:
         self.logs: list[LogRow] = []
         self.events: list[EventRow] = []
-        self.log, self.event = self.logs.append, self.events.append
+        self.intents: list[LedgerRow] = []
+        self.log, self.event, self.intent = self.logs.append, self.events.append, self.intents.append
 
 
 def make_books(*events: BudgetEvent) -> tuple[GatewayBooks, Writer, FakeClock]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from gateway_proxy.core.exchange import NO_USAGE
 from gateway_proxy.core.usage import Rates, Usage
 
 
@@ -30,7 +31,7 @@ class LedgerRow:
     charged_nanos: int = 0
     rates: Rates | None = None  # None: the target has no price
     usage_source: str = "none"
-    usage: Usage = field(default_factory=Usage)
+    usage: Usage = field(default_factory=lambda: NO_USAGE)  # shared: assign another one, never change it
     outcome: str = "open"
     estimated_nanos: int = (
         0  # spool only: what an attempt without a budget is charged if its end is never seen

@@ -297,5 +297,5 @@ class FrontConnection(asyncio.Protocol):
         if self._buffer:
             data, self._buffer = self._buffer, b""
             self._read_head(data)
-        if len(self._buffer) <= BUFFER_BYTES:  # not before: each read can bring more than the request just taken
+        if len(self._buffer) <= BUFFER_BYTES:  # each read can bring more than the request just taken
             self.resume_reading()

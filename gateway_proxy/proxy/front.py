@@ -294,7 +294,8 @@ class FrontConnection(asyncio.Protocol):
             self.close()
             return
         self.deadline = self._loop.time() + KEEP_ALIVE_SECONDS
-        self.resume_reading()
         if self._buffer:
             data, self._buffer = self._buffer, b""
             self._read_head(data)
+        if len(self._buffer) <= BUFFER_BYTES:  # each read can bring more than the request just taken
+            self.resume_reading()

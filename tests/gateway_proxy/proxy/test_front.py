@@ -99,6 +99,24 @@ async def test_five_thousand_in_one_write() -> None:
             assert await read_answer(reader) == 200
 
 
+async def test_a_flood_in_the_pipeline_is_not_read_ahead_of_its_handling() -> None:
+    kept: list[int] = []
+
+    class Watched(Bench):
+        async def dispatch(self, request: ClientRequest) -> BaseAnswer:
+            kept.extend(len(connection._buffer) for connection in self.fronts.connections)
+            return Answer(200, [], b"")
+
+    bench = Watched()
+    async with bench.connect() as (reader, writer):
+        for _ in range(8):
+            writer.write(GET * 5000)
+        for _ in range(2000):
+            assert await read_answer(reader) == 200
+    assert len(kept) >= 2000
+    assert max(kept) <= 65_536 + 262_144  # the limit, and the one read that went beyond it
+
+
 @pytest.mark.parametrize(
     "odd",
     [b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", b"GET /v1/../x HTTP/1.1\r\nHost: a\r\n\r\n", b"get /v1/x HTTP/1.1\r\n", b"\x16\x03\x01", b"GET /v1/x\n",

@@ -29,6 +29,8 @@ class Outcome(StrEnum):
     ORPHANED = "orphaned"  # the process died; settled by replay at the bound
 
 
+_OPEN = Outcome.OPEN
+_NONE = UsageSource.NONE
 NO_USAGE = Usage()
 """Nothing used. Shared: assign another one, never change it."""
 
@@ -53,9 +55,9 @@ class Attempt:
         bound: Bound | None,
         admitted_at: int,
     ) -> None:
-        self.outcome = Outcome.OPEN
+        self.outcome = _OPEN
         self.usage = NO_USAGE
-        self.usage_source = UsageSource.NONE
+        self.usage_source = _NONE
         self.number = number
         self.target = target
         self.lease = lease
@@ -107,7 +109,7 @@ class Exchange:
         self.client_ip = client_ip
         self.received_at = received_at
         self.started_ns = started_ns
-        self.outcome = Outcome.OPEN
+        self.outcome = _OPEN
         self.claims: list[Claim] = []  # by rate, budget, plugins
         self.attempts: list[Attempt] = []  # by the relay
         self.answer_headers: list[tuple[str, str]] = [("x-request-id", id)]  # on every answer, refusals too

@@ -21,6 +21,11 @@ from gateway_proxy.proxy.run import Cut, Run
 from gateway_proxy.proxy.settle import Settlement
 from gateway_proxy.proxy.upstream import UpstreamError, UpstreamResponse
 
+# Bound once: looking up an enumeration's member costs a descriptor call each time.
+_OPEN = Outcome.OPEN
+_COMPLETED = Outcome.COMPLETED
+_UPSTREAM_FAILED = Outcome.UPSTREAM_FAILED
+_FAILED = Outcome.FAILED
 WHOLE_ANSWER_BYTES = 1_048_576
 _END_OF_EVENT = b"\n\n"  # so that the error event stands on its own, whatever was under way
 
@@ -89,7 +94,7 @@ class Delivery:
 
     def close(self, run: Run, reply: Reply, tap: UsageTap | None, outcome: Outcome) -> None:
         """Settle the attempt; the first call decides."""
-        if reply.attempt.outcome is Outcome.OPEN:
+        if reply.attempt.outcome is _OPEN:
             reply.attempt.outcome = outcome
         self._settlement.close_attempt(run.exchange, reply.attempt, reply.row, tap)
 
@@ -100,13 +105,13 @@ class Delivery:
         try:
             refusal = self._check_head(reply)
             if refusal is not None:
-                self.close(run, reply, tap, Outcome.UPSTREAM_FAILED)
+                self.close(run, reply, tap, _UPSTREAM_FAILED)
                 return self.fail(run, reply.dialect, refusal)
             if reply.is_event_stream and response.status < 400:
                 return await self._deliver_stream(run, reply, tap)
             return await self._deliver_whole(run, reply, tap)
         except BaseException:
-            self.close(run, reply, tap, Outcome.FAILED)
+            self.close(run, reply, tap, _FAILED)
             raise
         finally:
             response.close()
@@ -158,16 +163,16 @@ class Delivery:
                 if size > WHOLE_ANSWER_BYTES and run.answer is None:
                     return await self._deliver_large(run, reply, tap, parts)
         except UpstreamError as error:
-            self.close(run, reply, tap, Outcome.UPSTREAM_FAILED)
+            self.close(run, reply, tap, _UPSTREAM_FAILED)
             return self.fail(run, reply.dialect, describe_failure(error, reply.attempt.target.provider))
         except asyncio.CancelledError:
             return self._cut(run, reply, tap)
         tap.close()
         body = b"".join(parts)
         if response.status >= 400:
-            self.close(run, reply, tap, Outcome.UPSTREAM_FAILED)
+            self.close(run, reply, tap, _UPSTREAM_FAILED)
             return self.pass_error(run, ErrorAnswer(reply, body))
-        self.close(run, reply, tap, Outcome.COMPLETED)
+        self.close(run, reply, tap, _COMPLETED)
         if run.answer is not None:
             return self.fail(run, reply.dialect, _late_error(reply, body))
         exchange.first_byte_ns = time.monotonic_ns()
@@ -205,12 +210,12 @@ class Delivery:
             answer.abort()
             return self._cut(run, reply, tap)
         if error is not None:
-            self.close(run, reply, tap, Outcome.UPSTREAM_FAILED)
+            self.close(run, reply, tap, _UPSTREAM_FAILED)
             run.exchange.error = describe_failure(error, reply.attempt.target.provider)
             answer.abort()
             return answer
         tap.close()
-        self.close(run, reply, tap, Outcome.COMPLETED)
+        self.close(run, reply, tap, _COMPLETED)
         return answer
 
     async def _deliver_stream(self, run: Run, reply: Reply, tap: UsageTap) -> BaseAnswer:
@@ -236,18 +241,18 @@ class Delivery:
         if broken is not None:  # what was held back is half an event: nobody could read it
             if in_event:
                 answer.send(_END_OF_EVENT)
-            self.close(run, reply, tap, Outcome.UPSTREAM_FAILED)
+            self.close(run, reply, tap, _UPSTREAM_FAILED)
             return self.fail(run, reply.dialect, broken)
         if not run.gone_at:
             answer.send(rest)
-        self.close(run, reply, tap, Outcome.UPSTREAM_FAILED if tap.failed else Outcome.COMPLETED)
+        self.close(run, reply, tap, _UPSTREAM_FAILED if tap.failed else _COMPLETED)
         return answer
 
     def _cut(self, run: Run, reply: Reply, tap: UsageTap) -> BaseAnswer:
         cut = run.take_cut()
         reply.response.close()
         if cut is None:
-            self.close(run, reply, tap, Outcome.FAILED)
+            self.close(run, reply, tap, _FAILED)
             raise asyncio.CancelledError
         self.close(run, reply, tap, CUT_OUTCOMES[cut])
         if run.answer is not None and run.tap is tap and not tap.at_event_boundary():

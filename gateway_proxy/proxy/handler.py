@@ -25,6 +25,12 @@ from gateway_proxy.proxy.settle import Settlement
 from gateway_proxy.proxy.sweeper import Sweeper
 from gateway_proxy.proxy.trace import MAX_TRACESTATE_CHARACTERS, new_trace_id, parse_traceparent
 
+# Bound once: looking up an enumeration's member costs a descriptor call each time.
+_OPEN = Outcome.OPEN
+_COMPLETED = Outcome.COMPLETED
+_DENIED = Outcome.DENIED
+_CLIENT_GONE = Outcome.CLIENT_GONE
+_FAILED = Outcome.FAILED
 log = logging.getLogger("gateway_proxy.handler")
 
 Query = Callable[[Exchange, Runtime], BaseAnswer]  # a GET that the gateway answers itself
@@ -57,22 +63,22 @@ class DataPlane:
         try:
             answer = await self._answer(request, exchange, runtime)
             exchange.status = answer.status
-            if exchange.outcome is Outcome.OPEN:
-                exchange.outcome = exchange.attempts[-1].outcome if exchange.attempts else Outcome.COMPLETED
+            if exchange.outcome is _OPEN:
+                exchange.outcome = exchange.attempts[-1].outcome if exchange.attempts else _COMPLETED
             return answer
         except GatewayError as error:
             return self._refuse(exchange, error, runtime)
         except ClientGone:
-            exchange.outcome, exchange.status = Outcome.CLIENT_GONE, 499
+            exchange.outcome, exchange.status = _CLIENT_GONE, 499
             answer = Answer(499, [], b"")
             answer.force_close()
             return answer
         except asyncio.CancelledError:
-            exchange.outcome = Outcome.FAILED
+            exchange.outcome = _FAILED
             raise
         except Exception as error:  # a fault of ours: told in the log, not to the client
             log.exception("a fault while serving %s", exchange.id)
-            exchange.outcome = Outcome.FAILED
+            exchange.outcome = _FAILED
             return self._refuse(
                 exchange,
                 GatewayError("The gateway failed on this request.", detail=type(error).__name__),
@@ -165,7 +171,7 @@ class DataPlane:
         try:
             answer = await self.relay.relay(run, runtime)
             if run.cut is Cut.CLIENT_GONE or run.gone_at:
-                exchange.outcome = Outcome.CLIENT_GONE
+                exchange.outcome = _CLIENT_GONE
             return answer
         except BaseException:
             # What was admitted and never reached the books was never tried: nothing is owed for it.
@@ -187,8 +193,8 @@ class DataPlane:
 
     def _refuse(self, exchange: Exchange, error: GatewayError, runtime: Runtime) -> BaseAnswer:
         exchange.error, exchange.status = error, error.status
-        if exchange.outcome is Outcome.OPEN:
-            exchange.outcome = exchange.attempts[-1].outcome if exchange.attempts else Outcome.DENIED
+        if exchange.outcome is _OPEN:
+            exchange.outcome = exchange.attempts[-1].outcome if exchange.attempts else _DENIED
         headers = list(exchange.answer_headers)
         headers += describe_limits(exchange, self._limiter)
         answer = Answer(error.status, headers + describe_error(error), runtime.dialect.error_body(error))

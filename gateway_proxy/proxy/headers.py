@@ -12,6 +12,8 @@ from gateway_proxy.core.limiter import BudgetState, CounterUnknown, Limiter, Met
 from gateway_proxy.core.money import format_usd
 from gateway_proxy.proxy.trace import make_traceparent
 
+_REQUESTS = Meter.REQUESTS
+_TOKENS = Meter.TOKENS
 _UPWARDS = ("accept", "user-agent", "openai-beta", "idempotency-key", "x-client-request-id")
 _DOWNWARDS = frozenset(
     (b"content-type", b"content-disposition", b"content-language", b"retry-after", b"retry-after-ms", b"openai-version",
@@ -75,14 +77,14 @@ def describe_limits(exchange: Exchange, limiter: Limiter) -> list[tuple[str, str
     lines: list[tuple[str, str]] = []
     key_id = policy.key.id
     if (rule := policy.requests_rule) is not None:
-        limit, remaining, reset_ms = limiter.bucket_state(key_id, Meter.REQUESTS, rule)
+        limit, remaining, reset_ms = limiter.bucket_state(key_id, _REQUESTS, rule)
         lines += (
             ("x-ratelimit-limit-requests", str(limit)),
             ("x-ratelimit-remaining-requests", str(remaining)),
             ("x-ratelimit-reset-requests", format_duration(reset_ms)),
         )
     if (rule := policy.tokens_rule) is not None:
-        limit, remaining, reset_ms = limiter.bucket_state(key_id, Meter.TOKENS, rule)
+        limit, remaining, reset_ms = limiter.bucket_state(key_id, _TOKENS, rule)
         lines += (
             ("x-ratelimit-limit-tokens", str(limit)),
             ("x-ratelimit-remaining-tokens", str(remaining)),

@@ -17,6 +17,12 @@ from gateway_proxy.core.limiter import Lease, Limiter
 from gateway_proxy.core.usage import Usage, UsageSource
 from gateway_proxy.stages.rate import BYTES_PER_TOKEN, LearnedOutput
 
+# Bound once: looking up an enumeration's member costs a descriptor call each time.
+_COMPLETED = Outcome.COMPLETED
+_PROVIDER = UsageSource.PROVIDER
+_PARTIAL = UsageSource.PARTIAL
+_ESTIMATED = UsageSource.ESTIMATED
+_NONE = UsageSource.NONE
 log = logging.getLogger("gateway_proxy.settle")
 
 # Answers by which a provider says that it did not begin: nothing is owed for them.
@@ -128,7 +134,7 @@ class Settlement:
             used = sum(attempt.usage.tokens() for attempt in exchange.attempts)
             self._limiter.release(lease, used)
             last = exchange.attempts[-1] if exchange.attempts else None
-            if last is not None and last.usage_source is UsageSource.PROVIDER and exchange.model is not None:
+            if last is not None and last.usage_source is _PROVIDER and exchange.model is not None:
                 self._learned.learn(exchange.model.name, last.usage.output_tokens())
         if lease is None:
             self._books.collect_events()
@@ -138,14 +144,14 @@ class Settlement:
     def _decide(self, exchange: Exchange, attempt: Attempt, tap: UsageTap | None) -> None:
         price = attempt.target.price
         usage = None if tap is None else tap.usage
-        if usage is not None and tap is not None and attempt.outcome is not Outcome.COMPLETED:
+        if usage is not None and tap is not None and attempt.outcome is not _COMPLETED:
             # Some providers send a running sum with every chunk: where they broke off it is too small.
             usage = usage if tap.usage_final or tap.finished else None
         if tap is not None:
             attempt.reported_model = tap.reported_model
         if usage is not None:
             self._add_counted_units(exchange, usage)
-            attempt.usage, attempt.usage_source = usage, UsageSource.PROVIDER
+            attempt.usage, attempt.usage_source = usage, _PROVIDER
             if price is not None:
                 attempt.rates = price.rates_for(
                     usage.input_tokens(), None if tap is None else tap.service_tier
@@ -166,21 +172,19 @@ class Settlement:
                 attempt.target.provider,
             )
         if not attempt.dispatched or attempt.status in _REFUSED_STATUSES:
-            attempt.usage_source = UsageSource.NONE
+            attempt.usage_source = _NONE
             return
         policy = exchange.policy
         assert policy is not None
         if policy.key.budget_nanos is not None:
             attempt.usage = self._estimate(exchange, tap)
-            attempt.usage_source, attempt.charged_nanos = UsageSource.ESTIMATED, attempt.reserved_nanos
+            attempt.usage_source, attempt.charged_nanos = _ESTIMATED, attempt.reserved_nanos
         elif attempt.status is not None and attempt.status >= 400:
-            attempt.usage_source = UsageSource.NONE
+            attempt.usage_source = _NONE
         else:
             attempt.usage = self._estimate(exchange, tap)
-            streamed = (
-                tap is not None and tap.streamed_tokens > 0 and attempt.outcome is not Outcome.COMPLETED
-            )
-            attempt.usage_source = UsageSource.PARTIAL if streamed else UsageSource.ESTIMATED
+            streamed = tap is not None and tap.streamed_tokens > 0 and attempt.outcome is not _COMPLETED
+            attempt.usage_source = _PARTIAL if streamed else _ESTIMATED
             if attempt.rates is not None:
                 attempt.charged_nanos = attempt.rates.cost_nanos(attempt.usage)
 

@@ -5,6 +5,7 @@ from typing import ClassVar
 from gateway_proxy.core.exchange import Exchange
 from gateway_proxy.core.limiter import Claim, Meter
 
+_TOKENS = Meter.TOKENS
 FIRST_EXPECTED_OUTPUT_TOKENS = 1024
 BYTES_PER_TOKEN = 4
 MAX_LEARNED_MODELS = 4096
@@ -47,4 +48,4 @@ class Rate:
             each = route.max_output_tokens
             tokens += route.choices * (self._learned.expect(model.name) if each is None else each)
         exchange.expected_tokens = tokens or 1
-        exchange.claims.append(Claim(policy.key.id, Meter.TOKENS, rule, exchange.expected_tokens))
+        exchange.claims.append(Claim(policy.key.id, _TOKENS, rule, exchange.expected_tokens))

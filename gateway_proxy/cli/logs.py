@@ -11,9 +11,8 @@ import click
 
 from gateway_proxy.cli.local import config_option, json_option, open_local, run_async
 from gateway_proxy.cli.output import print_json, printable
-from gateway_proxy.core.clock import Clock
+from gateway_proxy.core.clock import Clock, format_time
 from gateway_proxy.core.money import format_usd
-from gateway_proxy.keys.view import format_time
 
 if TYPE_CHECKING:
     from gateway_proxy.core.ledger import LogRow

@@ -4,6 +4,7 @@ Code that decides takes a `Clock`, so that tests can turn its hands.
 """
 
 import time
+from datetime import UTC, datetime
 
 
 class Clock:
@@ -40,3 +41,12 @@ class FakeClock(Clock):
     def set_wall(self, now_ms: int) -> None:
         """Set the wall clock alone, as an operator or NTP would."""
         self._now_ms = now_ms
+
+
+def format_time(at: int | None) -> str | None:
+    """RFC 3339 in UTC of Unix milliseconds, with three decimals only where they are not zero."""
+    if at is None:
+        return None
+    moment = datetime.fromtimestamp(at // 1000, UTC).replace(microsecond=at % 1000 * 1000)
+    text = moment.isoformat(timespec="milliseconds" if at % 1000 else "seconds")
+    return text.replace("+00:00", "Z")

@@ -1,11 +1,11 @@
 """The key object: one key as the admin API, the dashboard and the command line show it. Never a secret or digest."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
+from gateway_proxy.core.clock import format_time
 from gateway_proxy.core.key import Key
 from gateway_proxy.core.money import format_usd
 
@@ -31,15 +31,6 @@ class LiveOn:
 
 UNUSED = KeyStats()
 NOWHERE = LiveOn()
-
-
-def format_time(at: int | None) -> str | None:
-    """RFC 3339 in UTC of Unix milliseconds, with three decimals only where they are not zero."""
-    if at is None:
-        return None
-    moment = datetime.fromtimestamp(at // 1000, UTC).replace(microsecond=at % 1000 * 1000)
-    text = moment.isoformat(timespec="milliseconds" if at % 1000 else "seconds")
-    return text.replace("+00:00", "Z")
 
 
 def scope_members(key: Key) -> dict[str, Any]:

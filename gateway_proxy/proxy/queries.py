@@ -1,12 +1,12 @@
 """What the gateway answers from memory: the models that a key can call, and the key's own limits."""
 
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
 import orjson
 
 from gateway_proxy.core.catalog import ModelEntry
+from gateway_proxy.core.clock import format_time
 from gateway_proxy.core.exchange import Exchange
 from gateway_proxy.core.limiter import BucketRule, Limiter, Meter
 from gateway_proxy.core.money import format_usd
@@ -67,7 +67,7 @@ class Queries:
             "name": key.name,
             "preview": key.preview,
             "status": "active",
-            "expires_at": None if key.expires_at is None else _rfc3339(key.expires_at),
+            "expires_at": None if key.expires_at is None else format_time(key.expires_at // 1000 * 1000),
             "allowed_providers": key.allowed_providers,
             "allowed_models": key.allowed_models,
             "allowed_endpoints": key.allowed_endpoints,
@@ -85,7 +85,7 @@ class Queries:
                 "remaining_usd": format_usd(budget.remaining_nanos),
                 "period": key.budget_period,
                 "timezone": key.budget_timezone,
-                "resets_at": None if budget.resets_at is None else _rfc3339(budget.resets_at),
+                "resets_at": format_time(budget.resets_at),
             },
         }
         return self._answer(exchange, described)
@@ -105,7 +105,3 @@ def _describe_model(model: ModelEntry) -> dict[str, Any]:
         "created": 0,
         "owned_by": model.owned_by or model.targets[0].provider,
     }
-
-
-def _rfc3339(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

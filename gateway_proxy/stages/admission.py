@@ -1,8 +1,8 @@
 """The one all-or-nothing acquisition of everything that the other stages claimed. Last of all."""
 
-from datetime import UTC, datetime
 from typing import Any, ClassVar
 
+from gateway_proxy.core.clock import format_time
 from gateway_proxy.core.errors import BudgetExceeded, GatewayError, RateLimited, Unavailable
 from gateway_proxy.core.exchange import Exchange
 from gateway_proxy.core.limiter import CounterUnknown, Limiter, LimitExceeded, Meter
@@ -75,7 +75,7 @@ def refuse_budget(exceeded: LimitExceeded, status: int) -> GatewayError:
         "spent": format_usd(state.spent_nanos),
         "reserved": format_usd(state.reserved_nanos),
         "needed": format_usd(needed),
-        "resets_at": None if state.resets_at is None else _rfc3339(state.resets_at),
+        "resets_at": format_time(state.resets_at),
     }
     return BudgetExceeded(
         f"The budget of this API key is exhausted: this request could cost ${format_usd(needed)}, and "
@@ -84,7 +84,3 @@ def refuse_budget(exceeded: LimitExceeded, status: int) -> GatewayError:
         gateway={"budget": budget},
         should_retry=False,
     )
-
-
-def _rfc3339(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -17,7 +17,7 @@ class Allow:
     def check(self, exchange: Exchange) -> None:
         policy, route, model = exchange.policy, exchange.route, exchange.model
         assert policy is not None and route is not None and model is not None
-        if policy.endpoints is not None and route.operation not in policy.endpoints:
+        if not policy.allows_endpoint(route.operation):
             raise Forbidden("This API key may not use this endpoint.", code="endpoint_not_allowed")
         if not policy.allows_model(model.name):
             if self._hide:

@@ -83,15 +83,20 @@ CREATE TABLE key_stats (
 CREATE INDEX key_stats_by_requests ON key_stats (requests, key_id, organization);
 CREATE INDEX key_stats_by_owner ON key_stats (organization, owner);
 
+-- Every act of an admin. `key_id` is '' where no key was touched, `subject` the id of what else was.
 CREATE TABLE changes (
   seq BIGINT NOT NULL PRIMARY KEY,
   action TEXT NOT NULL,
+  organization TEXT NOT NULL,
   key_id TEXT NOT NULL,
+  subject TEXT NOT NULL,
   actor TEXT NOT NULL,
+  ip TEXT NOT NULL,
   at BIGINT NOT NULL,
   details_json TEXT NOT NULL
 );
-CREATE INDEX changes_by_key ON changes (key_id, seq);
+CREATE INDEX changes_by_key ON changes (key_id, seq) WHERE key_id <> '';
+CREATE INDEX changes_by_organization ON changes (organization, seq);
 
 CREATE TABLE gateways (
   id TEXT NOT NULL PRIMARY KEY,

@@ -13,6 +13,7 @@ from typing import IO, Any
 
 import click
 
+from gateway_proxy.admin.services import owner_finder
 from gateway_proxy.cli.local import Local, config_option, json_option, open_local, run_async
 from gateway_proxy.cli.output import print_json
 from gateway_proxy.cli.refusal import Refusal
@@ -172,7 +173,8 @@ class _Import:
 async def _check_owners(local: Local, organization: str, rows: Sequence[ImportRow]) -> None:
     """Raise DraftError for owners who are no members, before anything is created."""
     owners = {row.owner for row in rows}
-    unknown = {owner for owner in owners if await local.find_owner(organization, owner) is None}
+    find_owner = owner_finder(local.store)
+    unknown = {owner for owner in owners if await find_owner(organization, owner) is None}
     if unknown:
         message = f"is not a member of {organization}"
         raise DraftError(

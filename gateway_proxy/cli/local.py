@@ -19,10 +19,6 @@ if TYPE_CHECKING:
     from gateway_proxy.keys.view import LiveOn
     from gateway_proxy.storage import Store
 
-# A gateway reports itself every 5 seconds and counts as gone after three misses.
-ATTACHED_MS = 15_000
-LIVE_WAIT_SECONDS = 1.0
-_LIVE_POLL_SECONDS = 0.02
 _PAGE = 1000
 _Result = TypeVar("_Result")
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -61,6 +57,7 @@ class Local:
 
     async def service(self) -> "KeyService":
         """The key service; makes the pepper if the store has none yet. Raises Refusal."""
+        from gateway_proxy.admin.services import owner_finder
         from gateway_proxy.core.clock import Clock
         from gateway_proxy.keys.pepper import PepperError, ready_pepper
         from gateway_proxy.keys.service import KeyService
@@ -71,7 +68,7 @@ class Local:
             pepper = await ready_pepper(reference, os.environ, self.store.registry, self.store.keys)
         except PepperError as error:
             raise Refusal(str(error)) from None
-        return KeyService(self.store.keys, Clock(), pepper, self.find_owner)
+        return KeyService(self.store.keys, Clock(), pepper, owner_finder(self.store))
 
     async def default_owner(self, organization: str) -> str:
         """The organization's only owner, else `local`."""
@@ -111,28 +108,10 @@ class Local:
 
     async def wait_until_live(self, organization: str, sequence: int | None) -> "LiveOn":
         """Wait, at most a second, until every attached gateway has applied the change."""
+        from gateway_proxy.admin.gateways import wait_until_live
         from gateway_proxy.core.clock import Clock
-        from gateway_proxy.keys.view import LiveOn
 
-        clock, loop = Clock(), asyncio.get_running_loop()
-        deadline = loop.time() + LIVE_WAIT_SECONDS
-        while True:
-            fresh_since = clock.now_ms() - ATTACHED_MS
-            gateways = await self.store.registry.list_gateways(organization)
-            attached = [g for g in gateways if g.last_seen_at >= fresh_since and g.revoked_at is None]
-            acked = [g for g in attached if sequence is None or g.applied_seq >= sequence]
-            if len(acked) == len(attached) or loop.time() >= deadline:
-                return LiveOn(len(attached), len(acked))
-            await asyncio.sleep(_LIVE_POLL_SECONDS)
-
-    async def find_owner(self, organization: str, owner: str) -> str | None:
-        """The member's id, "" where an owner needs none, None if there is no such member."""
-        member = await self.store.registry.find_member(organization, owner)
-        if member is not None:
-            return member.id
-        # Before anybody has signed up there is nobody to tell a typing error by.
-        known = owner == "local" or not await self.store.registry.list_members(organization)
-        return "" if known else None
+        return await wait_until_live(self.store.registry, Clock(), organization, sequence)
 
 
 def load_settings(path: Path | None) -> "Config":

@@ -93,7 +93,7 @@ class Change(Protocol):
         """Final; usage and the change log stay."""
         ...
 
-    async def record(self, action: str, key_id: str, actor: str, details: str, /) -> int:
+    async def record(self, action: str, key: Key, details: str, /, *, actor: str, ip: str = "") -> int:
         """The change-log row (details is JSON without secrets); returns its gapless sequence number."""
         ...
 

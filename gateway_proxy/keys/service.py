@@ -41,6 +41,7 @@ class Caller:
 
     name: str
     organization: str | None = None
+    ip: str = ""  # where they asked from, for the change log
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +187,7 @@ class KeyService:
         self, change: Change, action: str, key: Key, caller: Caller, details: dict[str, Any]
     ) -> int:
         text = json.dumps({"revision": key.revision, **details}, ensure_ascii=False, separators=(",", ":"))
-        return await change.record(action, key.id, caller.name, text)
+        return await change.record(action, key, text, actor=caller.name, ip=caller.ip)
 
 
 async def _find(change: Change, key_id: str, caller: Caller, revision: int | None) -> Key:

@@ -12,6 +12,7 @@ from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.key import Key
 from gateway_proxy.core.store import Change, KeyRecord, StoredSecret
 from gateway_proxy.storage import key_search
+from gateway_proxy.storage.changes import ChangeRow, list_changes, record_change
 from gateway_proxy.storage.database import Database, Row, Statements
 from gateway_proxy.storage.key_rows import COLUMNS, SELECTED, key_to_row, row_to_key
 from gateway_proxy.storage.key_search import KeyPage, KeyQuery, KeyStats
@@ -41,18 +42,6 @@ class Tombstone:
     deleted_at: int
 
 
-@dataclass(frozen=True, slots=True)
-class ChangeRow:
-    """One line of the change log; `details_json` holds no secret."""
-
-    seq: int
-    action: str
-    key_id: str
-    actor: str
-    at: int
-    details_json: str
-
-
 class SqlKeys:
     """`KeyReader` and `KeyWriter`, and what the admin side looks up."""
 
@@ -78,7 +67,7 @@ class SqlKeys:
         if last <= seq:
             return last, ()
         touched = await self._db.fetch(
-            "SELECT DISTINCT key_id FROM changes WHERE seq > $1 AND seq <= $2", seq, last
+            "SELECT DISTINCT key_id FROM changes WHERE seq > $1 AND seq <= $2 AND key_id <> ''", seq, last
         )
         rows = await self._db.fetch(
             f"{_RECORDS} WHERE k.id IN (SELECT key_id FROM changes WHERE seq > $1 AND seq <= $2) ORDER BY k.id",  # noqa: S608
@@ -127,18 +116,7 @@ class SqlKeys:
         self, *, key_id: str | None = None, before: int | None = None, limit: int = 50
     ) -> list[ChangeRow]:
         """The change log, newest first, with sequence numbers below `before`."""
-        args: list[object] = [2**62 if before is None else before, limit]
-        if key_id is None:
-            where = "seq < $1"
-        else:
-            where = "key_id = $3 AND seq < $1"
-            args.append(key_id)
-        rows = await self._db.fetch(
-            "SELECT seq, action, key_id, actor, at, details_json FROM changes"  # noqa: S608
-            f" WHERE {where} ORDER BY seq DESC LIMIT $2",
-            *args,
-        )
-        return [ChangeRow(*row) for row in rows]
+        return await list_changes(self._db, key_id=key_id, before=before, limit=limit)
 
     async def has_secrets(self) -> bool:
         """Whether any secret is at rest: then a pepper must not be made anew."""
@@ -187,17 +165,11 @@ class SqlChange:
         )  # fmt: skip
         await self._tx.execute("DELETE FROM keys WHERE id = $1", key_id)
 
-    async def record(self, action: str, key_id: str, actor: str, details: str, /) -> int:
-        row = await self._tx.fetch_one(
-            "UPDATE counters SET value = value + 1 WHERE name = 'changes' RETURNING value"
-        )
-        assert row is not None  # the migration made the counter
-        seq = int(row[0])
-        await self._tx.execute(
-            "INSERT INTO changes (seq, action, key_id, actor, at, details_json) VALUES ($1, $2, $3, $4, $5, $6)",
-            seq, action, key_id, actor, self._clock.now_ms(), details,
+    async def record(self, action: str, key: Key, details: str, /, *, actor: str, ip: str = "") -> int:
+        return await record_change(
+            self._tx, self._clock, action, organization=key.organization, key_id=key.id, actor=actor, ip=ip,
+            details=details,
         )  # fmt: skip
-        return seq
 
 
 async def _find(statements: Statements, key_id: str) -> Key | None:

@@ -47,7 +47,7 @@ async def save(store: Store, key: Key, *digests: bytes, action: str = "key.creat
         await change.save_key(key)
         for digest in digests:
             await change.add_secret(key.id, digest, "pep_1")
-        return await change.record(action, key.id, "ada@example.com", "{}")
+        return await change.record(action, key, "{}", actor="ada@example.com", ip="10.0.0.1")
 
 
 @pytest.mark.parametrize("key", [FULL, PLAIN], ids=["full", "plain"])
@@ -82,7 +82,7 @@ async def test_a_block_that_raises_leaves_nothing_behind(store: Store) -> None:
         async with store.keys.change() as change:
             await change.save_key(PLAIN)
             await change.add_secret(PLAIN.id, b"\x01" * 32, "pep_1")
-            await change.record("key.created", PLAIN.id, "ada", "{}")
+            await change.record("key.created", PLAIN, "{}", actor="ada")
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
@@ -96,7 +96,9 @@ async def test_changes_are_numbered_without_gaps_whatever_fails(store: Store) ->
     for number in range(6):
         try:
             async with store.keys.change() as change:
-                seq = await change.record("key.updated", f"key_{number}", "ada", "{}")
+                seq = await change.record(
+                    "key.updated", replace(PLAIN, id=f"key_{number}"), "{}", actor="ada"
+                )
                 if number % 2:
                     raise RuntimeError
                 seqs.append(seq)
@@ -149,7 +151,7 @@ async def test_a_deleted_key_is_gone_and_told_of(store: Store, clock: FakeClock)
     seq = await save(store, PLAIN, b"\x01" * 32)
     async with store.keys.change() as change:
         await change.delete_key(PLAIN.id)
-        await change.record("key.deleted", PLAIN.id, "ada", "{}")
+        await change.record("key.deleted", PLAIN, "{}", actor="ada")
     assert await store.keys.load_keys() == (2, [])
     assert await store.keys.changes_after(seq) == (2, [KeyRecord(PLAIN.id, None)])
     assert not await store.keys.has_secrets()

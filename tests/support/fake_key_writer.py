@@ -46,10 +46,10 @@ class FakeKeyWriter:
         del self.keys[key_id]
         del self.secrets[key_id]
 
-    async def record(self, action: str, key_id: str, actor: str, details: str, /) -> int:
+    async def record(self, action: str, key: Key, details: str, /, *, actor: str, ip: str = "") -> int:
         if self.fail_on_record:
             raise RuntimeError("the disk is full")
-        self.changes.append((action, key_id, actor, details))
+        self.changes.append((action, key.id, actor, details))
         return len(self.changes)
 
     def records(self) -> list[KeyRecord]:

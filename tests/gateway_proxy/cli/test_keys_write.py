@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway_proxy.cli import local
+from gateway_proxy.admin import gateways
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.ids import new_id
 from gateway_proxy.keys.secret import digest, looks_like_secret
@@ -164,7 +164,7 @@ def test_a_lost_pepper_changes_nothing(cli, made, tmp_path) -> None:
 
 class TestLive:
     def test_an_attached_gateway_that_lags_is_waited_for(self, cli, made, tmp_path, monkeypatch) -> None:
-        monkeypatch.setattr(local, "LIVE_WAIT_SECONDS", 10.0)
+        monkeypatch.setattr(gateways, "LIVE_WAIT_SECONDS", 10.0)
         attach(tmp_path, applied_seq=1)
         catching_up = threading.Timer(0.3, lambda: in_store(tmp_path, catch_up))
         catching_up.start()
@@ -173,7 +173,7 @@ class TestLive:
         assert shown["live_on"] == {"gateways": 1, "acked": 1}
 
     def test_one_that_does_not_answer_is_told(self, cli, made, tmp_path, monkeypatch) -> None:
-        monkeypatch.setattr(local, "LIVE_WAIT_SECONDS", 0.05)
+        monkeypatch.setattr(gateways, "LIVE_WAIT_SECONDS", 0.05)
         attach(tmp_path, applied_seq=1)
         attach(tmp_path, applied_seq=99)
         attach(tmp_path, applied_seq=1, age_ms=60_000)

@@ -1,0 +1,1 @@
+"""The dashboard: pages over the admin services. It reaches them and nothing else: no SQL, no sockets."""

@@ -1,0 +1,23 @@
+"""What the admin side may ask of the running gateway. It stands in another process, so every question can fail."""
+
+from typing import Any, Protocol
+
+
+class GatewayView(Protocol):
+    """Answers are JSON-ready and hold no secret. Every method raises ConnectionError when the gateway does not answer."""
+
+    async def config(self) -> dict[str, Any]:
+        """`{"revision", "digest", "source", "reload_error", "settings"}`: the settings in force, secrets as ***."""
+        ...
+
+    async def providers(self) -> list[dict[str, Any]]:
+        """`[{"name", "dialect", "base_url", "health": "up"|"down"|"half_open", "models"}]` in the order of the file."""
+        ...
+
+    async def models(self) -> list[dict[str, Any]]:
+        """`[{"name", "declared", "targets", "price": {class: USD per million or each} | null, "price_source"}]`."""
+        ...
+
+    async def counters(self, key_id: str) -> dict[str, Any]:
+        """What the key has left now: `{"requests", "tokens", "parallel", "budget"}`, each null without a limit."""
+        ...

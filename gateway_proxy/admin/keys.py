@@ -1,0 +1,188 @@
+"""Keys as admins handle them: roles checked, owners resolved, key objects as the contract shows them."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from gateway_proxy.admin.actor import Actor, Role
+from gateway_proxy.admin.gateways import wait_until_live
+from gateway_proxy.admin.problem import Conflict, Invalid, NotAllowed, NotFound, Problem, Stale
+from gateway_proxy.admin.roles import is_manager, require_key_writer, visible_owner
+from gateway_proxy.core.clock import Clock
+from gateway_proxy.core.key import Key
+from gateway_proxy.keys.draft import DraftError
+from gateway_proxy.keys.fields import FieldError
+from gateway_proxy.keys.service import Caller, Changed, KeyService, ServiceError
+from gateway_proxy.keys.view import KeyStats, LiveOn, key_object
+from gateway_proxy.storage.key_search import KeyQuery
+from gateway_proxy.storage.store import Store
+
+_PROBLEMS: dict[str, type[Problem]] = {"not_found": NotFound, "conflict": Conflict, "precondition": Stale}
+Act = Callable[[Caller], Awaitable[Changed]]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyList:
+    """One page of key objects. `total` counts all pages."""
+
+    keys: list[dict[str, Any]]
+    next_cursor: str | None
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeySecret:
+    """A key object and its new secret, this once."""
+
+    key: dict[str, Any]
+    secret: str = field(repr=False)
+
+
+class KeyAdmin:
+    """Every method raises Problem where the actor may not, or the document or id is wrong."""
+
+    def __init__(self, store: Store, service: KeyService, clock: Clock) -> None:
+        self._store = store
+        self._service = service
+        self._clock = clock
+
+    async def search(self, actor: Actor, query: KeyQuery) -> KeyList:
+        """What the actor may see of the query; its organization and, for members, its owner are overruled."""
+        narrowed = replace(query, organization=actor.organization)
+        own = visible_owner(actor)
+        if own is not None:
+            narrowed = replace(narrowed, owner=own)
+        try:
+            page = await self._store.keys.search(narrowed)
+        except ValueError as error:
+            raise Invalid([FieldError("cursor", str(error))]) from None
+        keys = [key for key, _ in page.keys]
+        total = await self._store.keys.count(narrowed)
+        return KeyList(await self._describe(actor, keys), page.next_cursor, total)
+
+    async def find(self, actor: Actor, key_id: str) -> dict[str, Any]:
+        """The key object with where it is live."""
+        key = await self._find(actor, key_id)
+        live_on = await wait_until_live(
+            self._store.registry,
+            self._clock,
+            key.organization,
+            await self._last_change(key_id),
+            wait=False,
+        )
+        return (await self._describe(actor, [key], live_on))[0]
+
+    async def create(self, actor: Actor, document: object) -> KeySecret:
+        """A new key for the actor, or for the owner that the document names (owners and admins only)."""
+        named = document.get("owner") if isinstance(document, dict) else None
+        owner = named if isinstance(named, str) and named else await self._default_owner(actor)
+        require_key_writer(actor, owner)
+        caller = Caller(actor.name, actor.organization, actor.ip)
+        changed = await _refusing(
+            self._service.create(document, caller, organization=actor.home, owner=owner)
+        )
+        return await self._with_secret(actor, changed)
+
+    async def update(
+        self, actor: Actor, key_id: str, document: object, revision: int | None = None
+    ) -> dict[str, Any]:
+        """A merge patch; a new owner needs an owner or admin."""
+        if isinstance(document, dict) and "owner" in document and not is_manager(actor):
+            key = await self._find(actor, key_id)
+            if document["owner"] != key.owner:
+                raise NotAllowed("only an owner or admin may hand a key to another owner")
+        return await self._change(
+            actor, key_id, lambda caller: self._service.update(key_id, document, caller, revision=revision)
+        )
+
+    async def rotate(
+        self, actor: Actor, key_id: str, document: object, revision: int | None = None
+    ) -> KeySecret:
+        """A new secret; the old one ends now or after `grace_seconds`."""
+        await self._require_writer(actor, key_id)
+        caller = Caller(actor.name, actor.organization, actor.ip)
+        changed = await _refusing(self._service.rotate(key_id, document, caller, revision=revision))
+        return await self._with_secret(actor, changed)
+
+    async def deactivate(self, actor: Actor, key_id: str, revision: int | None = None) -> dict[str, Any]:
+        return await self._change(
+            actor, key_id, lambda caller: self._service.deactivate(key_id, caller, revision=revision)
+        )
+
+    async def activate(self, actor: Actor, key_id: str, revision: int | None = None) -> dict[str, Any]:
+        return await self._change(
+            actor, key_id, lambda caller: self._service.activate(key_id, caller, revision=revision)
+        )
+
+    async def revoke(self, actor: Actor, key_id: str, revision: int | None = None) -> dict[str, Any]:
+        return await self._change(
+            actor, key_id, lambda caller: self._service.revoke(key_id, caller, revision=revision)
+        )
+
+    async def delete(self, actor: Actor, key_id: str, revision: int | None = None) -> None:
+        """Final; usage and history stay. Returns when the attached gateways have it, or after a second."""
+        await self._require_writer(actor, key_id)
+        caller = Caller(actor.name, actor.organization, actor.ip)
+        changed = await _refusing(self._service.delete(key_id, caller, revision=revision))
+        await self._wait(changed)
+
+    async def _change(self, actor: Actor, key_id: str, act: Act) -> dict[str, Any]:
+        await self._require_writer(actor, key_id)
+        changed = await _refusing(act(Caller(actor.name, actor.organization, actor.ip)))
+        return (await self._describe(actor, [changed.key], await self._wait(changed)))[0]
+
+    async def _with_secret(self, actor: Actor, changed: Changed) -> KeySecret:
+        shown = (await self._describe(actor, [changed.key], await self._wait(changed)))[0]
+        assert changed.secret is not None
+        return KeySecret(shown, changed.secret)
+
+    async def _wait(self, changed: Changed) -> LiveOn:
+        return await wait_until_live(
+            self._store.registry, self._clock, changed.key.organization, changed.sequence
+        )
+
+    async def _require_writer(self, actor: Actor, key_id: str) -> None:
+        require_key_writer(actor, (await self._find(actor, key_id)).owner)
+
+    async def _find(self, actor: Actor, key_id: str) -> Key:
+        key = await self._store.keys.find(key_id)
+        own = visible_owner(actor)
+        if key is None or actor.organization not in (None, key.organization) or own not in (None, key.owner):
+            raise NotFound(f"there is no key {key_id}")
+        return key
+
+    async def _default_owner(self, actor: Actor) -> str:
+        """The actor, else (a token of nobody) the organization's only owner, else `local`."""
+        if actor.email:
+            return actor.email
+        members = await self._store.registry.list_members(actor.home)
+        owners = [member.email for member in members if member.role == Role.OWNER]
+        return owners[0] if len(owners) == 1 else "local"
+
+    async def _last_change(self, key_id: str) -> int | None:
+        changes = await self._store.keys.list_changes(key_id=key_id, limit=1)
+        return changes[0].seq if changes else None
+
+    async def _describe(
+        self, actor: Actor, keys: Sequence[Key], live_on: LiveOn | None = None
+    ) -> list[dict[str, Any]]:
+        stats = await self._store.keys.stats([key.id for key in keys])
+        total = await self._store.keys.total_requests(actor.organization, visible_owner(actor))
+        now_ms = self._clock.now_ms()
+        shown = []
+        for key in keys:
+            used = stats[key.id]
+            percent = round(100 * used.requests / total, 2) if total else 0.0
+            view = KeyStats(used.requests, used.last_used_at, percent, used.spent_nanos, used.reserved_nanos)
+            shown.append(key_object(key, now_ms, view, live_on or LiveOn()))
+        return shown
+
+
+async def _refusing(work: Awaitable[Changed]) -> Changed:
+    """What drafts and services refuse, as problems."""
+    try:
+        return await work
+    except DraftError as error:
+        raise Invalid(error.errors) from None
+    except ServiceError as error:
+        raise _PROBLEMS[error.code](error.message) from None

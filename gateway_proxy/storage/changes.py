@@ -1,0 +1,75 @@
+"""The change log: one row for every act of an admin, in the transaction that does it, numbered without gaps.
+
+Gateways follow it to learn of changed keys, and write their audit logs from it. `details_json` holds no secret.
+"""
+
+from dataclasses import dataclass
+
+from gateway_proxy.core.clock import Clock
+from gateway_proxy.storage.database import Database, Statements
+from gateway_proxy.storage.where import Where
+
+_COLUMNS = "seq, action, organization, key_id, subject, actor, ip, at, details_json"
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRow:
+    """One line. `key_id` is set where a key was touched, `subject` (an id) where anything else was."""
+
+    seq: int
+    action: str
+    organization: str
+    key_id: str
+    subject: str
+    actor: str
+    ip: str
+    at: int
+    details_json: str
+
+
+async def record_change(
+    tx: Statements,
+    clock: Clock,
+    action: str,
+    *,
+    organization: str,
+    actor: str,
+    details: str,
+    key_id: str = "",
+    subject: str = "",
+    ip: str = "",
+) -> int:
+    """Write the row; returns its sequence number."""
+    row = await tx.fetch_one("UPDATE counters SET value = value + 1 WHERE name = 'changes' RETURNING value")
+    assert row is not None  # the migration made the counter
+    seq = int(row[0])
+    await tx.execute(
+        f"INSERT INTO changes ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",  # noqa: S608
+        seq, action, organization, key_id, subject, actor, ip, clock.now_ms(), details,
+    )  # fmt: skip
+    return seq
+
+
+async def list_changes(
+    db: Database,
+    *,
+    organization: str | None = None,
+    key_id: str | None = None,
+    before: int | None = None,
+    after: int | None = None,
+    limit: int = 50,
+) -> list[ChangeRow]:
+    """Newest first, with numbers below `before`; with `after` oldest first, with numbers above it."""
+    where = Where()
+    where.equal("organization", organization)
+    where.equal("key_id", key_id)
+    if before is not None:
+        where.add(f"seq < {where.bind(before)}")
+    if after is not None:
+        where.add(f"seq > {where.bind(after)}")
+    order = "DESC" if after is None else "ASC"
+    rows = await db.fetch(
+        f"SELECT {_COLUMNS} FROM changes{where} ORDER BY seq {order} LIMIT {where.bind(limit)}",  # noqa: S608
+        *where.args,
+    )
+    return [ChangeRow(*row) for row in rows]

@@ -12,16 +12,21 @@ from aiohttp import web
 
 from dashboard import assets, errors, frame, guard, theme
 from dashboard.filters import FILTERS
+from dashboard.views import key_acts, key_forms, keys
 from gateway_proxy.admin.services import Admin
 
 _HERE = Path(__file__).parent
+MAX_FORM_BYTES = 1024 * 1024
 # Every module of pages names its routes; a page appears in the navigation when its route is here.
-_ROUTES = [*theme.ROUTES]
+_ROUTES = [*theme.ROUTES, *keys.ROUTES, *key_forms.ROUTES, *key_acts.ROUTES]
 
 
 def mount(app: web.Application, prefix: str, admin: Admin) -> None:
     """Serve the dashboard below `prefix`. The services are the caller's, who also closes what is behind them."""
-    pages = web.Application(middlewares=[guard.protect, errors.show_errors, guard.require_actor])
+    pages = web.Application(
+        middlewares=[errors.show_errors, guard.require_actor], client_max_size=MAX_FORM_BYTES
+    )
+    pages.on_response_prepare.append(guard.add_headers)
     pages[frame.ADMIN] = admin
     pages[frame.PREFIX] = prefix
     pages[assets.ASSETS] = static = assets.Assets(_HERE / "static", prefix)

@@ -1,5 +1,6 @@
 """How values are written on pages: counts, money, moments. Pure functions, used by templates as filters."""
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -56,10 +57,16 @@ def format_distance(text: str | None, now: datetime) -> str:
     return "in a moment" if seconds > 1 else "just now"
 
 
+def format_json(value: Any) -> str:
+    """JSON over several lines, its characters as they are."""
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
 FILTERS: dict[str, Callable[..., Any]] = {
     "count": format_count,
     "money": format_money,
     "day": format_day,
     "moment": format_moment,
     "distance": format_distance,
+    "pretty_json": format_json,
 }

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+from gateway_proxy.admin.choices import ChoiceAdmin
+from gateway_proxy.admin.gateway_view import GatewayView
+from gateway_proxy.admin.key_use import KeyUseAdmin
 from gateway_proxy.admin.keys import KeyAdmin
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.keys.service import FindOwner, KeyService
@@ -13,12 +16,19 @@ class Admin:
     """Built by `build_admin`; whoever builds it closes the store."""
 
     keys: KeyAdmin
+    key_use: KeyUseAdmin
+    choices: ChoiceAdmin
 
 
-def build_admin(store: Store, pepper: bytes, clock: Clock) -> Admin:
-    """The services over an open store."""
+def build_admin(store: Store, pepper: bytes, clock: Clock, view: GatewayView | None = None) -> Admin:
+    """The services over an open store. Without `view` the gateway counts as one that does not answer."""
     service = KeyService(store.keys, clock, pepper, owner_finder(store))
-    return Admin(keys=KeyAdmin(store, service, clock))
+    keys = KeyAdmin(store, service, clock)
+    return Admin(
+        keys=keys,
+        key_use=KeyUseAdmin(store, keys, clock, view),
+        choices=ChoiceAdmin(store, view),
+    )
 
 
 def owner_finder(store: Store) -> FindOwner:

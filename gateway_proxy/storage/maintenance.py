@@ -1,7 +1,7 @@
 """What is thrown away in time, in bounded steps, so that no writer waits long. The ledger is never touched."""
 
 from gateway_proxy.storage.database import Database
-from gateway_proxy.storage.ledger_rows import MINUTE_MS
+from gateway_proxy.storage.ledger_rows import MINUTE_MS, STEP_MS
 
 
 async def prune_request_log(db: Database, before_ms: int, limit: int = 1000) -> int:
@@ -17,7 +17,7 @@ async def prune_request_log(db: Database, before_ms: int, limit: int = 1000) -> 
         await tx.execute(
             "DELETE FROM request_log_minutes WHERE (field, value, minute) IN"
             " (SELECT field, value, minute FROM request_log_minutes WHERE minute < $1 ORDER BY minute LIMIT $2)",
-            first_minute, limit * 3,
+            first_minute, limit * 7,
         )  # fmt: skip
     return deleted
 
@@ -38,3 +38,16 @@ async def prune_secrets(db: Database, now_ms: int) -> int:
     return await db.execute(
         "DELETE FROM key_secrets WHERE expires_at IS NOT NULL AND expires_at <= $1", now_ms
     )
+
+
+async def prune_timeline(db: Database, before_ms: int) -> int:
+    """Delete the five-minute steps from before `before_ms`, which hours stand for then; returns how many."""
+    async with db.transaction() as tx:
+        deleted = [
+            await tx.execute(
+                f"DELETE FROM {table} WHERE step_ms = $1 AND start_at < $2",  # noqa: S608
+                STEP_MS, before_ms,
+            )
+            for table in ("timeline_latency", "timeline")
+        ]  # fmt: skip
+    return sum(deleted)

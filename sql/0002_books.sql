@@ -66,7 +66,7 @@ CREATE TABLE usage_hourly (
 );
 CREATE INDEX usage_hourly_by_key ON usage_hourly (key_id, hour);
 
--- What a chart over time is drawn from: by five minutes (step_ms 300000, kept for days) and by hour (3600000, kept),
+-- What a chart over time is drawn from: by five minutes (step_ms 300000), folded into hours (3600000) when days old;
 -- for each owner and, under owner '*', for all of an organization: reading it does not depend on how many keys there are.
 CREATE TABLE timeline (
   step_ms BIGINT NOT NULL,

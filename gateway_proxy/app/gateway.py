@@ -36,12 +36,7 @@ from gateway_proxy.routing.retry_budget import RetryBudgets
 from gateway_proxy.stages.rate import LearnedOutput
 from gateway_proxy.storage import Store
 from gateway_proxy.storage.database import StoreConflict, StoreError
-from gateway_proxy.storage.maintenance import (
-    prune_events,
-    prune_request_log,
-    prune_secrets,
-    prune_timeline,
-)
+from gateway_proxy.storage.maintenance import prune_events, prune_request_log, prune_secrets
 from gateway_proxy.storage.registry import Gateway as GatewayRecord
 
 log = logging.getLogger("gateway_proxy.gateway")
@@ -275,7 +270,7 @@ class Gateway:
                 ):
                     await asyncio.sleep(0.05)
                 await prune_secrets(self.store.db, self.clock.now_ms())
-                await prune_timeline(self.store.db, self.clock.now_ms() - FINE_TIMELINE_MS)
+                await self.store.timeline.fold(self.clock.now_ms() - FINE_TIMELINE_MS)
             except StoreError as error:
                 log.error("old log rows could not be deleted: %s", error)
 

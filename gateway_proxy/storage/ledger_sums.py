@@ -18,7 +18,7 @@ class Sums:
         # key id → organization, owner, requests, last used, reserved (not of a batch's rows: 0), spent
         self._stats: dict[str, list[Any]] = {}
         self._minutes: set[tuple[str, str, int]] = set()
-        # (five minutes, organization, owner) → the columns of the timeline; with the bucket → how many requests
+        # (start of the five minutes, organization, owner) → the timeline's sums; with the bucket → how many requests
         self._steps: dict[tuple[int, str, str], list[int]] = {}
         self._latencies: dict[tuple[int, str, str, int], int] = {}
 
@@ -35,25 +35,32 @@ class Sums:
         return self._minutes
 
     def timeline_rows(self) -> Iterable[tuple[Any, ...]]:
-        """Each step for its owner and for everybody, by five minutes and by hour."""
-        rows: dict[tuple[Any, ...], list[int]] = {}
-        for (step, organization, owner), sums in self._steps.items():
-            for key in _timeline_keys(step, organization, owner):
-                known = rows.get(key)
-                rows[key] = sums if known is None else [a + b for a, b in zip(known, sums, strict=True)]
-        return ((*key, *sums) for key, sums in sorted(rows.items()))
+        """Each step for its owner and for everybody."""
+        everybody: dict[tuple[int, str], list[int]] = {}
+        for (start_at, organization, owner), sums in self._steps.items():
+            yield STEP_MS, organization, owner, start_at, *sums
+            known = everybody.get((start_at, organization))
+            if known is None:
+                everybody[start_at, organization] = [*sums]
+            else:
+                for column, value in enumerate(sums):
+                    known[column] += value
+        for (start_at, organization), sums in everybody.items():
+            yield STEP_MS, organization, EVERYBODY, start_at, *sums
 
     def latency_rows(self) -> Iterable[tuple[Any, ...]]:
-        rows: dict[tuple[Any, ...], int] = {}
-        for (step, organization, owner, bucket), count in self._latencies.items():
-            for key in _timeline_keys(step, organization, owner):
-                rows[(*key, bucket)] = rows.get((*key, bucket), 0) + count
-        return ((*key, count) for key, count in sorted(rows.items()))
+        everybody: dict[tuple[int, str, int], int] = {}
+        for (start_at, organization, owner, bucket), count in self._latencies.items():
+            yield STEP_MS, organization, owner, start_at, bucket, count
+            place = (start_at, organization, bucket)
+            everybody[place] = everybody.get(place, 0) + count
+        for (start_at, organization, bucket), count in everybody.items():
+            yield STEP_MS, organization, EVERYBODY, start_at, bucket, count
 
-    def _step(self, step: int, organization: str, owner: str) -> list[int]:
-        sums = self._steps.get((step, organization, owner))
+    def _step(self, start_at: int, organization: str, owner: str) -> list[int]:
+        sums = self._steps.get((start_at, organization, owner))
         if sums is None:
-            sums = self._steps[step, organization, owner] = [0, 0, 0, 0, 0, 0]
+            sums = self._steps[start_at, organization, owner] = [0, 0, 0, 0, 0, 0]
         return sums
 
     def _hour(self, *group: Any) -> list[int]:
@@ -90,7 +97,7 @@ class Sums:
             for at, charge, input_, cached, output, reasoning in zip(
                 admissions, charges, inputs, cached_inputs, outputs, reasonings, strict=True
             ):
-                step = self._step(at // STEP_MS, organization, owner)
+                step = self._step(at // STEP_MS * STEP_MS, organization, owner)
                 step[3] += input_ + cached + further_input
                 step[4] += output + reasoning + audio_output
                 step[5] += charge
@@ -107,9 +114,9 @@ class Sums:
                     ("error_code", error_code, minute), ("organization", organization, minute),
                 )
             )  # fmt: skip
-            step = minute // (STEP_MS // MINUTE_MS)
+            start_at = minute * MINUTE_MS // STEP_MS * STEP_MS
             hour = minute // (HOUR_MS // MINUTE_MS)
-            drawn = self._step(step, organization, owner)
+            drawn = self._step(start_at, organization, owner)
             if not shared[14]:  # not admitted
                 self._hour(hour, organization, key_id, owner, "", "")[2] += len(rows)
                 drawn[2] += len(rows)
@@ -121,7 +128,7 @@ class Sums:
             for row in rows:
                 latency_ms = row[9]
                 sums[7] += latency_ms
-                place = (step, organization, owner, find_bucket(latency_ms))
+                place = (start_at, organization, owner, find_bucket(latency_ms))
                 latencies[place] = latencies.get(place, 0) + 1
             if status >= 400 or error_code:
                 sums[1] += len(rows)
@@ -129,11 +136,3 @@ class Sums:
             stat = self._stat(key_id, organization, owner)
             stat[2] += len(rows)
             stat[3] = max(stat[3], *[row[2] for row in rows])
-
-
-def _timeline_keys(step: int, organization: str, owner: str) -> Iterable[tuple[int, str, str, int]]:
-    start_at = step * STEP_MS
-    for step_ms in (STEP_MS, HOUR_MS):
-        at = start_at // step_ms * step_ms
-        yield step_ms, organization, owner, at
-        yield step_ms, organization, EVERYBODY, at

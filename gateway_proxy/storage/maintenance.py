@@ -1,7 +1,7 @@
 """What is thrown away in time, in bounded steps, so that no writer waits long. The ledger is never touched."""
 
 from gateway_proxy.storage.database import Database
-from gateway_proxy.storage.ledger_rows import MINUTE_MS, STEP_MS
+from gateway_proxy.storage.ledger_rows import MINUTE_MS
 
 
 async def prune_request_log(db: Database, before_ms: int, limit: int = 1000) -> int:
@@ -38,16 +38,3 @@ async def prune_secrets(db: Database, now_ms: int) -> int:
     return await db.execute(
         "DELETE FROM key_secrets WHERE expires_at IS NOT NULL AND expires_at <= $1", now_ms
     )
-
-
-async def prune_timeline(db: Database, before_ms: int) -> int:
-    """Delete the five-minute steps from before `before_ms`, which hours stand for then; returns how many."""
-    async with db.transaction() as tx:
-        deleted = [
-            await tx.execute(
-                f"DELETE FROM {table} WHERE step_ms = $1 AND start_at < $2",  # noqa: S608
-                STEP_MS, before_ms,
-            )
-            for table in ("timeline_latency", "timeline")
-        ]  # fmt: skip
-    return sum(deleted)

@@ -1,13 +1,13 @@
-"""The timeline: how much, how dear and how fast, step by step over a range. Read-only; the books write it.
+"""The timeline: how much, how dear and how fast, step by step over a range.
 
-Five-minute steps are kept for days, hours for good. A request counts where it began, an attempt's cost and tokens
+The books write five-minute steps; those that have grown old are folded into hours, which stay. A request counts where it began, an attempt's cost and tokens
 where it was admitted.
 """
 
 from dataclasses import dataclass, field
 
 from gateway_proxy.storage.database import Database
-from gateway_proxy.storage.ledger_rows import EVERYBODY, HOUR_MS, STEP_MS
+from gateway_proxy.storage.ledger_rows import EVERYBODY, HOUR_MS, LATENCY_COLUMNS, STEP_MS, TIMELINE_COLUMNS
 from gateway_proxy.storage.where import Where
 
 _SUMS = ", ".join(
@@ -31,6 +31,8 @@ class Step:
 
 
 class Timeline:
+    """Reads the steps, and folds old ones."""
+
     def __init__(self, db: Database) -> None:
         self._db = db
 
@@ -45,6 +47,7 @@ class Timeline:
     ) -> list[Step]:
         """Every step from the one that holds `start_at` to the last before `end_at`, empty ones too.
 
+        Where steps were folded, an hour stands in the first of its shorter steps.
         `step_ms` is a multiple of five minutes; from an hour on, a multiple of hours. Steps count from 1970 in UTC.
         Raises ValueError for another one.
         """
@@ -53,7 +56,7 @@ class Timeline:
         first = start_at // step_ms * step_ms
         steps = {at: Step(at) for at in range(first, end_at, step_ms)}
         where = Where()
-        where.add(f"step_ms = {where.bind(HOUR_MS if step_ms >= HOUR_MS else STEP_MS)}")
+        where.add(f"step_ms IN ({STEP_MS}, {HOUR_MS})")
         where.equal("organization", organization)
         where.add(f"owner = {where.bind(EVERYBODY if owner is None else owner)}")
         where.add(f"start_at >= {where.bind(first)} AND start_at < {where.bind(end_at)}")
@@ -71,3 +74,27 @@ class Timeline:
         for start, bucket, requests in latencies:
             steps[start].latencies[bucket] = requests
         return list(steps.values())
+
+    async def fold(self, before: int) -> int:
+        """Make hours of the five-minute steps from before that hour; returns how many there were."""
+        before = before // HOUR_MS * HOUR_MS
+        folded = 0
+        async with self._db.transaction() as tx:
+            for table, keys, sums in (
+                ("timeline_latency", ("bucket",), LATENCY_COLUMNS[5:]),
+                ("timeline", (), TIMELINE_COLUMNS[4:]),
+            ):
+                key = ", ".join(("step_ms", "organization", "owner", "start_at", *keys))
+                grouped = ", ".join(("organization", "owner", f"start_at / {HOUR_MS} * {HOUR_MS}", *keys))
+                await tx.execute(
+                    f"INSERT INTO {table} ({key}, {', '.join(sums)})"  # noqa: S608
+                    f" SELECT CAST($1 AS BIGINT), {grouped}, {', '.join(f'CAST(SUM({name}) AS BIGINT)' for name in sums)}"
+                    f" FROM {table} WHERE step_ms = $2 AND start_at < $3 GROUP BY {grouped}"
+                    f" ON CONFLICT ({key}) DO UPDATE SET {', '.join(f'{n} = {table}.{n} + excluded.{n}' for n in sums)}",
+                    HOUR_MS, STEP_MS, before,
+                )  # fmt: skip
+                folded = await tx.execute(
+                    f"DELETE FROM {table} WHERE step_ms = $1 AND start_at < $2",  # noqa: S608
+                    STEP_MS, before,
+                )  # fmt: skip
+        return folded

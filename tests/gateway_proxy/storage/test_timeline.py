@@ -4,7 +4,6 @@ from gateway_proxy.core.latency import find_percentile
 from gateway_proxy.core.ledger import LedgerRow, LogRow
 from gateway_proxy.core.store import Batch
 from gateway_proxy.storage import Store
-from gateway_proxy.storage.maintenance import prune_timeline
 
 HOUR_MS = 3_600_000
 STEP_MS = 300_000
@@ -50,9 +49,21 @@ async def test_a_step_that_is_not_kept_is_refused(store: Store, step_ms: int) ->
         await store.timeline.steps(0, 10, step_ms)
 
 
-async def test_old_fine_steps_go_and_hours_stay(filled: Store) -> None:
-    assert await prune_timeline(filled.db, START + HOUR_MS) == 12 * 2 * 2
-    fine = await filled.timeline.steps(START, START + 2 * HOUR_MS, STEP_MS, organization="default")
-    assert sum(step.requests for step in fine) == 12
-    hours = await filled.timeline.steps(START, START + 2 * HOUR_MS, HOUR_MS, organization="default")
-    assert sum(step.requests for step in hours) == 24
+async def test_old_steps_become_hours_and_nothing_is_lost(filled: Store) -> None:
+    async def hours(owner: str | None = None) -> list[tuple[int, dict[int, int]]]:
+        steps = await filled.timeline.steps(
+            START, START + 2 * HOUR_MS, HOUR_MS, organization="default", owner=owner
+        )
+        return [(step.requests, step.latencies) for step in steps]
+
+    before = [await hours(), await hours("ada")]
+    assert await filled.timeline.fold(START + HOUR_MS + 1) == 12 * 2
+    late = LogRow(request_id="req_late", at=START, gateway_id="g", organization="default", owner="ada", key_id="key_1",
+                  admitted=True, latency_ms=0)  # fmt: skip
+    assert [await hours(), await hours("ada")] == before
+    fine = await filled.timeline.steps(START, START + HOUR_MS, STEP_MS, organization="default")
+    assert [step.requests for step in fine] == [12, *[0] * 11]
+    await filled.ledger.append("g", Batch(logs=[late]))
+    assert await filled.timeline.fold(START + HOUR_MS) == 2
+    assert [requests for requests, _ in await hours()] == [13, 12]
+    assert await filled.timeline.fold(START + HOUR_MS) == 0

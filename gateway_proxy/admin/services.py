@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from gateway_proxy.admin.keys import KeyAdmin
+from gateway_proxy.admin.overview import OverviewAdmin
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.keys.service import FindOwner, KeyService
 from gateway_proxy.storage.store import Store
@@ -13,12 +14,13 @@ class Admin:
     """Built by `build_admin`; whoever builds it closes the store."""
 
     keys: KeyAdmin
+    overview: OverviewAdmin
 
 
 def build_admin(store: Store, pepper: bytes, clock: Clock) -> Admin:
     """The services over an open store."""
     service = KeyService(store.keys, clock, pepper, owner_finder(store))
-    return Admin(keys=KeyAdmin(store, service, clock))
+    return Admin(keys=KeyAdmin(store, service, clock), overview=OverviewAdmin(store, clock))
 
 
 def owner_finder(store: Store) -> FindOwner:

@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from gateway_proxy import __version__
+from gateway_proxy.app.audit import AuditTrail
 from gateway_proxy.app.books import GatewayBooks
 from gateway_proxy.app.follower import Follower
 from gateway_proxy.app.runtimes import Services, build_runtime
+from gateway_proxy.audit.chain import derive_key
+from gateway_proxy.audit.log import AuditLog
 from gateway_proxy.config import Config
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.ids import is_id, new_id
@@ -62,6 +65,7 @@ class Gateway:
         self.reload_error = ""
         self.draining = False
         self._digester = Digester(pepper)
+        self._pepper = pepper
         self._organization = config.gateway.organization
         self._started_at = self.clock.now_ms()
         self._tasks: list[asyncio.Task[Any]] = []
@@ -111,6 +115,7 @@ class Gateway:
         queries = Queries(self.limiter)
         self.plane.queries = {"/v1/models": queries.list_models, "/v1/key": queries.show_key}
         self.plane.prefix_queries = {"/v1/models/": queries.show_model}
+        self.audit = self._make_audit()
         self.follower = Follower(
             self.store.keys,
             self.directory,
@@ -125,6 +130,7 @@ class Gateway:
         self._tasks = [
             spawn(self.follower.follow(), "follow the change log"),
             spawn(self._beat(), "heartbeat"),
+            spawn(self.audit.run(), "write the audit log"),
             spawn(self._maintain(), "maintenance"),
         ]
 
@@ -144,10 +150,12 @@ class Gateway:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.writer.stop()  # it runs until it is told to end: waiting for it first would wait in vain
         await drain(5)
+        await asyncio.to_thread(self.audit.log.close)  # after what a cancelled task left it to write
         self.spool.close()
         for link in self.runtime.links.values():
             await link.close()
         with contextlib.suppress(StoreError):
+            await self._heartbeat()  # the last head of the audit log, which outlives the gateway's row
             await self.store.registry.forget_gateway(self.id)
 
     async def apply(self, config: Config) -> None:
@@ -190,6 +198,7 @@ class Gateway:
             "keys": len(self.directory),
             "running": len(self.plane.sweeper.runs),
             "tasks": running(),
+            "audit": self.audit.describe(),
             "providers": {name: link.pool.stats()._asdict() for name, link in self.runtime.links.items()},
         }
         return not problems, details
@@ -226,6 +235,7 @@ class Gateway:
 
     async def _acknowledge(self, seq: int) -> None:
         self.books.collect_events()  # an edit alone can put the spend beyond a threshold
+        self.audit.wake()
         await self._heartbeat()
 
     async def _heartbeat(self) -> None:
@@ -240,6 +250,7 @@ class Gateway:
                 last_seen_at=self.clock.now_ms(),
                 applied_seq=self.follower.seq,
                 config_digest=config.digest,
+                audit_head=self.audit.head,
             )
         )
 
@@ -281,6 +292,11 @@ class Gateway:
             await self.apply(self.config)
         except (ValueError, OSError) as error:
             log.error("the new prices are not in force: %s", error)
+
+    def _make_audit(self) -> AuditTrail:
+        folder = self.config.storage.data_dir / "audit" / self.id
+        audit_log = AuditLog(folder, derive_key(self._pepper, self.id), self.id, self.clock)
+        return AuditTrail(audit_log, self.store, self.id, self._organization, self._heartbeat)
 
     async def _refuse_company(self) -> None:
         now = self.clock.now_ms()

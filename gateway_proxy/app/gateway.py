@@ -77,22 +77,7 @@ class Gateway:
         make_private_folder(config.storage.data_dir)
         self.id = _read_gateway_id(config.storage.data_dir)
         await self._refuse_company()
-        cursor = await self.store.ledger.cursor(self.id)
-        self.spool = Spool(
-            config.storage.data_dir / "spool", after_segment=0 if cursor is None else cursor[0]
-        )
-        self.writer = BooksWriter(
-            self.store.ledger,
-            self.spool,
-            self.id,
-            self.clock,
-            reserved=self.limiter.take_reserved,
-            row_errors=(StoreConflict,),
-        )
-        recovered = await self.writer.replay()
-        if recovered:
-            log.warning("%d ledger rows of an earlier process were recovered from the spool", recovered)
-        self.writer.start()
+        await self._open_books()
         self.books = GatewayBooks(self.writer, self.limiter, self.directory, self.clock)
         learned = LearnedOutput()
         self.services = Services(
@@ -292,6 +277,25 @@ class Gateway:
             await self.apply(self.config)
         except (ValueError, OSError) as error:
             log.error("the new prices are not in force: %s", error)
+
+    async def _open_books(self) -> None:
+        """The spool and its writer; what an earlier process left in it is in the store when this returns."""
+        cursor = await self.store.ledger.cursor(self.id)
+        self.spool = Spool(
+            self.config.storage.data_dir / "spool", after_segment=0 if cursor is None else cursor[0]
+        )
+        self.writer = BooksWriter(
+            self.store.ledger,
+            self.spool,
+            self.id,
+            self.clock,
+            reserved=self.limiter.take_reserved,
+            row_errors=(StoreConflict,),
+        )
+        recovered = await self.writer.replay()
+        if recovered:
+            log.warning("%d ledger rows of an earlier process were recovered from the spool", recovered)
+        self.writer.start()
 
     def _make_audit(self) -> AuditTrail:
         folder = self.config.storage.data_dir / "audit" / self.id

@@ -49,6 +49,7 @@ OFFLINE_MS = 15_000
 SWEEP_SECONDS = 10.0
 RETENTION_SECONDS = 600.0
 DAY_MS = 86_400_000
+FINE_TIMELINE_MS = 3 * DAY_MS
 LINK_CLOSE_SECONDS = 600.0
 
 
@@ -265,6 +266,7 @@ class Gateway:
                 ):
                     await asyncio.sleep(0.05)
                 await prune_secrets(self.store.db, self.clock.now_ms())
+                await self.store.timeline.fold(self.clock.now_ms() - FINE_TIMELINE_MS)
             except StoreError as error:
                 log.error("old log rows could not be deleted: %s", error)
 

@@ -25,6 +25,11 @@ def require_reader(actor: Actor, what: str) -> None:
         raise NotAllowed(f"the role {actor.role.value} may not see {what}; ask an owner or admin")
 
 
+def is_member(actor: Actor) -> bool:
+    """Whether they see nothing but their own keys and what these did."""
+    return actor.role is Role.MEMBER
+
+
 def visible_owner(actor: Actor) -> str | None:
     """The owner whose keys, logs and usage they may see; None = everybody's in the organization."""
     return actor.email if actor.role is Role.MEMBER else None

@@ -2,7 +2,13 @@
 
 from dataclasses import dataclass
 
+from gateway_proxy.admin.catalog import CatalogAdmin
+from gateway_proxy.admin.config_view import ConfigAdmin
+from gateway_proxy.admin.gateway_view import GatewayView, NoGateway
+from gateway_proxy.admin.gateways import GatewayAdmin
 from gateway_proxy.admin.keys import KeyAdmin
+from gateway_proxy.admin.logs import LogAdmin
+from gateway_proxy.admin.usage import UsageAdmin
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.keys.service import FindOwner, KeyService
 from gateway_proxy.storage.store import Store
@@ -13,12 +19,25 @@ class Admin:
     """Built by `build_admin`; whoever builds it closes the store."""
 
     keys: KeyAdmin
+    gateways: GatewayAdmin
+    catalog: CatalogAdmin
+    config: ConfigAdmin
+    usage: UsageAdmin
+    logs: LogAdmin
 
 
-def build_admin(store: Store, pepper: bytes, clock: Clock) -> Admin:
-    """The services over an open store."""
+def build_admin(store: Store, pepper: bytes, clock: Clock, view: GatewayView | None = None) -> Admin:
+    """The services over an open store; `view` is the gateway to ask, None where there is none."""
+    view = view or NoGateway()
     service = KeyService(store.keys, clock, pepper, owner_finder(store))
-    return Admin(keys=KeyAdmin(store, service, clock))
+    return Admin(
+        keys=KeyAdmin(store, service, clock),
+        gateways=GatewayAdmin(store, clock),
+        catalog=CatalogAdmin(view),
+        config=ConfigAdmin(view),
+        usage=UsageAdmin(store, clock),
+        logs=LogAdmin(store),
+    )
 
 
 def owner_finder(store: Store) -> FindOwner:

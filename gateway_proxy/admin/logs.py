@@ -18,6 +18,7 @@ from gateway_proxy.storage.store import Store
 
 # What watching begins with: it answers where the end of the log is now.
 LATEST = "latest"
+_MOST_SCANNED = 100_000
 
 
 class LogAdmin:
@@ -29,9 +30,14 @@ class LogAdmin:
     async def search(
         self, actor: Actor, query: LogQuery, *, limit: int = 50, cursor: str | None = None
     ) -> Page:
-        """The newest first; the actor's organization and, for members, owner overrule the query's."""
+        """The newest first; the actor's organization and, for members, owner overrule the query's.
+
+        Where much has to be searched a page may be short, even empty, and still have a next one.
+        """
         try:
-            page = await self._reports.logs(_narrowed(actor, query), limit=limit, cursor=cursor)
+            page = await self._reports.logs(
+                _narrowed(actor, query), limit=limit, cursor=cursor, max_scanned=_MOST_SCANNED
+            )
         except ValueError as error:
             raise Invalid([FieldError("cursor", str(error))]) from None
         return _page(page)

@@ -11,6 +11,7 @@ from gateway_proxy.storage.outbox import Outbox
 from gateway_proxy.storage.registry import Registry
 from gateway_proxy.storage.reports import Reports
 from gateway_proxy.storage.sqlite import SqliteDatabase
+from gateway_proxy.storage.timeline import Timeline
 
 
 class Store:
@@ -21,6 +22,7 @@ class Store:
         self.keys = SqlKeys(db, clock)
         self.ledger = SqlLedger(db)
         self.reports = Reports(db)
+        self.timeline = Timeline(db)
         self.outbox = Outbox(db)
         self.registry = Registry(db, clock)
 

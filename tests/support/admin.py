@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,10 +12,15 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from gateway_proxy.admin.actor import Actor, Role
-from gateway_proxy.admin.api.app import mount
+from gateway_proxy.admin.api.app import OPERATIONS, mount
+from gateway_proxy.admin.api.operation import Operation
 from gateway_proxy.admin.gateway_view import GatewayView
 from gateway_proxy.admin.services import Admin, build_admin
 from gateway_proxy.core.clock import Clock
+from gateway_proxy.core.ledger import LedgerRow, LogRow
+from gateway_proxy.core.store import Batch
+from gateway_proxy.core.usage import Rates, Usage
+from gateway_proxy.keys.service import Caller, KeyService
 from gateway_proxy.storage import Store, open_store
 
 PEPPER = b"a pepper for tests, 32 bytes long"
@@ -77,6 +83,15 @@ async def open_admin(
         await store.close()
 
 
+def find_operation(method: str, path: str) -> Operation | None:
+    """The operation that answers there."""
+    for operation in OPERATIONS:
+        pattern = re.sub(r"{[a-z_]+}", "[^/]+", operation.path)
+        if operation.method == method and re.fullmatch(pattern, path.partition("?")[0]):
+            return operation
+    return None
+
+
 class Api:
     """Calls the API over a real socket and checks what every answer must have."""
 
@@ -101,6 +116,12 @@ class Api:
                 assert problem["status"] == answer.status
                 assert problem["type"] == f"urn:gateway-proxy:problem:{problem['code']}"
                 assert problem["detail"]
+            elif operation := find_operation(method, path):
+                assert answer.status == operation.status
+                if operation.answer is None:
+                    assert not text
+                else:
+                    operation.answer.model_validate_json(text, by_name=False)
             return answer.status, json.loads(text) if text else None, answer.headers
 
 
@@ -153,3 +174,56 @@ class FakeView:
     def _ask(self) -> None:
         if not self.answers:
             raise ConnectionError
+
+
+def key_id(number: int) -> str:
+    return f"key_{number:026d}"
+
+
+def request_id(number: int) -> str:
+    return f"req_{number:026d}"
+
+
+async def fill_books(store: Store, clock: Clock, first: int = 0) -> None:
+    """Five requests of 0.25 USD: three of the owner's key, one of the member's, one in another organization."""
+    scopes = {
+        0: ("alpha", HOME, Role.OWNER),
+        2: ("mine", HOME, Role.MEMBER),
+        4: ("theirs", FOREIGN, Role.OWNER),
+    }
+    service = KeyService(store.keys, clock, PEPPER)
+    for number, (name, organization, role) in scopes.items():
+        if first == 0:
+            document = {
+                "name": name,
+                "owner": PEOPLE[role],
+                "metadata": {"team": "blue"} if number == 0 else {},
+            }
+            caller = Caller("tests", organization)
+            await service.create(document, caller, organization=organization, key_id=key_id(number))
+    logs, ledger = [], []
+    for number in range(5):
+        key = number if number in scopes else 0
+        name, organization, role = scopes[key]
+        shared: dict[str, Any] = {
+            "request_id": request_id(first + number), "gateway_id": "gtw_1", "organization": organization,
+            "key_id": key_id(key), "owner": PEOPLE[role], "provider": "openai", "operation": "chat",
+        }  # fmt: skip
+        at = clock.now_ms() - 86_400_000 * (5 - number) + first
+        failed = number == 3
+        logs.append(
+            LogRow(
+                **shared, at=at, key_name=name, metadata_json='{"team":"blue"}' if key == 0 else "{}",
+                path="/v1/chat/completions", model=("gpt-4o", "claude")[number % 2], status=500 if failed else 200,
+                error_code="upstream_broken" if failed else "", outcome="completed", admitted=True, attempts=1,
+                input_tokens=100, output_tokens=10, cost_nanos=250_000_000, latency_ms=20,
+            )
+        )  # fmt: skip
+        ledger.append(
+            LedgerRow(
+                **shared, attempt=1, model_requested="gpt-4o", model_sent="gpt-4o", admitted_at=at, settled_at=at + 20,
+                charged_nanos=250_000_000, reserved_nanos=250_000_000, usage_source="provider", outcome="completed",
+                rates=Rates(input=2_500_000, source="tests", version="1"), usage=Usage(input=100, output=10),
+            )
+        )  # fmt: skip
+    await store.ledger.append("gtw_1", Batch(ledger=ledger, logs=logs))

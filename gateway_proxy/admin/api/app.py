@@ -69,7 +69,7 @@ def _make_endpoint(operation: Operation, admin: Admin) -> _Endpoint:
 
 async def _read_document(request: web.Request) -> Any:
     """The parsed body, None without one. Raises Problem."""
-    if not request.can_read_body:
+    if not request.body_exists:
         return None
     check_size(request.content_length or 0)
     check_type(request.content_type, request.charset, request.headers.get("Content-Encoding", "").lower())

@@ -67,7 +67,7 @@ def parse_document(body: bytes) -> Any:
     except RecursionError:
         raise _too_deep() from None
     except ValueError as error:
-        if "ecursion" in str(error):
+        if "depth" in str(error) or "ecursion" in str(error):
             raise _too_deep() from None
         raise Malformed(f"the body is not JSON: {_where(error)}") from None
     repeated = _find_repeated(document)

@@ -5,6 +5,7 @@ from pathlib import Path
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.storage import migrations
 from gateway_proxy.storage.database import Database, StoreError
+from gateway_proxy.storage.identity import Identity
 from gateway_proxy.storage.keys import SqlKeys
 from gateway_proxy.storage.ledger import SqlLedger
 from gateway_proxy.storage.outbox import Outbox
@@ -25,6 +26,7 @@ class Store:
         self.timeline = Timeline(db)
         self.outbox = Outbox(db)
         self.registry = Registry(db, clock)
+        self.identity = Identity(db, clock)
 
     async def migrate(self) -> list[str]:
         """Bring the schema up to date; returns the names of the files applied."""

@@ -15,6 +15,7 @@ from gateway_proxy.admin.actor import Actor, Role
 from gateway_proxy.admin.api.app import OPERATIONS, mount
 from gateway_proxy.admin.api.operation import Operation
 from gateway_proxy.admin.gateway_view import GatewayView
+from gateway_proxy.admin.passwords import Passwords
 from gateway_proxy.admin.services import Admin, build_admin
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.ledger import LedgerRow, LogRow
@@ -78,7 +79,7 @@ async def open_admin(
             await store.registry.ensure_organization(organization)
             for role, email in PEOPLE.items():
                 await store.registry.add_member(organization, email, role=role.value)
-        yield build_admin(store, PEPPER, clock, view), store
+        yield build_admin(store, PEPPER, clock, passwords=Passwords(memory_kib=64), view=view), store
     finally:
         await store.close()
 

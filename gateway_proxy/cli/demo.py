@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gateway_proxy.app.process import run_loop, start_logging
 from gateway_proxy.cli.refusal import Refusal
-from gateway_proxy.cli.serve import OpenedStore, open_gateway, run_loop, start_logging
+from gateway_proxy.cli.serve import OpenedStore, make_site, open_gateway
 
 if TYPE_CHECKING:
     from gateway_proxy.keys.service import KeyService
@@ -124,7 +125,8 @@ async def _demo(port: int, folder: Path) -> None:
                 click.echo(_GREETING.format(url=url, folder=shown, secret=secret, program=program))
 
             try:
-                await run(Server(gateway, hosts=lambda host: host.lower() in hosts), announce)
+                site = make_site(gateway, pepper)
+                await run(Server(gateway, site=site, hosts=lambda host: host.lower() in hosts), announce)
             except OSError as error:
                 await gateway.close()
                 raise Refusal(f"cannot listen on 127.0.0.1:{port}: {error.strerror or error}") from None

@@ -89,7 +89,8 @@ class RunningGateway:
         self.origin = f"http://127.0.0.1:{self.port}"
         self.url = self.origin + "/v1"
         self._head = f'[server]\nlisten = "127.0.0.1:{self.port}"\n{server}\n[storage]\nurl = "sqlite:gateway.db"\n{storage}\n'
-        self._environment = {**os.environ, **(environment or {})}
+        # The admin process starts with the first request for it: most tests never ask.
+        self._environment = {**os.environ, "GATEWAY_PROXY_LAZY_ADMIN": "1", **(environment or {})}
         self._environment.pop("GATEWAY_PROXY_CONFIG", None)
         self._process: subprocess.Popen[bytes] | None = None
         # A proxy set in the environment must not see loopback traffic.

@@ -2,7 +2,16 @@
 
 from dataclasses import dataclass
 
+from gateway_proxy.admin.addresses import find_base_url
 from gateway_proxy.admin.keys import KeyAdmin
+from gateway_proxy.admin.links import Links
+from gateway_proxy.admin.members import MemberAdmin
+from gateway_proxy.admin.organizations import OrganizationAdmin
+from gateway_proxy.admin.passwords import Passwords
+from gateway_proxy.admin.sessions import Sessions
+from gateway_proxy.admin.throttle import Throttle
+from gateway_proxy.admin.tokens import TokenAdmin
+from gateway_proxy.config import Config
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.keys.service import FindOwner, KeyService
 from gateway_proxy.storage.store import Store
@@ -13,12 +22,36 @@ class Admin:
     """Built by `build_admin`; whoever builds it closes the store."""
 
     keys: KeyAdmin
+    members: MemberAdmin
+    organizations: OrganizationAdmin
+    tokens: TokenAdmin
+    sessions: Sessions
+    links: Links
 
 
-def build_admin(store: Store, pepper: bytes, clock: Clock) -> Admin:
-    """The services over an open store."""
+def build_admin(
+    store: Store,
+    pepper: bytes,
+    clock: Clock,
+    config: Config | None = None,
+    *,
+    passwords: Passwords | None = None,
+) -> Admin:
+    """The services over an open store. The settings say where links lead and who else may vouch for members."""
     service = KeyService(store.keys, clock, pepper, owner_finder(store))
-    return Admin(keys=KeyAdmin(store, service, clock))
+    passwords, throttle = passwords or Passwords(), Throttle(clock)
+    sessions = Sessions(store.identity, passwords, throttle, clock)
+    base_url = find_base_url(config.server) if config else ""
+    links = Links(store.identity, passwords, sessions, clock, base_url)
+    members = MemberAdmin(store.identity, store.keys, service, links, passwords, throttle)
+    return Admin(
+        keys=KeyAdmin(store, service, clock),
+        members=members,
+        organizations=OrganizationAdmin(store.registry, store.identity, members),
+        tokens=TokenAdmin(store.identity, clock, pepper),
+        sessions=sessions,
+        links=links,
+    )
 
 
 def owner_finder(store: Store) -> FindOwner:

@@ -120,7 +120,10 @@ class SqlKeys:
 
     async def has_secrets(self) -> bool:
         """Whether any secret is at rest: then a pepper must not be made anew."""
-        return await self._db.fetch_one("SELECT 1 FROM key_secrets LIMIT 1") is not None
+        for table in ("key_secrets", "admin_tokens"):
+            if await self._db.fetch_one(f"SELECT 1 FROM {table} LIMIT 1") is not None:  # noqa: S608
+                return True
+        return False
 
     async def _last_seq(self) -> int:
         row = await self._db.fetch_one(_LAST_SEQ)

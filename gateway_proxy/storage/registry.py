@@ -45,6 +45,17 @@ class Gateway:
     revoked_at: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class AuditHead:
+    """The end of a gateway's audit log as it was last reported: `head` is seq:mac."""
+
+    gateway_id: str
+    organization: str
+    name: str
+    head: str
+    at: int
+
+
 class Registry:
     """All of it; times from the clock given."""
 
@@ -169,12 +180,35 @@ class Registry:
         """Drop its record; it comes back with its next heartbeat."""
         return await self._db.execute("DELETE FROM gateways WHERE id = $1", gateway_id) > 0
 
+    async def list_audit_heads(self, organization: str | None = None) -> list[AuditHead]:
+        """What the gateways, present and past, last reported of their audit logs."""
+        where, args = (
+            ("", []) if organization is None else (" WHERE organization IN ($1, '*')", [organization])
+        )
+        rows = await self._db.fetch(
+            f"SELECT gateway_id, organization, name, head, at FROM audit_heads{where} ORDER BY name, gateway_id",  # noqa: S608
+            *args,
+        )
+        return [AuditHead(*row) for row in rows]
+
+    async def find_audit_head(self, gateway_id: str) -> str:
+        """The last head (seq:mac) that this gateway reported; "" for none."""
+        row = await self._db.fetch_one("SELECT head FROM audit_heads WHERE gateway_id = $1", gateway_id)
+        return str(row[0]) if row else ""
+
     async def _set_revoked(self, gateway_id: str, revoked_at: int | None) -> bool:
         sql = "UPDATE gateways SET revoked_at = $2 WHERE id = $1"
         return await self._db.execute(sql, gateway_id, revoked_at) > 0
 
     async def _write_heartbeat(self, gateway: Gateway) -> list[Row]:
         async with self._db.transaction() as tx:
+            if gateway.audit_head:
+                await tx.execute(
+                    "INSERT INTO audit_heads (gateway_id, organization, name, head, at) VALUES ($1, $2, $3, $4, $5)"
+                    " ON CONFLICT (gateway_id) DO UPDATE SET organization = excluded.organization,"
+                    " name = excluded.name, head = excluded.head, at = excluded.at",
+                    gateway.id, gateway.organization, gateway.name, gateway.audit_head, gateway.last_seen_at,
+                )  # fmt: skip
             return await tx.fetch(
                 f"INSERT INTO gateways ({_GATEWAY}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, NULL)"  # noqa: S608
                 " ON CONFLICT (id) DO UPDATE SET name = excluded.name, organization = excluded.organization,"

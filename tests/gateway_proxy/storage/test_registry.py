@@ -73,3 +73,19 @@ async def test_an_organization_sees_its_own_gateways_and_shared_ones(store: Stor
         await store.registry.heartbeat(replace(GATEWAY, id=id_, organization=organization))
     assert [gateway.id for gateway in await store.registry.list_gateways("acme")] == ["gtw_2", "gtw_3"]
     assert len(await store.registry.list_gateways()) == 3
+
+
+async def test_audit_heads_outlive_the_gateway(store: Store) -> None:
+    registry = store.registry
+    gateway = Gateway("gtw_1", "one", "default", "1", 0, 5, 0, "digest")
+    await registry.heartbeat(gateway)
+    assert await registry.find_audit_head("gtw_1") == ""
+    for head in ("1:aa", "2:bb"):
+        await registry.heartbeat(replace(gateway, audit_head=head))
+    await registry.heartbeat(gateway)  # one that has not opened its log yet takes nothing back
+    await registry.forget_gateway("gtw_1")
+    assert await registry.find_audit_head("gtw_1") == "2:bb"
+    assert [head.gateway_id for head in await registry.list_audit_heads("default")] == ["gtw_1"]
+    assert await registry.list_audit_heads("other") == []
+    [head] = await registry.list_audit_heads()
+    assert (head.name, head.organization, head.at) == ("one", "default", 5)

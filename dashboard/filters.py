@@ -1,0 +1,65 @@
+"""How values are written on pages: counts, money, moments. Pure functions, used by templates as filters."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_STEPS = ((86_400, "day"), (3600, "hour"), (60, "minute"))
+
+
+def parse_time(text: str) -> datetime:
+    """The moment of an RFC 3339 text, UTC. Raises ValueError."""
+    return datetime.fromisoformat(text.upper()).astimezone(UTC)
+
+
+def format_count(number: int) -> str:
+    """Digits in groups: 1,234,567."""
+    return f"{number:,}"
+
+
+def format_money(usd: str) -> str:
+    """A decimal string as people read it: $1,234.50; small amounts keep the digits that count."""
+    amount = Decimal(usd)
+    if amount and abs(amount) < Decimal("0.01"):
+        text = f"{amount:.6f}".rstrip("0")
+        return f"${text}" if Decimal(text) else "< $0.000001"
+    return f"-${-amount:,.2f}" if amount < 0 else f"${amount:,.2f}"
+
+
+def format_day(text: str | None) -> str:
+    """3 Nov 2026; nothing for no time."""
+    if not text:
+        return ""
+    at = parse_time(text)
+    return f"{at.day} {_MONTHS[at.month - 1]} {at.year}"
+
+
+def format_moment(text: str | None) -> str:
+    """3 Nov 2026, 14:05:09 UTC; nothing for no time."""
+    if not text:
+        return ""
+    return f"{format_day(text)}, {parse_time(text):%H:%M:%S} UTC"
+
+
+def format_distance(text: str | None, now: datetime) -> str:
+    """How far from now: `2 hours ago`, `in 3 days`, `just now`."""
+    if not text:
+        return ""
+    seconds = (parse_time(text) - now).total_seconds()
+    for size, name in _STEPS:
+        count = int(abs(seconds) // size)
+        if count:
+            words = f"{count:,} {name}{'' if count == 1 else 's'}"
+            return f"in {words}" if seconds > 0 else f"{words} ago"
+    return "in a moment" if seconds > 1 else "just now"
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    "count": format_count,
+    "money": format_money,
+    "day": format_day,
+    "moment": format_moment,
+    "distance": format_distance,
+}

@@ -10,6 +10,7 @@ from aiohttp.typedefs import Handler
 from gateway_proxy.admin.api.app import mount as mount_api
 from gateway_proxy.admin.gateway_view import GatewayView
 from gateway_proxy.admin.services import build_admin
+from gateway_proxy.admin.web_auth import WEB_AUTH, WebAuth
 from gateway_proxy.app.site_facts import CLIENT_IP, SCHEME
 from gateway_proxy.config import Config
 from gateway_proxy.core.clock import Clock
@@ -22,9 +23,11 @@ def build_site(
     config: Config, store: Store, pepper: bytes, clock: Clock, view: GatewayView
 ) -> web.Application:
     """The whole admin side. The store stays the caller's, who also closes it."""
-    app = web.Application(middlewares=[_take_facts], client_max_size=MAX_BODY_BYTES)
+    admin = build_admin(store, pepper, clock, config)
+    auth = WebAuth(admin, config.server)
+    app = web.Application(middlewares=[_take_facts, auth.middleware()], client_max_size=MAX_BODY_BYTES)
+    app[WEB_AUTH] = auth
     app.on_response_prepare.append(_sign)
-    admin = build_admin(store, pepper, clock)
     mount_api(app, admin)
     if config.dashboard.enabled:
         from dashboard.app import mount as mount_dashboard

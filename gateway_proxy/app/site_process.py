@@ -141,7 +141,8 @@ class SiteProcess:
                 self._close_sockets()
             with contextlib.suppress(LineBroken):
                 while True:
-                    served |= self._take(orjson.loads(await read_frame(reader)), self._line)
+                    message = orjson.loads(await read_frame(reader))
+                    served |= self._take(message, self._line)
         finally:
             self._serves = False
             if served:
@@ -185,11 +186,13 @@ class SiteProcess:
 
 
 async def _start(door: socket.socket, line: socket.socket) -> asyncio.subprocess.Process:
-    # The same modules as here, wherever the command was started: -P keeps the working directory out.
+    # The same modules as here, wherever the command was started: -P keeps the working directory out. A session of its
+    # own: Ctrl-C in a terminal is for us, who end it when the time has come.
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     return await asyncio.create_subprocess_exec(
         sys.executable, "-P", "-m", "gateway_proxy.app.site_main", str(door.fileno()), str(line.fileno()),
-        stdin=asyncio.subprocess.DEVNULL, pass_fds=(door.fileno(), line.fileno()), env=environment,
+        stdin=asyncio.subprocess.DEVNULL, start_new_session=True,
+        pass_fds=(door.fileno(), line.fileno()), env=environment,
     )  # fmt: skip
 
 

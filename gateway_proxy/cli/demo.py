@@ -56,6 +56,10 @@ price = {{ input = 0.02, output = 0 }}
 _GREETING = """
 gateway-proxy demo: {url}  (data in {folder}; Ctrl-C stops it)
 
+Dashboard, signed in by this link once:
+
+  {link}
+
 Key, new at each start, with a budget of 5 USD and 60 requests/min:
 
   {secret}
@@ -112,17 +116,19 @@ async def _demo(port: int, folder: Path) -> None:
         fresh = not (folder / "demo.db").exists()
         async with OpenedStore(config, for_demo=True) as (store, pepper):
             await _claim_store(store, folder, fresh=fresh)
+            from gateway_proxy.admin.services import build_admin
             from gateway_proxy.core.clock import Clock
             from gateway_proxy.keys.service import KeyService
 
             secret = await _make_key(store, KeyService(store.keys, Clock(), pepper))
+            link = await build_admin(store, pepper, Clock(), config).links.make_demo_link()
             gateway = await open_gateway(config, store, pepper)
             hosts = {f"{name}:{port}" for name in _LOCAL_NAMES}
             program = "./run cli" if Path("run").exists() else "gateway-proxy"
 
             def announce(url: str) -> None:
                 shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
-                click.echo(_GREETING.format(url=url, folder=shown, secret=secret, program=program))
+                click.echo(_GREETING.format(url=url, folder=shown, link=link, secret=secret, program=program))
 
             try:
                 site = make_site(gateway, pepper)

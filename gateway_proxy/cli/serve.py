@@ -3,6 +3,7 @@
 import logging
 import os
 import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -91,12 +92,36 @@ async def _serve(config: "Config", announce: Callable[[str, str], None]) -> None
 
     async with OpenedStore(config) as (store, pepper):
         gateway = await open_gateway(config, store, pepper)
+        if config.dashboard.enabled:
+            await _offer_setup(config, store)
         server = Server(gateway, site=make_site(gateway, pepper))
         try:
             await run(server, lambda url: announce(url, server.admin_url))
         except OSError as error:
             await gateway.close()
             raise Refusal(f"cannot listen on {_list_addresses(config)}: {error.strerror or error}") from None
+
+
+async def _offer_setup(config: "Config", store: "Store") -> None:
+    """A store without members: the link by which its first owner signs up, to whoever started us and nobody else."""
+    from gateway_proxy.admin.addresses import find_base_url
+    from gateway_proxy.admin.links import Links, write_setup_link
+    from gateway_proxy.admin.passwords import Passwords
+    from gateway_proxy.admin.sessions import Sessions
+    from gateway_proxy.admin.throttle import Throttle
+    from gateway_proxy.core.clock import Clock
+
+    clock, passwords = Clock(), Passwords()
+    sessions = Sessions(store.identity, passwords, Throttle(clock), clock)
+    links = Links(store.identity, passwords, sessions, clock, find_base_url(config.server))
+    organization = config.gateway.organization
+    link = await links.ensure_setup_link("default" if organization == "*" else organization)
+    if link is not None and sys.stdout.isatty():
+        click.echo(f"Nobody can sign in yet. Make the first owner within 24 hours, once, at\n  {link}")
+        link = None
+    path = write_setup_link(config.storage.data_dir, link)
+    if link is not None:
+        click.echo(f"Nobody can sign in yet: the link for the first owner is in {path}", err=True)
 
 
 def _list_addresses(config: "Config") -> str:

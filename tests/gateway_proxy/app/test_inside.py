@@ -7,8 +7,8 @@ import pytest
 from gateway_proxy.app.inside import Inside, SettingsView, describe_price
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.usage import Price, Rates
-from tests.support.in_process import Served, serve
 from tests.support.gateway import provider_toml
+from tests.support.in_process import Served, serve
 
 TABLES = provider_toml("http://127.0.0.1:1/v1", extra='models = ["listed"]') + (
     '[[models]]\nname = "chat"\ntargets = [{ provider = "fake", model = "fake-large" }]\n'

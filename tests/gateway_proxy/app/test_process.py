@@ -35,7 +35,9 @@ def test_a_coroutine_is_run() -> None:
 
 
 def test_signals_for_both_do_not_end_a_helper() -> None:
-    done = subprocess.run([sys.executable, "-c", HELPER], capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", HELPER], capture_output=True, text=True, timeout=30, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["alive", "True"]
 

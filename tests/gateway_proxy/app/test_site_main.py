@@ -13,6 +13,8 @@ from gateway_proxy.config import config_from_dict
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.storage import open_store
 
+pytestmark = pytest.mark.filterwarnings("ignore:It is recommended to use web.AppKey")
+
 
 @pytest.fixture
 async def site(tmp_path: Path) -> AsyncIterator[Site]:
@@ -34,7 +36,9 @@ def settings(folder: Path, *, dashboard: bool) -> SiteSettings:
 
 async def ask(connection: socket.socket) -> bytes:
     reader, writer = await asyncio.open_unix_connection(sock=connection)
-    writer.write(b"GET /nowhere HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    writer.write(
+        b"GET /nowhere HTTP/1.1\r\nHost: localhost\r\nX-Gateway-Client-Ip: 127.0.0.1\r\nConnection: close\r\n\r\n"
+    )
     answer = await reader.read()
     writer.close()
     await writer.wait_closed()

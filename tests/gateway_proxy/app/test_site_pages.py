@@ -16,7 +16,9 @@ def test_browsers_are_told_by_what_they_accept() -> None:
 def test_a_page_and_a_problem_say_the_same() -> None:
     page = answer_down(BROWSER, "it rests")
     assert page.status == 503 and b"it rests" in page.body and b"http-equiv" in page.body
-    assert page.headers["retry-after"] == "2" and "default-src 'none'" in page.headers["content-security-policy"]
+    assert (
+        page.headers["retry-after"] == "2" and "default-src 'none'" in page.headers["content-security-policy"]
+    )
     problem = answer_down(CIMultiDict({"Accept": "application/json"}), "it rests")
     told = orjson.loads(problem.body)
     assert problem.headers["content-type"] == "application/problem+json"

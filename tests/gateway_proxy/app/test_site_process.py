@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +18,11 @@ from gateway_proxy.storage import open_store
 
 
 @pytest.fixture
-async def config(tmp_path: Path) -> AsyncIterator[Config]:
+async def config(tmp_path: Path) -> Config:
     config = config_from_dict({}, tmp_path)
     store = await open_store(config.storage.url.reveal(), migrate=True)
     await store.close()
-    yield config
+    return config
 
 
 def make_site(config: Config, asked: list[Any] | None = None) -> SiteProcess:
@@ -38,7 +37,9 @@ def make_site(config: Config, asked: list[Any] | None = None) -> SiteProcess:
 async def get(site: SiteProcess, path: str) -> int:
     """The status of a GET over a connection of its own."""
     reader, writer = await asyncio.open_unix_connection(sock=await site.connect())
-    writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+    writer.write(
+        f"GET {path} HTTP/1.1\r\nHost: localhost\r\nX-Gateway-Client-Ip: 127.0.0.1\r\nConnection: close\r\n\r\n".encode()
+    )
     answer = await reader.read()
     writer.close()
     await writer.wait_closed()

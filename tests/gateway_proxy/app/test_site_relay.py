@@ -32,7 +32,9 @@ class Site(NamedTuple):
 
 
 @contextlib.asynccontextmanager
-async def site_of(handler: Handler, *, trusted: tuple[str, ...] = (), down: bool = False) -> AsyncIterator[Site]:
+async def site_of(
+    handler: Handler, *, trusted: tuple[str, ...] = (), down: bool = False
+) -> AsyncIterator[Site]:
     app = web.Application(client_max_size=8 * MEBIBYTE)
     app.router.add_route("*", "/{tail:.*}", handler)
     inner = web.AppRunner(app, handler_cancellation=True, access_log=None, lingering_time=0.3)
@@ -84,7 +86,9 @@ async def test_a_request_arrives_as_it_was_sent() -> None:
     async with site_of(echo) as site:
         sent = {"Host": "gate.example", "X-Odd": "a, b;c=d", "Cookie": "a=1; b=2", "Content-Type": "text/x"}
         target = "/api/v1/keys?search=a%2Fb+c&x=%C3%A4&empty=&=&q=1"
-        async with site.client.post(URL(site.url + target, encoded=True), data=b"body", headers=sent) as answer:
+        async with site.client.post(
+            URL(site.url + target, encoded=True), data=b"body", headers=sent
+        ) as answer:
             got = await answer.json()
         assert got["method"] == "POST" and got["target"] == target and got["body"] == "body"
         for name, value in sent.items():
@@ -114,7 +118,9 @@ async def test_facts_are_the_gateways_own() -> None:
         ("nonsense", "https", [], "https"),
     ],
 )
-async def test_trusted_proxies_are_believed(forwarded_for: str, proto: str, ip: list[str], scheme: str) -> None:
+async def test_trusted_proxies_are_believed(
+    forwarded_for: str, proto: str, ip: list[str], scheme: str
+) -> None:
     async with site_of(echo, trusted=("127.0.0.0/8",)) as site:
         headers = {"X-Forwarded-For": forwarded_for, "X-Forwarded-Proto": proto}
         async with site.client.get(site.url + "/api", headers=headers) as answer:

@@ -7,6 +7,7 @@ from gateway_proxy.admin.keys import KeyAdmin
 from gateway_proxy.admin.links import Links
 from gateway_proxy.admin.members import MemberAdmin
 from gateway_proxy.admin.organizations import OrganizationAdmin
+from gateway_proxy.admin.overview import OverviewAdmin
 from gateway_proxy.admin.passwords import Passwords
 from gateway_proxy.admin.sessions import Sessions
 from gateway_proxy.admin.throttle import Throttle
@@ -27,6 +28,7 @@ class Admin:
     tokens: TokenAdmin
     sessions: Sessions
     links: Links
+    overview: OverviewAdmin
 
 
 def build_admin(
@@ -51,6 +53,7 @@ def build_admin(
         tokens=TokenAdmin(store.identity, clock, pepper),
         sessions=sessions,
         links=links,
+        overview=OverviewAdmin(store, clock),
     )
 
 

@@ -12,13 +12,20 @@ from aiohttp import web
 
 from dashboard import assets, errors, frame, guard, theme
 from dashboard.filters import FILTERS
-from dashboard.views import key_acts, key_forms, keys
+from dashboard.views import key_acts, key_forms, keys, members, overview
 from gateway_proxy.admin.services import Admin
 
 _HERE = Path(__file__).parent
 MAX_FORM_BYTES = 1024 * 1024
 # Every module of pages names its routes; a page appears in the navigation when its route is here.
-_ROUTES = [*theme.ROUTES, *keys.ROUTES, *key_forms.ROUTES, *key_acts.ROUTES]
+_ROUTES = [
+    *theme.ROUTES,
+    *overview.ROUTES,
+    *keys.ROUTES,
+    *key_forms.ROUTES,
+    *key_acts.ROUTES,
+    *members.ROUTES,
+]
 
 
 def mount(app: web.Application, prefix: str, admin: Admin) -> None:

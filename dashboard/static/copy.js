@@ -1,4 +1,9 @@
 // Copy buttons, and pickers that are searched: both work on what the page already holds.
+//
+// data-copy="id"        copies the text of that element
+// data-copy-text="…"    copies this text
+// data-copy-label       what inside the button says "Copied!" for two seconds; else its name does
+// data-filter="#id"     on a field: hides the [data-filter-text] items there that do not hold what is typed
 
 const COPIED_MS = 2000;
 
@@ -15,28 +20,31 @@ async function copy(text) {
   if (!done) throw new Error("not copied");
 }
 
-document.addEventListener("click", async (event) => {
-  const button = event.target.closest?.("[data-copy]");
-  if (!button) return;
-  event.preventDefault();
+function say(button, text) {
   const label = button.querySelector("[data-copy-label]");
-  const before = label ? label.textContent : button.getAttribute("aria-label");
-  let shown = "Copied!";
-  try {
-    await copy(button.dataset.copy);
-  } catch {
-    shown = "Select the text and copy it";
-  }
+  button.copyLabel ??= label ? label.textContent : button.getAttribute("aria-label");
+  const show = (shown) => (label ? (label.textContent = shown) : button.setAttribute("aria-label", shown));
+  show(text);
   button.dataset.copied = "";
-  if (label) label.textContent = shown;
-  else button.setAttribute("aria-label", shown);
   clearTimeout(button.copyTimer);
   button.copyTimer = setTimeout(() => {
     delete button.dataset.copied;
-    if (label) label.textContent = "Copy";
-    else button.setAttribute("aria-label", button.copyLabel);
+    show(button.copyLabel);
   }, COPIED_MS);
-  button.copyLabel ??= before;
+}
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest?.("[data-copy], [data-copy-text]");
+  if (!button) return;
+  event.preventDefault();
+  const source = document.getElementById(button.dataset.copy ?? "");
+  try {
+    await copy(source ? source.textContent.trim() : button.dataset.copyText);
+    say(button, "Copied!");
+  } catch {
+    if (source) getSelection().selectAllChildren(source);
+    say(button, "Press Ctrl+C");
+  }
 });
 
 document.addEventListener("input", (event) => {

@@ -1,1 +1,1 @@
-"""The pages: handlers that read a request, ask the admin services and answer with a template. Nothing is decided here."""
+"""One module a page: reads the address, asks the services, fills the template."""

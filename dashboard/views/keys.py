@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from dashboard.export import send_table
+from dashboard.exports import send_table, wants_file
 from dashboard.frame import ADMIN, current_actor, render, wants_part
 from dashboard.key_list import PAGE_SIZE, SORTABLE, STATUSES, ListState, read_state
 from gateway_proxy.admin.actor import Actor, Role
@@ -25,14 +25,11 @@ _EXPORTED = (
 _EXPORT_PAGE = 500
 
 
-async def show_keys(request: web.Request) -> web.Response:
-    """The list."""
+async def show_keys(request: web.Request) -> web.StreamResponse:
+    """The list; as a file, all pages of it."""
+    if wants_file(request):
+        return await send_table(request, "api-keys", _EXPORTED, _all_keys(request))
     return render(request, "keys/list.html", await list_context(request))
-
-
-async def export_keys(request: web.Request) -> web.StreamResponse:
-    """The list with its filters, all pages of it."""
-    return await send_table(request, "api-keys", _EXPORTED, _all_keys(request))
 
 
 async def show_key(request: web.Request) -> web.Response:
@@ -45,7 +42,7 @@ async def show_key(request: web.Request) -> web.Response:
         "key": key,
         "counters": counters,
         "budget": describe_budget(key, counters),
-        "requests": [_describe_request(row) for row in await use.last_requests(actor, key_id)],
+        "requests": await use.last_requests(actor, key_id),
         "gateways": await use.gateways(actor, key_id),
     }
     return await render_dialog(request, "keys/detail.html", context)
@@ -128,23 +125,7 @@ async def _all_keys(request: web.Request) -> AsyncIterator[dict[str, Any]]:
         query = replace(query, cursor=found.next_cursor)
 
 
-def _describe_request(row: Any) -> dict[str, Any]:
-    at = datetime.fromtimestamp(row.at / 1000, UTC).isoformat(timespec="seconds")
-    return {
-        "request_id": row.request_id,
-        "at": at.replace("+00:00", "Z"),
-        "model": row.model,
-        "provider": row.provider,
-        "status": row.status,
-        "error_code": row.error_code,
-        "tokens": row.input_tokens + row.output_tokens,
-        "cost_usd": str(Decimal(row.cost_nanos) / 1_000_000_000),
-        "latency_ms": row.latency_ms,
-    }
-
-
 ROUTES = [
     web.get(KEYS_PATH, show_keys),
-    web.get(KEYS_PATH + "/export", export_keys),
     web.get(ONE_KEY, show_key),
 ]

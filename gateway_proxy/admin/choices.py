@@ -29,7 +29,7 @@ class Choices:
 class ChoiceAdmin:
     """Asks the store and the gateway's settings."""
 
-    def __init__(self, store: Store, view: GatewayView | None) -> None:
+    def __init__(self, store: Store, view: GatewayView) -> None:
         self._store = store
         self._view = view
 
@@ -39,8 +39,6 @@ class ChoiceAdmin:
         if is_manager(actor):
             members = await self._store.registry.list_members(actor.home)
             owners = tuple(member.email for member in members)
-        if self._view is None:
-            return Choices(owners=owners, known=False)
         try:
             providers = await self._view.providers()
             settings = (await self._view.config())["settings"]

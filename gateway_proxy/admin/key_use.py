@@ -7,8 +7,8 @@ from gateway_proxy.admin.actor import Actor
 from gateway_proxy.admin.gateway_view import GatewayView
 from gateway_proxy.admin.gateways import list_attached
 from gateway_proxy.admin.keys import KeyAdmin
+from gateway_proxy.admin.logs import LogAdmin
 from gateway_proxy.core.clock import Clock
-from gateway_proxy.core.ledger import LogRow
 from gateway_proxy.storage.reports import LogQuery
 from gateway_proxy.storage.store import Store
 
@@ -25,27 +25,25 @@ class GatewayCopy:
 class KeyUseAdmin:
     """Every method raises NotFound for a key that the actor may not see."""
 
-    def __init__(self, store: Store, keys: KeyAdmin, clock: Clock, view: GatewayView | None) -> None:
+    def __init__(self, store: Store, keys: KeyAdmin, logs: LogAdmin, clock: Clock, view: GatewayView) -> None:
         self._store = store
         self._keys = keys
+        self._logs = logs
         self._clock = clock
         self._view = view
 
     async def counters(self, actor: Actor, key_id: str) -> dict[str, Any] | None:
         """What is left now, as `GatewayView.counters`; None when the gateway does not answer."""
         await self._keys.find(actor, key_id)
-        if self._view is None:
-            return None
         try:
             return await self._view.counters(key_id)
         except ConnectionError:
             return None
 
-    async def last_requests(self, actor: Actor, key_id: str, limit: int = 5) -> list[LogRow]:
-        """The newest first, refusals included."""
-        key = await self._keys.find(actor, key_id)
-        query = LogQuery(organization=key["organization"], key_id=key_id)
-        return (await self._store.reports.logs(query, limit=limit)).rows
+    async def last_requests(self, actor: Actor, key_id: str, limit: int = 5) -> list[dict[str, Any]]:
+        """The newest first, refusals included, as `LogAdmin` shows them."""
+        await self._keys.find(actor, key_id)
+        return (await self._logs.search(actor, LogQuery(key_id=key_id), limit=limit)).data
 
     async def gateways(self, actor: Actor, key_id: str) -> list[GatewayCopy]:
         """The attached gateways that serve the key's organization, by name."""

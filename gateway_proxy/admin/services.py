@@ -2,10 +2,25 @@
 
 from dataclasses import dataclass
 
+from gateway_proxy.admin.addresses import find_base_url
+from gateway_proxy.admin.catalog import CatalogAdmin
 from gateway_proxy.admin.choices import ChoiceAdmin
-from gateway_proxy.admin.gateway_view import GatewayView
+from gateway_proxy.admin.config_view import ConfigAdmin
+from gateway_proxy.admin.gateway_view import GatewayView, NoGateway
+from gateway_proxy.admin.gateways import GatewayAdmin
 from gateway_proxy.admin.key_use import KeyUseAdmin
 from gateway_proxy.admin.keys import KeyAdmin
+from gateway_proxy.admin.links import Links
+from gateway_proxy.admin.logs import LogAdmin
+from gateway_proxy.admin.members import MemberAdmin
+from gateway_proxy.admin.organizations import OrganizationAdmin
+from gateway_proxy.admin.overview import OverviewAdmin
+from gateway_proxy.admin.passwords import Passwords
+from gateway_proxy.admin.sessions import Sessions
+from gateway_proxy.admin.throttle import Throttle
+from gateway_proxy.admin.tokens import TokenAdmin
+from gateway_proxy.admin.usage import UsageAdmin
+from gateway_proxy.config import Config
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.keys.service import FindOwner, KeyService
 from gateway_proxy.storage.store import Store
@@ -18,16 +33,55 @@ class Admin:
     keys: KeyAdmin
     key_use: KeyUseAdmin
     choices: ChoiceAdmin
+    members: MemberAdmin
+    organizations: OrganizationAdmin
+    tokens: TokenAdmin
+    sessions: Sessions
+    links: Links
+    overview: OverviewAdmin
+    gateways: GatewayAdmin
+    catalog: CatalogAdmin
+    config: ConfigAdmin
+    usage: UsageAdmin
+    logs: LogAdmin
 
 
-def build_admin(store: Store, pepper: bytes, clock: Clock, view: GatewayView | None = None) -> Admin:
-    """The services over an open store. Without `view` the gateway counts as one that does not answer."""
+def build_admin(
+    store: Store,
+    pepper: bytes,
+    clock: Clock,
+    config: Config | None = None,
+    *,
+    passwords: Passwords | None = None,
+    view: GatewayView | None = None,
+) -> Admin:
+    """The services over an open store. The settings say where links lead and who else may vouch for members.
+
+    `view` is the gateway to ask, None where there is none.
+    """
+    view = view or NoGateway()
     service = KeyService(store.keys, clock, pepper, owner_finder(store))
-    keys = KeyAdmin(store, service, clock)
+    passwords, throttle = passwords or Passwords(), Throttle(clock)
+    sessions = Sessions(store.identity, passwords, throttle, clock)
+    base_url = find_base_url(config.server) if config else ""
+    links = Links(store.identity, passwords, sessions, clock, base_url)
+    members = MemberAdmin(store.identity, store.keys, service, links, passwords, throttle)
+    keys, logs = KeyAdmin(store, service, clock), LogAdmin(store)
     return Admin(
         keys=keys,
-        key_use=KeyUseAdmin(store, keys, clock, view),
+        key_use=KeyUseAdmin(store, keys, logs, clock, view),
         choices=ChoiceAdmin(store, view),
+        members=members,
+        organizations=OrganizationAdmin(store.registry, store.identity, members),
+        tokens=TokenAdmin(store.identity, clock, pepper),
+        sessions=sessions,
+        links=links,
+        overview=OverviewAdmin(store, clock),
+        gateways=GatewayAdmin(store, clock),
+        catalog=CatalogAdmin(view),
+        config=ConfigAdmin(view),
+        usage=UsageAdmin(store, clock),
+        logs=logs,
     )
 
 

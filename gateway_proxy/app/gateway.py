@@ -5,14 +5,17 @@ import contextlib
 import logging
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from gateway_proxy import __version__
+from gateway_proxy.app.audit import AuditTrail
 from gateway_proxy.app.books import GatewayBooks
 from gateway_proxy.app.follower import Follower
 from gateway_proxy.app.runtimes import Services, build_runtime
+from gateway_proxy.audit.chain import derive_key
+from gateway_proxy.audit.log import AuditLog
 from gateway_proxy.config import Config
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.ids import is_id, new_id
@@ -46,6 +49,7 @@ OFFLINE_MS = 15_000
 SWEEP_SECONDS = 10.0
 RETENTION_SECONDS = 600.0
 DAY_MS = 86_400_000
+FINE_TIMELINE_MS = 3 * DAY_MS
 LINK_CLOSE_SECONDS = 600.0
 
 
@@ -62,9 +66,11 @@ class Gateway:
         self.reload_error = ""
         self.draining = False
         self._digester = Digester(pepper)
+        self._pepper = pepper
         self._organization = config.gateway.organization
         self._started_at = self.clock.now_ms()
         self._tasks: list[asyncio.Task[Any]] = []
+        self.on_applied: Callable[[], None] = lambda: None  # new settings are in force
         self.reloading = asyncio.Lock()  # held from reading the file until its settings are in force
 
     async def open(self) -> None:
@@ -73,22 +79,7 @@ class Gateway:
         make_private_folder(config.storage.data_dir)
         self.id = _read_gateway_id(config.storage.data_dir)
         await self._refuse_company()
-        cursor = await self.store.ledger.cursor(self.id)
-        self.spool = Spool(
-            config.storage.data_dir / "spool", after_segment=0 if cursor is None else cursor[0]
-        )
-        self.writer = BooksWriter(
-            self.store.ledger,
-            self.spool,
-            self.id,
-            self.clock,
-            reserved=self.limiter.take_reserved,
-            row_errors=(StoreConflict,),
-        )
-        recovered = await self.writer.replay()
-        if recovered:
-            log.warning("%d ledger rows of an earlier process were recovered from the spool", recovered)
-        self.writer.start()
+        await self._open_books()
         self.books = GatewayBooks(self.writer, self.limiter, self.directory, self.clock)
         learned = LearnedOutput()
         self.services = Services(
@@ -111,6 +102,7 @@ class Gateway:
         queries = Queries(self.limiter)
         self.plane.queries = {"/v1/models": queries.list_models, "/v1/key": queries.show_key}
         self.plane.prefix_queries = {"/v1/models/": queries.show_model}
+        self.audit = self._make_audit()
         self.follower = Follower(
             self.store.keys,
             self.directory,
@@ -125,6 +117,7 @@ class Gateway:
         self._tasks = [
             spawn(self.follower.follow(), "follow the change log"),
             spawn(self._beat(), "heartbeat"),
+            spawn(self.audit.run(), "write the audit log"),
             spawn(self._maintain(), "maintenance"),
         ]
 
@@ -144,10 +137,12 @@ class Gateway:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.writer.stop()  # it runs until it is told to end: waiting for it first would wait in vain
         await drain(5)
+        await asyncio.to_thread(self.audit.log.close)  # after what a cancelled task left it to write
         self.spool.close()
         for link in self.runtime.links.values():
             await link.close()
         with contextlib.suppress(StoreError):
+            await self._heartbeat()  # the last head of the audit log, which outlives the gateway's row
             await self.store.registry.forget_gateway(self.id)
 
     async def apply(self, config: Config) -> None:
@@ -166,6 +161,7 @@ class Gateway:
         for name, link in before.links.items():
             if runtime.links.get(name) is not link:
                 spawn(_close_when_idle(link), "close a retired provider's connections")
+        self.on_applied()
         log.info("configuration revision %d is in force (digest %s)", self.revision, config.digest[:12])
 
     def describe_readiness(self) -> tuple[bool, dict[str, Any]]:
@@ -190,6 +186,7 @@ class Gateway:
             "keys": len(self.directory),
             "running": len(self.plane.sweeper.runs),
             "tasks": running(),
+            "audit": self.audit.describe(),
             "providers": {name: link.pool.stats()._asdict() for name, link in self.runtime.links.items()},
         }
         return not problems, details
@@ -226,6 +223,7 @@ class Gateway:
 
     async def _acknowledge(self, seq: int) -> None:
         self.books.collect_events()  # an edit alone can put the spend beyond a threshold
+        self.audit.wake()
         await self._heartbeat()
 
     async def _heartbeat(self) -> None:
@@ -240,6 +238,7 @@ class Gateway:
                 last_seen_at=self.clock.now_ms(),
                 applied_seq=self.follower.seq,
                 config_digest=config.digest,
+                audit_head=self.audit.head,
             )
         )
 
@@ -269,6 +268,7 @@ class Gateway:
                 ):
                     await asyncio.sleep(0.05)
                 await prune_secrets(self.store.db, self.clock.now_ms())
+                await self.store.timeline.fold(self.clock.now_ms() - FINE_TIMELINE_MS)
             except StoreError as error:
                 log.error("old log rows could not be deleted: %s", error)
 
@@ -281,6 +281,30 @@ class Gateway:
             await self.apply(self.config)
         except (ValueError, OSError) as error:
             log.error("the new prices are not in force: %s", error)
+
+    async def _open_books(self) -> None:
+        """The spool and its writer; what an earlier process left in it is in the store when this returns."""
+        cursor = await self.store.ledger.cursor(self.id)
+        self.spool = Spool(
+            self.config.storage.data_dir / "spool", after_segment=0 if cursor is None else cursor[0]
+        )
+        self.writer = BooksWriter(
+            self.store.ledger,
+            self.spool,
+            self.id,
+            self.clock,
+            reserved=self.limiter.take_reserved,
+            row_errors=(StoreConflict,),
+        )
+        recovered = await self.writer.replay()
+        if recovered:
+            log.warning("%d ledger rows of an earlier process were recovered from the spool", recovered)
+        self.writer.start()
+
+    def _make_audit(self) -> AuditTrail:
+        folder = self.config.storage.data_dir / "audit" / self.id
+        audit_log = AuditLog(folder, derive_key(self._pepper, self.id), self.id, self.clock)
+        return AuditTrail(audit_log, self.store, self.id, self._organization, self._heartbeat)
 
     async def _refuse_company(self) -> None:
         now = self.clock.now_ms()

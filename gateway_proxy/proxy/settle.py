@@ -213,6 +213,7 @@ class Settlement:
             request_id=exchange.id,
             at=exchange.received_at,
             gateway_id=self._gateway.id,
+            organization="" if self._gateway.organization == "*" else self._gateway.organization,
             client_ip="" if exchange.client_ip is None else str(exchange.client_ip),
             client_request_id=exchange.client_request_id,
             trace_id=exchange.trace_id,

@@ -17,7 +17,7 @@ async def prune_request_log(db: Database, before_ms: int, limit: int = 1000) -> 
         await tx.execute(
             "DELETE FROM request_log_minutes WHERE (field, value, minute) IN"
             " (SELECT field, value, minute FROM request_log_minutes WHERE minute < $1 ORDER BY minute LIMIT $2)",
-            first_minute, limit * 3,
+            first_minute, limit * 7,
         )  # fmt: skip
     return deleted
 

@@ -136,7 +136,7 @@ def make_application(site: Dashboard) -> web.Application:
 async def dashboard(tmp_path: Path) -> AsyncIterator[Dashboard]:
     store = await open_store(f"sqlite:{tmp_path}/gateway.db", migrate=True)
     view = FakeView()
-    site = Dashboard(store, build_admin(store, PEPPER, Clock(), view), view)
+    site = Dashboard(store, build_admin(store, PEPPER, Clock(), view=view), view)
     async with TestClient(TestServer(make_application(site))) as client:
         site.client = client
         yield site

@@ -1,3 +1,6 @@
+import csv
+import io
+import json
 import re
 
 import pytest
@@ -183,3 +186,21 @@ def test_budget(limit: str | None, live: str | None, total_spent: str, period: s
     counters = None if live is None else {"budget": {"spent_usd": live, **rest}}
     budget = describe_budget(key, counters)
     assert (budget and (budget["spent_usd"], budget["percent"])) == expected
+
+
+async def test_the_export_holds_every_page(dashboard: Dashboard) -> None:
+    for index in range(30):
+        await make(dashboard, f'Key "{index}", ünï')
+    await make(dashboard, "=cmd()")
+    page = await dashboard.get(f"{KEYS}?format=csv")
+    assert page.response.headers["Content-Disposition"] == 'attachment; filename="api-keys.csv"'
+    rows = list(csv.DictReader(io.StringIO(page.text)))
+    assert len(rows) == 31
+    assert {"'=cmd()", 'Key "7", ünï'} <= {row["name"] for row in rows}
+
+
+async def test_the_export_keeps_filters(dashboard: Dashboard) -> None:
+    for name in ("One", "Two"):
+        await make(dashboard, name)
+    data = json.loads((await dashboard.get(f"{KEYS}?format=json&search=two")).text)["data"]
+    assert [key["name"] for key in data] == ["Two"]

@@ -1,5 +1,6 @@
 from gateway_proxy.admin.actor import Role
 from gateway_proxy.admin.choices import ChoiceAdmin, ServerChoice
+from gateway_proxy.admin.gateway_view import NoGateway
 from tests.support.dashboard import OWNER, Dashboard, FakeView, acting_as
 
 
@@ -26,7 +27,7 @@ async def test_a_silent_gateway_leaves_them_unknown(dashboard: Dashboard) -> Non
     choices = await dashboard.admin.choices.list_choices(OWNER)
     assert not choices.known
     assert choices.providers == ()
-    assert not (await ChoiceAdmin(dashboard.store, None).list_choices(OWNER)).known
+    assert not (await ChoiceAdmin(dashboard.store, NoGateway()).list_choices(OWNER)).known
 
 
 def test_the_fake_speaks_as_the_gateway_does() -> None:

@@ -1,6 +1,7 @@
 import pytest
 
 from gateway_proxy.admin.actor import Role
+from gateway_proxy.admin.gateway_view import NoGateway
 from gateway_proxy.admin.key_use import KeyUseAdmin
 from gateway_proxy.admin.problem import NotFound
 from gateway_proxy.core.clock import Clock
@@ -26,7 +27,7 @@ async def test_counters_are_not_known_when_the_gateway_is_silent(dashboard: Dash
     key_id = await make_key(dashboard)
     dashboard.view.silent = True
     assert await dashboard.admin.key_use.counters(OWNER, key_id) is None
-    without = KeyUseAdmin(dashboard.store, dashboard.admin.keys, Clock(), None)
+    without = KeyUseAdmin(dashboard.store, dashboard.admin.keys, dashboard.admin.logs, Clock(), NoGateway())
     assert await without.counters(OWNER, key_id) is None
 
 
@@ -40,7 +41,7 @@ async def test_last_requests_are_the_keys_own_newest_first(dashboard: Dashboard)
     ]  # fmt: skip
     await dashboard.store.ledger.append("gtw_1", Batch(logs=rows))
     found = await dashboard.admin.key_use.last_requests(OWNER, key_id, limit=2)
-    assert [row.request_id for row in found] == ["req_0", "req_2"]
+    assert [row["request_id"] for row in found] == ["req_0", "req_2"]
 
 
 async def test_gateways_have_the_key_or_do_not_yet(dashboard: Dashboard) -> None:

@@ -67,6 +67,7 @@ class WebAuth:
     async def admit(self, request: web.Request) -> None:
         """Set `request["actor"]`. Raises Problem."""
         request["actor"] = None
+        request["web_auth"] = self
         if not self._is_our_host(request.headers.get("Host", "")):
             raise UnknownHost(
                 "this host name is not served here; add it to [server] allowed_hosts, or set public_url"

@@ -95,20 +95,23 @@ class WebAuth:
             return SECURE_COOKIE
         return LOOPBACK_COOKIE if self._is_loopback(request) else None
 
-    def set_cookie(self, request: web.Request, response: web.StreamResponse, value: str) -> None:
-        """Hand out the session."""
+    def describe_cookie(self, request: web.Request) -> tuple[str, bool]:
+        """The cookie's name and whether it is Secure. Raises NotAllowed where none may be set."""
         name = self.find_cookie_name(request)
         if name is None:
             raise NotAllowed(_PLAIN_HTTP, code="https_needed")
-        response.set_cookie(
-            name, value, max_age=ABSOLUTE_MS // 1000, path="/", httponly=True, samesite="Lax",
-            secure=name == SECURE_COOKIE,
-        )  # fmt: skip
+        return name, name == SECURE_COOKIE
+
+    def set_cookie(self, request: web.Request, response: web.StreamResponse, value: str) -> None:
+        """Hand out the session."""
+        name, secure = self.describe_cookie(request)
+        age = ABSOLUTE_MS // 1000
+        response.set_cookie(name, value, max_age=age, path="/", httponly=True, samesite="Lax", secure=secure)
 
     def clear_cookie(self, request: web.Request, response: web.StreamResponse) -> None:
         """Take the session back."""
-        name = self.find_cookie_name(request) or LOOPBACK_COOKIE
-        response.del_cookie(name, path="/", httponly=True, samesite="Lax", secure=name == SECURE_COOKIE)
+        name, secure = self.describe_cookie(request)
+        response.del_cookie(name, path="/", httponly=True, samesite="Lax", secure=secure)
 
     def _refuse_forgery(self, request: web.Request, *, has_cookie: bool) -> None:
         """A browser says where a request comes from; one that says nothing is refused if it brings a session."""
@@ -117,7 +120,7 @@ class WebAuth:
         if site is not None:
             is_own = site in ("same-origin", "none")
         elif origin is not None:
-            is_own = split_host(urlsplit(origin).netloc) in (split_host(request.host), self._public_host)
+            is_own = split_host(origin.partition("://")[2]) in (split_host(request.host), self._public_host)
         else:
             is_own = not has_cookie
         if not is_own:
@@ -145,6 +148,13 @@ class WebAuth:
 def find_ip(request: web.Request) -> str:
     """The client's address: what the site found out, else the peer's; "" if unknown."""
     return str(request.get("client_ip", request.remote or "") or "")
+
+
+def find_web_auth(request: web.Request) -> WebAuth:
+    """The door that this request came through."""
+    auth = request["web_auth"]
+    assert isinstance(auth, WebAuth)
+    return auth
 
 
 def find_actor(request: web.Request) -> Actor | None:

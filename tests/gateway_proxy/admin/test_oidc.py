@@ -130,7 +130,7 @@ def set_claim(name: str, value: Any) -> Callable[[dict[str, Any]], None]:
         (set_claim("nonce", None), "another sign-in"),
         (lambda claims: claims.pop("nonce"), "another sign-in"),
         (set_claim("aud", "somebody"), "InvalidAudience"),
-        (set_claim("aud", []), "InvalidAudience"),
+        (set_claim("aud", []), "MissingRequiredClaim|InvalidAudience|audience"),
         (set_claim("iss", "http://127.0.0.1:1"), "InvalidIssuer"),
         (set_claim("exp", 1_000_000_000), "ExpiredSignature"),
         (lambda claims: claims.pop("exp"), "MissingRequiredClaim"),
@@ -164,7 +164,7 @@ async def test_a_wrong_claim_is_refused(
         (oidc_server.sign_with_an_unknown_key, "does not publish"),
         (lambda claims: "not.a.token", "DecodeError"),
         (lambda claims: "", "DecodeError"),
-        (lambda claims: oidc_server.sign_honestly(claims)[:-8], "InvalidSignature"),
+        (lambda claims: oidc_server.sign_honestly(claims)[:-8], "DecodeError|InvalidSignature"),
     ],
 )
 async def test_a_wrong_signature_is_refused(

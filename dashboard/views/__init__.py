@@ -1,1 +1,1 @@
-"""The pages, one module a subject."""
+"""One module a page: reads the address, asks the services, fills the template."""

@@ -6,7 +6,6 @@ https://www.w3.org/TR/fetch-metadata/), and does not let sessions run over plain
 actor may do is decided by the services.
 """
 
-import json
 from html import escape
 from urllib.parse import urlsplit
 
@@ -15,11 +14,13 @@ from aiohttp.typedefs import Handler, Middleware
 
 from gateway_proxy.admin.actor import Actor
 from gateway_proxy.admin.addresses import LOOPBACK_NAMES, host_checker, split_host
-from gateway_proxy.admin.problem import NotAllowed, Problem
+from gateway_proxy.admin.api.answers import problem_response
+from gateway_proxy.admin.problem import NotAllowed, Problem, Unavailable
 from gateway_proxy.admin.services import Admin
 from gateway_proxy.admin.sessions import ABSOLUTE_MS
 from gateway_proxy.config.model import Server
 from gateway_proxy.proxy.client_ip import parse_ip
+from gateway_proxy.storage.database import StoreError
 
 SECURE_COOKIE = "__Host-gateway"
 LOOPBACK_COOKIE = "gateway_session"
@@ -60,6 +61,8 @@ class WebAuth:
                 await self.admit(request)
             except Problem as problem:
                 return answer_problem(request, problem)
+            except StoreError as error:
+                return answer_problem(request, Unavailable(str(error), code="store_unavailable"))
             return await handler(request)
 
         return guard
@@ -67,7 +70,6 @@ class WebAuth:
     async def admit(self, request: web.Request) -> None:
         """Set `request["actor"]`. Raises Problem."""
         request["actor"] = None
-        request["web_auth"] = self
         if not self._is_our_host(request.headers.get("Host", "")):
             raise UnknownHost(
                 "this host name is not served here; add it to [server] allowed_hosts, or set public_url"
@@ -145,6 +147,10 @@ class WebAuth:
         return address is not None and address.is_loopback and not forwarded
 
 
+WEB_AUTH = web.AppKey("web_auth", WebAuth)
+"""Where the application keeps it, for pages that sign people in and out."""
+
+
 def find_ip(request: web.Request) -> str:
     """The client's address: what the site found out, else the peer's; "" if unknown."""
     return str(request.get("client_ip", request.remote or "") or "")
@@ -152,9 +158,7 @@ def find_ip(request: web.Request) -> str:
 
 def find_web_auth(request: web.Request) -> WebAuth:
     """The door that this request came through."""
-    auth = request["web_auth"]
-    assert isinstance(auth, WebAuth)
-    return auth
+    return request.config_dict[WEB_AUTH]
 
 
 def find_actor(request: web.Request) -> Actor | None:
@@ -165,19 +169,9 @@ def find_actor(request: web.Request) -> Actor | None:
 
 def answer_problem(request: web.Request, problem: Problem) -> web.Response:
     """The problem as JSON below /api, else as a plain page."""
-    headers = {"cache-control": "no-store"}
     if _is_api(request):
-        body = {
-            "type": "about:blank",
-            "title": problem.title,
-            "status": problem.status,
-            "code": problem.code,
-            "detail": problem.detail,
-        }
-        return web.Response(
-            text=json.dumps(body), status=problem.status, content_type="application/problem+json",
-            headers=headers,
-        )  # fmt: skip
+        return problem_response(problem)
+    headers = {"cache-control": "no-store"}
     headers["content-security-policy"] = "default-src 'none'; frame-ancestors 'none'"
     text = (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(problem.title)}</title>'

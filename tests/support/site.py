@@ -19,7 +19,7 @@ from yarl import URL
 from dashboard import mount
 from gateway_proxy.admin.passwords import Passwords
 from gateway_proxy.admin.services import Admin, build_admin
-from gateway_proxy.admin.web_auth import WebAuth
+from gateway_proxy.admin.web_auth import WEB_AUTH, WebAuth
 from gateway_proxy.config.model import Server
 from gateway_proxy.core.clock import FakeClock
 from gateway_proxy.storage import Store, open_store
@@ -99,7 +99,9 @@ def build_site(admin: Admin, server: Server, facts: Mapping[str, str]) -> web.Ap
         assert isinstance(answer, web.StreamResponse)
         return answer
 
-    app = web.Application(middlewares=[know, WebAuth(admin, server).middleware()])
+    auth = WebAuth(admin, server)
+    app = web.Application(middlewares=[know, auth.middleware()])
+    app[WEB_AUTH] = auth
     app.router.add_route("*", "/api/v1/me", show_actor)
     mount(app, "/dashboard", admin)
     return app

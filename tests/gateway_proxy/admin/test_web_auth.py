@@ -9,6 +9,7 @@ from aiohttp.test_utils import TestServer
 from gateway_proxy.admin.actor import Actor
 from gateway_proxy.admin.services import Admin
 from gateway_proxy.config.model import Server
+from gateway_proxy.storage import Store
 from tests.gateway_proxy.admin.conftest import PASSWORD
 from tests.support.site import build_site
 
@@ -192,3 +193,13 @@ async def test_refusals_are_problems_for_programs(make_site: Callable[..., Await
     assert answer.content_type == "application/problem+json"
     body = await answer.json(content_type=None)
     assert (body["status"], body["code"], body["title"]) == (421, "unknown_host", "Unknown host")
+
+
+async def test_a_store_that_does_not_answer_is_said_to_be_away(
+    make_site: Callable[..., Awaitable[Ask]], store: Store, cookie: str
+) -> None:
+    ask = await make_site()
+    await store.close()
+    assert await who(ask, headers=session(cookie)) == (503, "store_unavailable")
+    page = await ask("GET", "/dashboard/account", headers=session(cookie))
+    assert page.status == 503 and "Traceback" not in await page.text()

@@ -19,6 +19,33 @@ def format_count(number: int) -> str:
     return f"{number:,}"
 
 
+def shorten_count(number: float) -> str:
+    """At most three digits and a letter: 999, 1.2K, 35M."""
+    for size, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K")):
+        if abs(number) >= size * 0.9995:
+            short = number / size
+            return (
+                f"{short:.1f}".removesuffix(".0") + letter if abs(short) < 99.95 else f"{short:.0f}{letter}"
+            )
+    return f"{number:.1f}".removesuffix(".0")
+
+
+def format_latency(latency_ms: float | None) -> str:
+    """85 ms, 1.24 s, 2 min 5 s; a dash for none."""
+    if latency_ms is None:
+        return "–"
+    if latency_ms < 1000:
+        return f"{latency_ms:.0f} ms"
+    if latency_ms < 120_000:
+        return (
+            f"{latency_ms / 1000:.2f}".rstrip("0").rstrip(".") + " s"
+            if latency_ms < 9995
+            else f"{latency_ms / 1000:.0f} s"
+        )
+    minutes, seconds = divmod(round(latency_ms / 1000), 60)
+    return f"{minutes} min" + (f" {seconds} s" if seconds else "")
+
+
 def format_money(usd: str) -> str:
     """A decimal string as people read it: $1,234.50; small amounts keep the digits that count."""
     amount = Decimal(usd)
@@ -58,6 +85,8 @@ def format_distance(text: str | None, now: datetime) -> str:
 
 FILTERS: dict[str, Callable[..., Any]] = {
     "count": format_count,
+    "short": shorten_count,
+    "latency": format_latency,
     "money": format_money,
     "day": format_day,
     "moment": format_moment,

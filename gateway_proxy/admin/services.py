@@ -3,14 +3,21 @@
 from dataclasses import dataclass
 
 from gateway_proxy.admin.addresses import find_base_url
+from gateway_proxy.admin.catalog import CatalogAdmin
+from gateway_proxy.admin.config_view import ConfigAdmin
+from gateway_proxy.admin.gateway_view import GatewayView, NoGateway
+from gateway_proxy.admin.gateways import GatewayAdmin
 from gateway_proxy.admin.keys import KeyAdmin
 from gateway_proxy.admin.links import Links
+from gateway_proxy.admin.logs import LogAdmin
 from gateway_proxy.admin.members import MemberAdmin
 from gateway_proxy.admin.organizations import OrganizationAdmin
+from gateway_proxy.admin.overview import OverviewAdmin
 from gateway_proxy.admin.passwords import Passwords
 from gateway_proxy.admin.sessions import Sessions
 from gateway_proxy.admin.throttle import Throttle
 from gateway_proxy.admin.tokens import TokenAdmin
+from gateway_proxy.admin.usage import UsageAdmin
 from gateway_proxy.config import Config
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.keys.service import FindOwner, KeyService
@@ -27,6 +34,12 @@ class Admin:
     tokens: TokenAdmin
     sessions: Sessions
     links: Links
+    overview: OverviewAdmin
+    gateways: GatewayAdmin
+    catalog: CatalogAdmin
+    config: ConfigAdmin
+    usage: UsageAdmin
+    logs: LogAdmin
 
 
 def build_admin(
@@ -36,8 +49,13 @@ def build_admin(
     config: Config | None = None,
     *,
     passwords: Passwords | None = None,
+    view: GatewayView | None = None,
 ) -> Admin:
-    """The services over an open store. The settings say where links lead and who else may vouch for members."""
+    """The services over an open store. The settings say where links lead and who else may vouch for members.
+
+    `view` is the gateway to ask, None where there is none.
+    """
+    view = view or NoGateway()
     service = KeyService(store.keys, clock, pepper, owner_finder(store))
     passwords, throttle = passwords or Passwords(), Throttle(clock)
     sessions = Sessions(store.identity, passwords, throttle, clock)
@@ -51,6 +69,12 @@ def build_admin(
         tokens=TokenAdmin(store.identity, clock, pepper),
         sessions=sessions,
         links=links,
+        overview=OverviewAdmin(store, clock),
+        gateways=GatewayAdmin(store, clock),
+        catalog=CatalogAdmin(view),
+        config=ConfigAdmin(view),
+        usage=UsageAdmin(store, clock),
+        logs=LogAdmin(store),
     )
 
 

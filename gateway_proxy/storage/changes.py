@@ -75,3 +75,9 @@ async def list_changes(
         *where.args,
     )
     return [ChangeRow(*row) for row in rows]
+
+
+async def last_sequence(db: Statements) -> int:
+    """The number of the newest row, 0 without any."""
+    row = await db.fetch_one("SELECT value FROM counters WHERE name = 'changes'")
+    return int(row[0]) if row else 0

@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from dashboard.filters import format_count, format_day, format_distance, format_moment, format_money
+from dashboard.filters import FILTERS, format_count, format_day, format_distance, format_moment, format_money
 
 NOW = datetime(2026, 11, 3, 12, 0, 0, tzinfo=UTC)
 
@@ -47,3 +47,37 @@ def test_days_and_moments() -> None:
 )
 def test_distance(text: str | None, shown: str) -> None:
     assert format_distance(text, NOW) == shown
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (0, "0"),
+        (999, "999"),
+        (1000, "1K"),
+        (1234, "1.2K"),
+        (99_960, "100K"),
+        (999_960, "1M"),
+        (3.5e9, "3.5B"),
+        (2.5, "2.5"),
+    ],
+)
+def test_large_counts_are_shortened(number: float, text: str) -> None:
+    assert FILTERS["short"](number) == text
+
+
+@pytest.mark.parametrize(
+    ("latency_ms", "text"),
+    [
+        (None, "–"),
+        (0, "0 ms"),
+        (85, "85 ms"),
+        (1240, "1.24 s"),
+        (2000, "2 s"),
+        (45_600, "46 s"),
+        (125_000, "2 min 5 s"),
+        (180_000, "3 min"),
+    ],
+)
+def test_latencies_are_told_in_the_unit_that_fits(latency_ms: float | None, text: str) -> None:
+    assert FILTERS["latency"](latency_ms) == text

@@ -12,20 +12,30 @@ from aiohttp import web
 
 from dashboard import assets, errors, frame, guard, theme
 from dashboard.filters import FILTERS
-from dashboard.views import key_acts, key_forms, keys, members, overview
+from dashboard.views import (
+    account,
+    key_acts,
+    key_forms,
+    keys,
+    members,
+    overview,
+    signin,
+)
 from gateway_proxy.admin.services import Admin
 
 _HERE = Path(__file__).parent
 MAX_FORM_BYTES = 1024 * 1024
-# Every module of pages names its routes; a page appears in the navigation when its route is here.
-_ROUTES = [
-    *theme.ROUTES,
-    *overview.ROUTES,
-    *keys.ROUTES,
-    *key_forms.ROUTES,
-    *key_acts.ROUTES,
-    *members.ROUTES,
-]
+# A module of pages names its routes; a page appears in the navigation when its route is here.
+_PAGES = (
+    theme,
+    signin,
+    account,
+    overview,
+    keys,
+    key_forms,
+    key_acts,
+    members,
+)
 
 
 def mount(app: web.Application, prefix: str, admin: Admin) -> None:
@@ -48,6 +58,7 @@ def mount(app: web.Application, prefix: str, admin: Admin) -> None:
         default_helpers=False,
     )
     environment.globals["asset"] = static.url
-    pages.add_routes([*_ROUTES, *assets.ROUTES])
+    for module in (*_PAGES, assets):
+        pages.add_routes(module.ROUTES)
     pages[frame.NAVIGATION] = frame.build_navigation(pages.router)
     app.add_subapp(prefix, pages)

@@ -14,6 +14,7 @@ from gateway_proxy.admin.members import MemberAdmin
 from gateway_proxy.admin.organizations import OrganizationAdmin
 from gateway_proxy.admin.overview import OverviewAdmin
 from gateway_proxy.admin.passwords import Passwords
+from gateway_proxy.admin.replays import ReplayGuard
 from gateway_proxy.admin.sessions import Sessions
 from gateway_proxy.admin.throttle import Throttle
 from gateway_proxy.admin.tokens import TokenAdmin
@@ -40,6 +41,7 @@ class Admin:
     config: ConfigAdmin
     usage: UsageAdmin
     logs: LogAdmin
+    replays: ReplayGuard
 
 
 def build_admin(
@@ -75,6 +77,7 @@ def build_admin(
         config=ConfigAdmin(view),
         usage=UsageAdmin(store, clock),
         logs=LogAdmin(store),
+        replays=ReplayGuard(store.replays, clock, pepper),
     )
 
 

@@ -10,6 +10,7 @@ from gateway_proxy.storage.keys import SqlKeys
 from gateway_proxy.storage.ledger import SqlLedger
 from gateway_proxy.storage.outbox import Outbox
 from gateway_proxy.storage.registry import Registry
+from gateway_proxy.storage.replays import Replays
 from gateway_proxy.storage.reports import Reports
 from gateway_proxy.storage.sqlite import SqliteDatabase
 from gateway_proxy.storage.timeline import Timeline
@@ -26,6 +27,7 @@ class Store:
         self.timeline = Timeline(db)
         self.outbox = Outbox(db)
         self.registry = Registry(db, clock)
+        self.replays = Replays(db)
         self.identity = Identity(db, clock)
 
     async def migrate(self) -> list[str]:

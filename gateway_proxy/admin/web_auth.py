@@ -141,6 +141,10 @@ class WebAuth:
         return address is not None and address.is_loopback and not forwarded
 
 
+WEB_AUTH = web.AppKey("web_auth", WebAuth)
+"""Where pages that sign people in and out find it: `request.config_dict[WEB_AUTH]`."""
+
+
 def find_ip(request: web.Request) -> str:
     """The client's address: what the site found out, else the peer's; "" if unknown."""
     return str(request.get("client_ip", request.remote or "") or "")

@@ -5,7 +5,7 @@ import contextlib
 import logging
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,7 @@ class Gateway:
         self._organization = config.gateway.organization
         self._started_at = self.clock.now_ms()
         self._tasks: list[asyncio.Task[Any]] = []
+        self.on_applied: Callable[[], None] = lambda: None  # new settings are in force
         self.reloading = asyncio.Lock()  # held from reading the file until its settings are in force
 
     async def open(self) -> None:
@@ -160,6 +161,7 @@ class Gateway:
         for name, link in before.links.items():
             if runtime.links.get(name) is not link:
                 spawn(_close_when_idle(link), "close a retired provider's connections")
+        self.on_applied()
         log.info("configuration revision %d is in force (digest %s)", self.revision, config.digest[:12])
 
     def describe_readiness(self) -> tuple[bool, dict[str, Any]]:

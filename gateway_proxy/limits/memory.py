@@ -341,6 +341,10 @@ class MemoryLimiter:
             remaining = rule.capacity  # edited, and nobody has come since
         return _new_tuple(BucketState, (rule.per_minute, remaining, reset_ms))
 
+    def slots_used(self, key_id: str) -> int:
+        """How many exchanges of the key hold a slot now; 0 for a key without that limit."""
+        return self._parallel.get(key_id, 0)
+
     def counters(self) -> Sequence[int]:
         """How many request buckets, token buckets, slot counters and budget accounts are held."""
         return len(self._requests), len(self._tokens), len(self._parallel), len(self._accounts)

@@ -6,7 +6,6 @@ https://www.w3.org/TR/fetch-metadata/), and does not let sessions run over plain
 actor may do is decided by the services.
 """
 
-import json
 from html import escape
 from urllib.parse import urlsplit
 
@@ -15,6 +14,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from gateway_proxy.admin.actor import Actor
 from gateway_proxy.admin.addresses import LOOPBACK_NAMES, host_checker, split_host
+from gateway_proxy.admin.api.answers import problem_response
 from gateway_proxy.admin.problem import NotAllowed, Problem
 from gateway_proxy.admin.services import Admin
 from gateway_proxy.admin.sessions import ABSOLUTE_MS
@@ -158,19 +158,9 @@ def find_actor(request: web.Request) -> Actor | None:
 
 def answer_problem(request: web.Request, problem: Problem) -> web.Response:
     """The problem as JSON below /api, else as a plain page."""
-    headers = {"cache-control": "no-store"}
     if _is_api(request):
-        body = {
-            "type": "about:blank",
-            "title": problem.title,
-            "status": problem.status,
-            "code": problem.code,
-            "detail": problem.detail,
-        }
-        return web.Response(
-            text=json.dumps(body), status=problem.status, content_type="application/problem+json",
-            headers=headers,
-        )  # fmt: skip
+        return problem_response(problem)
+    headers = {"cache-control": "no-store"}
     headers["content-security-policy"] = "default-src 'none'; frame-ancestors 'none'"
     text = (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(problem.title)}</title>'

@@ -11,6 +11,8 @@ from gateway_proxy.admin.keys import KeyAdmin
 from gateway_proxy.admin.links import Links
 from gateway_proxy.admin.logs import LogAdmin
 from gateway_proxy.admin.members import MemberAdmin
+from gateway_proxy.admin.oidc import OidcSignIn
+from gateway_proxy.admin.oidc_provider import OidcProvider
 from gateway_proxy.admin.organizations import OrganizationAdmin
 from gateway_proxy.admin.overview import OverviewAdmin
 from gateway_proxy.admin.passwords import Passwords
@@ -42,6 +44,7 @@ class Admin:
     usage: UsageAdmin
     logs: LogAdmin
     replays: ReplayGuard
+    oidc: OidcSignIn | None = None
 
 
 def build_admin(
@@ -78,6 +81,26 @@ def build_admin(
         usage=UsageAdmin(store, clock),
         logs=LogAdmin(store),
         replays=ReplayGuard(store.replays, clock, pepper),
+        oidc=_build_oidc(store, pepper, clock, config, sessions) if config else None,
+    )
+
+
+def _build_oidc(
+    store: Store, pepper: bytes, clock: Clock, config: Config, sessions: Sessions
+) -> OidcSignIn | None:
+    """None where the settings name no OpenID provider."""
+    settings = config.dashboard.oidc
+    if not settings.issuer:
+        return None
+    organization = config.gateway.organization
+    return OidcSignIn(
+        OidcProvider(settings.issuer, settings.client_id, settings.client_secret, clock),
+        store.identity,
+        sessions,
+        clock,
+        pepper=pepper,
+        base_url=find_base_url(config.server),
+        organization=None if organization == "*" else organization,
     )
 
 

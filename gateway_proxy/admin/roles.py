@@ -25,6 +25,11 @@ def require_reader(actor: Actor, what: str) -> None:
         raise NotAllowed(f"the role {actor.role.value} may not see {what}; ask an owner or admin")
 
 
+def is_member(actor: Actor) -> bool:
+    """Whether they see nothing but their own keys and what these did."""
+    return actor.role is Role.MEMBER
+
+
 def covers(role: Role, other: Role) -> bool:
     """Whether whoever has `role` may do all that `other` may. Members and viewers are each other's strangers."""
     return role is other or role is Role.OWNER or (role is Role.ADMIN and other is not Role.OWNER)

@@ -3,15 +3,23 @@
 from dataclasses import dataclass
 
 from gateway_proxy.admin.addresses import find_base_url
+from gateway_proxy.admin.catalog import CatalogAdmin
+from gateway_proxy.admin.config_view import ConfigAdmin
+from gateway_proxy.admin.gateway_view import GatewayView, NoGateway
+from gateway_proxy.admin.gateways import GatewayAdmin
 from gateway_proxy.admin.keys import KeyAdmin
 from gateway_proxy.admin.links import Links
+from gateway_proxy.admin.logs import LogAdmin
 from gateway_proxy.admin.members import MemberAdmin
+from gateway_proxy.admin.oidc import OidcSignIn
+from gateway_proxy.admin.oidc_provider import OidcProvider
 from gateway_proxy.admin.organizations import OrganizationAdmin
 from gateway_proxy.admin.overview import OverviewAdmin
 from gateway_proxy.admin.passwords import Passwords
 from gateway_proxy.admin.sessions import Sessions
 from gateway_proxy.admin.throttle import Throttle
 from gateway_proxy.admin.tokens import TokenAdmin
+from gateway_proxy.admin.usage import UsageAdmin
 from gateway_proxy.config import Config
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.keys.service import FindOwner, KeyService
@@ -29,6 +37,12 @@ class Admin:
     sessions: Sessions
     links: Links
     overview: OverviewAdmin
+    gateways: GatewayAdmin
+    catalog: CatalogAdmin
+    config: ConfigAdmin
+    usage: UsageAdmin
+    logs: LogAdmin
+    oidc: OidcSignIn | None = None
 
 
 def build_admin(
@@ -38,8 +52,13 @@ def build_admin(
     config: Config | None = None,
     *,
     passwords: Passwords | None = None,
+    view: GatewayView | None = None,
 ) -> Admin:
-    """The services over an open store. The settings say where links lead and who else may vouch for members."""
+    """The services over an open store. The settings say where links lead and who else may vouch for members.
+
+    `view` is the gateway to ask, None where there is none.
+    """
+    view = view or NoGateway()
     service = KeyService(store.keys, clock, pepper, owner_finder(store))
     passwords, throttle = passwords or Passwords(), Throttle(clock)
     sessions = Sessions(store.identity, passwords, throttle, clock)
@@ -54,6 +73,31 @@ def build_admin(
         sessions=sessions,
         links=links,
         overview=OverviewAdmin(store, clock),
+        gateways=GatewayAdmin(store, clock),
+        catalog=CatalogAdmin(view),
+        config=ConfigAdmin(view),
+        usage=UsageAdmin(store, clock),
+        logs=LogAdmin(store),
+        oidc=_build_oidc(store, pepper, clock, config, sessions) if config else None,
+    )
+
+
+def _build_oidc(
+    store: Store, pepper: bytes, clock: Clock, config: Config, sessions: Sessions
+) -> OidcSignIn | None:
+    """None where the settings name no OpenID provider."""
+    settings = config.dashboard.oidc
+    if not settings.issuer:
+        return None
+    organization = config.gateway.organization
+    return OidcSignIn(
+        OidcProvider(settings.issuer, settings.client_id, settings.client_secret, clock),
+        store.identity,
+        sessions,
+        clock,
+        pepper=pepper,
+        base_url=find_base_url(config.server),
+        organization=None if organization == "*" else organization,
     )
 
 

@@ -23,7 +23,7 @@ def build_site(
     config: Config, store: Store, pepper: bytes, clock: Clock, view: GatewayView
 ) -> web.Application:
     """The whole admin side. The store stays the caller's, who also closes it."""
-    admin = build_admin(store, pepper, clock, config)
+    admin = build_admin(store, pepper, clock, config, view=view)
     auth = WebAuth(admin, config.server)
     app = web.Application(middlewares=[_take_facts, auth.middleware()], client_max_size=MAX_BODY_BYTES)
     app[WEB_AUTH] = auth

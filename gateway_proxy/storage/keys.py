@@ -12,10 +12,10 @@ from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.key import Key
 from gateway_proxy.core.store import Change, KeyRecord, StoredSecret
 from gateway_proxy.storage import key_search
-from gateway_proxy.storage.changes import ChangeRow, list_changes, record_change
+from gateway_proxy.storage.changes import ChangeRow, last_sequence, list_changes, record_change
 from gateway_proxy.storage.database import Database, Row, Statements
 from gateway_proxy.storage.key_rows import COLUMNS, SELECTED, key_to_row, row_to_key
-from gateway_proxy.storage.key_search import KeyPage, KeyQuery, KeyStats
+from gateway_proxy.storage.key_search import KeyLabel, KeyPage, KeyQuery, KeyStats
 
 _LAST_SEQ = "SELECT value FROM counters WHERE name = 'changes'"
 _RECORDS = f"SELECT {SELECTED}, s.digest, s.pepper_id, s.expires_at FROM keys k LEFT JOIN key_secrets s ON s.key_id = k.id"  # noqa: S608
@@ -55,7 +55,7 @@ class SqlKeys:
 
     async def load_keys(self) -> tuple[int, Sequence[KeyRecord]]:
         # The number first: keys read after it may be newer than it says, which only makes them be read again.
-        seq = await self._last_seq()
+        seq = await self.last_sequence()
         records: list[KeyRecord] = []
         # A page at a time: the rows of all keys together would take more memory than the keys.
         while True:
@@ -73,7 +73,7 @@ class SqlKeys:
         return True
 
     async def changes_after(self, seq: int, /) -> tuple[int, Sequence[KeyRecord]]:
-        last = await self._last_seq()
+        last = await self.last_sequence()
         if last <= seq:
             return last, ()
         touched = await self._db.fetch(
@@ -106,6 +106,10 @@ class SqlKeys:
         )
         return {row[0]: Tombstone(*row) for row in rows}
 
+    async def labels(self, key_ids: Sequence[str]) -> dict[str, KeyLabel]:
+        """Name and metadata of these keys; of deleted ones the name is left."""
+        return await key_search.find_labels(self._db, key_ids)
+
     async def search(self, query: KeyQuery) -> KeyPage:
         """One page of keys with their stats. Raises ValueError for a cursor that is not ours."""
         return await key_search.search(self._db, query, self._clock.now_ms())
@@ -128,16 +132,16 @@ class SqlKeys:
         """The change log, newest first, with sequence numbers below `before`."""
         return await list_changes(self._db, key_id=key_id, before=before, limit=limit)
 
+    async def last_sequence(self) -> int:
+        """The number of the newest change, 0 without any."""
+        return await last_sequence(self._db)
+
     async def has_secrets(self) -> bool:
         """Whether any secret is at rest: then a pepper must not be made anew."""
         for table in ("key_secrets", "admin_tokens"):
             if await self._db.fetch_one(f"SELECT 1 FROM {table} LIMIT 1") is not None:  # noqa: S608
                 return True
         return False
-
-    async def _last_seq(self) -> int:
-        row = await self._db.fetch_one(_LAST_SEQ)
-        return int(row[0]) if row else 0
 
 
 class SqlChange:

@@ -6,8 +6,9 @@ Both stay fast at ten million requests: usage never reads the log, and the log i
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Literal
+from typing import Any, Literal
 
+from gateway_proxy.core.clock import format_time
 from gateway_proxy.core.ledger import LedgerRow, LogRow
 from gateway_proxy.storage.database import Database, Row
 from gateway_proxy.storage.ledger_rows import (
@@ -20,8 +21,15 @@ from gateway_proxy.storage.ledger_rows import (
 )
 from gateway_proxy.storage.where import Where
 
-GroupBy = Literal["key", "owner", "model", "provider", "day"]
-_GROUPS = {"key": "key_id", "owner": "owner", "model": "model", "provider": "provider", "day": "hour / 24"}
+GroupBy = Literal["key", "owner", "model", "provider", "day", "hour"]
+_GROUPS = {
+    "key": "key_id",
+    "owner": "owner",
+    "model": "model",
+    "provider": "provider",
+    "day": "hour / 24",
+    "hour": "hour",
+}
 _SUMS = ", ".join(f"CAST(SUM({name}) AS BIGINT)" for name in HOURLY_COLUMNS[6:])
 _AT, _SEQ = LOG_COLUMNS.index("at"), LOG_COLUMNS.index("seq")
 _LOG_SELECTED = ", ".join(f"r.{name}" for name in LOG_COLUMNS)
@@ -37,7 +45,7 @@ _FOREVER = 2**62
 class UsageRow:
     """Sums over one group. `requests` were admitted, `errors` are those of them that failed, `denied` were refused."""
 
-    group: tuple[str, ...]  # in the order asked for; a day as YYYY-MM-DD, UTC
+    group: tuple[str, ...]  # in the order asked for; a day as YYYY-MM-DD, an hour as RFC 3339, UTC
     requests: int
     errors: int
     denied: int
@@ -58,6 +66,7 @@ class LogQuery:
     model: str | None = None
     provider: str | None = None
     status: int | None = None
+    operation: str | None = None
     error_code: str = ""
     errors_only: bool = False
     start_ms: int = 0
@@ -244,7 +253,7 @@ def _walk(
 
 
 def _filter(where: Where, query: LogQuery) -> None:
-    for column in ("organization", "owner", "key_id", "model", "provider", "status"):
+    for column in ("organization", "owner", "key_id", "model", "provider", "status", "operation"):
         where.equal(f"r.{column}", getattr(query, column))
     where.equal("r.error_code", query.error_code or None)
     if _wants_errors(query):
@@ -252,11 +261,16 @@ def _filter(where: Where, query: LogQuery) -> None:
 
 
 def _usage_row(group_by: Sequence[GroupBy], row: Row) -> UsageRow:
-    group = tuple(
-        date.fromordinal(_EPOCH + value).isoformat() if name == "day" else value
-        for name, value in zip(group_by, row, strict=False)
-    )
+    group = tuple(_group_text(name, value) for name, value in zip(group_by, row, strict=False))
     return UsageRow(group, *row[len(group_by) :])
+
+
+def _group_text(name: GroupBy, value: Any) -> str:
+    if name == "day":
+        return date.fromordinal(_EPOCH + value).isoformat()
+    if name == "hour":
+        return format_time(value * HOUR_MS) or ""
+    return str(value)
 
 
 def _log_row(row: Row) -> LogRow:

@@ -5,6 +5,7 @@ from pathlib import Path
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.storage import migrations
 from gateway_proxy.storage.database import Database, StoreError
+from gateway_proxy.storage.deliveries import Deliveries
 from gateway_proxy.storage.identity import Identity
 from gateway_proxy.storage.keys import SqlKeys
 from gateway_proxy.storage.ledger import SqlLedger
@@ -25,6 +26,7 @@ class Store:
         self.reports = Reports(db)
         self.timeline = Timeline(db)
         self.outbox = Outbox(db)
+        self.deliveries = Deliveries(db)
         self.registry = Registry(db, clock)
         self.identity = Identity(db, clock)
 

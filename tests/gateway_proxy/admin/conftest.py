@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -11,6 +11,7 @@ from gateway_proxy.admin.passwords import Passwords
 from gateway_proxy.admin.services import Admin, build_admin
 from gateway_proxy.core.clock import FakeClock
 from gateway_proxy.storage import Store, open_store
+from tests.support.admin import Api, FakeView, open_admin, serve_api
 
 PASSWORD = "correct horse battery staple"
 PEPPER = b"pepper for the tests of the admin side"
@@ -48,6 +49,29 @@ async def owner(admin: Admin) -> Actor:
         user_agent="test",
     )
     return done.actor
+
+
+class Scene(NamedTuple):
+    """Services with a member of each role in two organizations, and a gateway that answers what a test tells it to."""
+
+    admin: Admin
+    store: Store
+    clock: FakeClock
+    view: FakeView
+
+
+@pytest.fixture
+async def scene(tmp_path: Path, clock: FakeClock) -> AsyncIterator[Scene]:
+    view = FakeView()
+    async with open_admin(tmp_path, clock, view) as (admin, store):
+        yield Scene(admin, store, clock, view)
+
+
+@pytest.fixture
+async def api(scene: Scene) -> AsyncIterator[Api]:
+    """The admin API of the scene."""
+    async with serve_api(scene.admin) as api:
+        yield api
 
 
 def secret_of(link: str) -> str:

@@ -13,12 +13,20 @@ from aiohttp import web
 
 from dashboard import assets, errors, frame, guard, theme
 from dashboard.filters import FILTERS
-from dashboard.views import logs, members, overview, usage
+from dashboard.views import account, logs, members, overview, signin, usage
 from gateway_proxy.admin.services import Admin
 
 _HERE = Path(__file__).parent
 # Every module of pages names its routes; a page appears in the navigation when its route is here.
-_ROUTES = [*theme.ROUTES, *overview.ROUTES, *members.ROUTES, *usage.ROUTES, *logs.ROUTES]
+_ROUTES = [
+    *theme.ROUTES,
+    *signin.ROUTES,
+    *account.ROUTES,
+    *overview.ROUTES,
+    *members.ROUTES,
+    *usage.ROUTES,
+    *logs.ROUTES,
+]
 
 
 def mount(app: web.Application, prefix: str, admin: Admin) -> None:

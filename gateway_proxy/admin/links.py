@@ -67,6 +67,10 @@ class Links:
         await change.add_link(digest_of(secret), kind, organization, member_id, expires_at)
         return secret
 
+    async def is_set_up(self) -> bool:
+        """Whether anybody is a member."""
+        return await self._identity.has_members()
+
     async def look(self, kind: LinkKind, secret: str) -> LinkTarget:
         """For whom the link is, without using it."""
         found = await self._identity.find_link(digest_of(secret), kind)

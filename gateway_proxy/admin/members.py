@@ -187,7 +187,7 @@ class MemberAdmin:
         if account.password_hash is not None:
             self._throttle.take(account.email, actor.ip)
             if not await self._passwords.check(account.password_hash, current):
-                raise refuse("current_password", "is wrong")
+                raise refuse("current_password", "is not your current password")
             self._throttle.give_back(account.email, actor.ip)
         check_password(new, "password", account.name, account.email)
         hashed = await self._passwords.hash(new)

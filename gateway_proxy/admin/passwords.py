@@ -71,7 +71,7 @@ class Passwords:
             matches = self._hasher.verify(stored or self._decoy, _prepare(password))
         except (Argon2Error, InvalidHashError):
             return False
-        return matches and stored is not None
+        return matches and bool(stored)
 
     async def _do(self, work: Callable[[], _T]) -> _T:
         if self._waiting >= _MOST_WAITING:

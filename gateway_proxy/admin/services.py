@@ -12,9 +12,12 @@ from gateway_proxy.admin.keys import KeyAdmin
 from gateway_proxy.admin.links import Links
 from gateway_proxy.admin.logs import LogAdmin
 from gateway_proxy.admin.members import MemberAdmin
+from gateway_proxy.admin.oidc import OidcSignIn
+from gateway_proxy.admin.oidc_provider import OidcProvider
 from gateway_proxy.admin.organizations import OrganizationAdmin
 from gateway_proxy.admin.overview import OverviewAdmin
 from gateway_proxy.admin.passwords import Passwords
+from gateway_proxy.admin.replays import ReplayGuard
 from gateway_proxy.admin.sessions import Sessions
 from gateway_proxy.admin.throttle import Throttle
 from gateway_proxy.admin.tokens import TokenAdmin
@@ -41,7 +44,9 @@ class Admin:
     config: ConfigAdmin
     usage: UsageAdmin
     logs: LogAdmin
+    replays: ReplayGuard
     key_filter: KeyFilter
+    oidc: OidcSignIn | None = None
 
 
 def build_admin(
@@ -78,6 +83,27 @@ def build_admin(
         usage=UsageAdmin(store, clock),
         logs=LogAdmin(store),
         key_filter=KeyFilter(store),
+        replays=ReplayGuard(store.replays, clock, pepper),
+        oidc=_build_oidc(store, pepper, clock, config, sessions) if config else None,
+    )
+
+
+def _build_oidc(
+    store: Store, pepper: bytes, clock: Clock, config: Config, sessions: Sessions
+) -> OidcSignIn | None:
+    """None where the settings name no OpenID provider."""
+    settings = config.dashboard.oidc
+    if not settings.issuer:
+        return None
+    organization = config.gateway.organization
+    return OidcSignIn(
+        OidcProvider(settings.issuer, settings.client_id, settings.client_secret, clock),
+        store.identity,
+        sessions,
+        clock,
+        pepper=pepper,
+        base_url=find_base_url(config.server),
+        organization=None if organization == "*" else organization,
     )
 
 

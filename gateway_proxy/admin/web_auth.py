@@ -6,7 +6,6 @@ https://www.w3.org/TR/fetch-metadata/), and does not let sessions run over plain
 actor may do is decided by the services.
 """
 
-import json
 from html import escape
 from urllib.parse import urlsplit
 
@@ -15,11 +14,13 @@ from aiohttp.typedefs import Handler, Middleware
 
 from gateway_proxy.admin.actor import Actor
 from gateway_proxy.admin.addresses import LOOPBACK_NAMES, host_checker, split_host
-from gateway_proxy.admin.problem import NotAllowed, Problem
+from gateway_proxy.admin.api.answers import problem_response
+from gateway_proxy.admin.problem import NotAllowed, Problem, Unavailable
 from gateway_proxy.admin.services import Admin
 from gateway_proxy.admin.sessions import ABSOLUTE_MS
 from gateway_proxy.config.model import Server
 from gateway_proxy.proxy.client_ip import parse_ip
+from gateway_proxy.storage.database import StoreError
 
 SECURE_COOKIE = "__Host-gateway"
 LOOPBACK_COOKIE = "gateway_session"
@@ -60,6 +61,8 @@ class WebAuth:
                 await self.admit(request)
             except Problem as problem:
                 return answer_problem(request, problem)
+            except StoreError as error:
+                return answer_problem(request, Unavailable(str(error), code="store_unavailable"))
             return await handler(request)
 
         return guard
@@ -94,20 +97,23 @@ class WebAuth:
             return SECURE_COOKIE
         return LOOPBACK_COOKIE if self._is_loopback(request) else None
 
-    def set_cookie(self, request: web.Request, response: web.StreamResponse, value: str) -> None:
-        """Hand out the session."""
+    def describe_cookie(self, request: web.Request) -> tuple[str, bool]:
+        """The cookie's name and whether it is Secure. Raises NotAllowed where none may be set."""
         name = self.find_cookie_name(request)
         if name is None:
             raise NotAllowed(_PLAIN_HTTP, code="https_needed")
-        response.set_cookie(
-            name, value, max_age=ABSOLUTE_MS // 1000, path="/", httponly=True, samesite="Lax",
-            secure=name == SECURE_COOKIE,
-        )  # fmt: skip
+        return name, name == SECURE_COOKIE
+
+    def set_cookie(self, request: web.Request, response: web.StreamResponse, value: str) -> None:
+        """Hand out the session."""
+        name, secure = self.describe_cookie(request)
+        age = ABSOLUTE_MS // 1000
+        response.set_cookie(name, value, max_age=age, path="/", httponly=True, samesite="Lax", secure=secure)
 
     def clear_cookie(self, request: web.Request, response: web.StreamResponse) -> None:
         """Take the session back."""
-        name = self.find_cookie_name(request) or LOOPBACK_COOKIE
-        response.del_cookie(name, path="/", httponly=True, samesite="Lax", secure=name == SECURE_COOKIE)
+        name, secure = self.describe_cookie(request)
+        response.del_cookie(name, path="/", httponly=True, samesite="Lax", secure=secure)
 
     def _refuse_forgery(self, request: web.Request, *, has_cookie: bool) -> None:
         """A browser says where a request comes from; one that says nothing is refused if it brings a session."""
@@ -116,7 +122,7 @@ class WebAuth:
         if site is not None:
             is_own = site in ("same-origin", "none")
         elif origin is not None:
-            is_own = split_host(urlsplit(origin).netloc) in (split_host(request.host), self._public_host)
+            is_own = split_host(origin.partition("://")[2]) in (split_host(request.host), self._public_host)
         else:
             is_own = not has_cookie
         if not is_own:
@@ -142,12 +148,17 @@ class WebAuth:
 
 
 WEB_AUTH = web.AppKey("web_auth", WebAuth)
-"""Where pages that sign people in and out find it: `request.config_dict[WEB_AUTH]`."""
+"""Where the application keeps it, for pages that sign people in and out."""
 
 
 def find_ip(request: web.Request) -> str:
     """The client's address: what the site found out, else the peer's; "" if unknown."""
     return str(request.get("client_ip", request.remote or "") or "")
+
+
+def find_web_auth(request: web.Request) -> WebAuth:
+    """The door that this request came through."""
+    return request.config_dict[WEB_AUTH]
 
 
 def find_actor(request: web.Request) -> Actor | None:
@@ -158,19 +169,9 @@ def find_actor(request: web.Request) -> Actor | None:
 
 def answer_problem(request: web.Request, problem: Problem) -> web.Response:
     """The problem as JSON below /api, else as a plain page."""
-    headers = {"cache-control": "no-store"}
     if _is_api(request):
-        body = {
-            "type": "about:blank",
-            "title": problem.title,
-            "status": problem.status,
-            "code": problem.code,
-            "detail": problem.detail,
-        }
-        return web.Response(
-            text=json.dumps(body), status=problem.status, content_type="application/problem+json",
-            headers=headers,
-        )  # fmt: skip
+        return problem_response(problem)
+    headers = {"cache-control": "no-store"}
     headers["content-security-policy"] = "default-src 'none'; frame-ancestors 'none'"
     text = (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(problem.title)}</title>'

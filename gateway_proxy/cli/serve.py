@@ -80,7 +80,6 @@ def find_idle_settings(config: "Config") -> list[str]:
     idle = {
         "[shared] redis_url": config.shared.redis_url is not None,
         "[[mcp.servers]]": bool(config.mcp.servers),
-        "[notifications]": bool(config.notifications.urls or config.notifications.webhooks),
         "[dashboard] oidc": bool(config.dashboard.oidc.issuer),
         "[logs] bodies": config.logs.bodies,
     }

@@ -42,3 +42,20 @@ def test_a_token_of_nobody_with_the_role_member_owns_nothing() -> None:
     nobody = dataclasses.replace(actor_of(Role.MEMBER), email="", member_id="")
     assert roles.visible_owner(nobody) == ""
     assert not allowed(roles.require_key_writer, nobody, "")
+
+
+def test_which_role_covers_which() -> None:
+    covered = {role: {other for other in Role if roles.covers(role, other)} for role in Role}
+    assert covered == {
+        Role.OWNER: set(Role),
+        Role.ADMIN: {Role.ADMIN, Role.MEMBER, Role.VIEWER},
+        Role.MEMBER: {Role.MEMBER},
+        Role.VIEWER: {Role.VIEWER},
+    }
+
+
+def test_owners_are_for_owners() -> None:
+    roles.require_owner_for(actor_of(Role.ADMIN), Role.ADMIN, "do it")
+    roles.require_owner_for(actor_of(Role.OWNER), Role.OWNER, "do it")
+    with pytest.raises(NotAllowed, match="only an owner may do it"):
+        roles.require_owner_for(actor_of(Role.ADMIN), Role.OWNER, "do it")

@@ -4,6 +4,7 @@ Who asks is decided by a middleware of the embedding application, which sets `re
 marked `frame.public` sends visitors without one to the sign-in page.
 """
 
+import asyncio
 from pathlib import Path
 
 import aiohttp_jinja2
@@ -17,9 +18,11 @@ from dashboard.views import (
     key_acts,
     key_forms,
     keys,
+    logs,
     members,
     overview,
     signin,
+    usage,
 )
 from gateway_proxy.admin.services import Admin
 
@@ -34,6 +37,8 @@ _PAGES = (
     keys,
     key_forms,
     key_acts,
+    logs,
+    usage,
     members,
 )
 
@@ -46,6 +51,8 @@ def mount(app: web.Application, prefix: str, admin: Admin) -> None:
     pages.on_response_prepare.append(guard.add_headers)
     pages[frame.ADMIN] = admin
     pages[frame.PREFIX] = prefix
+    pages[frame.CLOSING] = asyncio.Event()
+    pages.on_shutdown.append(_end_streams)
     pages[assets.ASSETS] = static = assets.Assets(_HERE / "static", prefix)
     environment = aiohttp_jinja2.setup(
         pages,
@@ -62,3 +69,7 @@ def mount(app: web.Application, prefix: str, admin: Admin) -> None:
         pages.add_routes(module.ROUTES)
     pages[frame.NAVIGATION] = frame.build_navigation(pages.router)
     app.add_subapp(prefix, pages)
+
+
+async def _end_streams(pages: web.Application) -> None:
+    pages[frame.CLOSING].set()

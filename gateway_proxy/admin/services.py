@@ -15,6 +15,7 @@ from gateway_proxy.admin.members import MemberAdmin
 from gateway_proxy.admin.organizations import OrganizationAdmin
 from gateway_proxy.admin.overview import OverviewAdmin
 from gateway_proxy.admin.passwords import Passwords
+from gateway_proxy.admin.replays import ReplayGuard
 from gateway_proxy.admin.sessions import Sessions
 from gateway_proxy.admin.throttle import Throttle
 from gateway_proxy.admin.tokens import TokenAdmin
@@ -44,6 +45,7 @@ class Admin:
     config: ConfigAdmin
     usage: UsageAdmin
     logs: LogAdmin
+    replays: ReplayGuard
     oidc: "OidcSignIn | None" = None
 
 
@@ -80,6 +82,7 @@ def build_admin(
         config=ConfigAdmin(view),
         usage=UsageAdmin(store, clock),
         logs=LogAdmin(store),
+        replays=ReplayGuard(store.replays, clock, pepper),
         oidc=_build_oidc(store, pepper, clock, config, sessions) if config else None,
     )
 

@@ -13,6 +13,7 @@ from gateway_proxy import __version__
 from gateway_proxy.app.audit import AuditTrail
 from gateway_proxy.app.books import GatewayBooks
 from gateway_proxy.app.follower import Follower
+from gateway_proxy.app.notices import make_notifier
 from gateway_proxy.app.runtimes import Services, build_runtime
 from gateway_proxy.audit.chain import derive_key
 from gateway_proxy.audit.log import AuditLog
@@ -29,6 +30,7 @@ from gateway_proxy.ledger.spool import Spool
 from gateway_proxy.ledger.writer import BooksWriter
 from gateway_proxy.limits.budget import Rebuild
 from gateway_proxy.limits.memory import MemoryLimiter
+from gateway_proxy.notify.endpoints import list_endpoints
 from gateway_proxy.proxy.handler import DataPlane
 from gateway_proxy.proxy.links import ProviderLink
 from gateway_proxy.proxy.queries import Queries
@@ -49,6 +51,7 @@ OFFLINE_MS = 15_000
 SWEEP_SECONDS = 10.0
 RETENTION_SECONDS = 600.0
 DAY_MS = 86_400_000
+EVENT_DAYS = 62  # an event keeps its occasion from firing again: longer than any month
 FINE_TIMELINE_MS = 3 * DAY_MS
 LINK_CLOSE_SECONDS = 600.0
 
@@ -103,6 +106,10 @@ class Gateway:
         self.plane.queries = {"/v1/models": queries.list_models, "/v1/key": queries.show_key}
         self.plane.prefix_queries = {"/v1/models/": queries.show_model}
         self.audit = self._make_audit()
+        self.notifier = make_notifier(
+            self.store, self.clock, self.services.breakers, self.id, self._organization
+        )
+        self.notifier.configure(list_endpoints(config.notifications, self._pepper))
         self.follower = Follower(
             self.store.keys,
             self.directory,
@@ -118,6 +125,7 @@ class Gateway:
             spawn(self.follower.follow(), "follow the change log"),
             spawn(self._beat(), "heartbeat"),
             spawn(self.audit.run(), "write the audit log"),
+            spawn(self.notifier.run(), "notify"),
             spawn(self._maintain(), "maintenance"),
         ]
 
@@ -135,6 +143,8 @@ class Gateway:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        with contextlib.suppress(StoreError):
+            await self.notifier.close()
         await self.writer.stop()  # it runs until it is told to end: waiting for it first would wait in vain
         await drain(5)
         await asyncio.to_thread(self.audit.log.close)  # after what a cancelled task left it to write
@@ -158,6 +168,7 @@ class Gateway:
         self.config, self.revision, self.reload_error = config, runtime.revision, ""
         self.runtime = self.plane.runtime = runtime
         self.settlement.log_requests = config.logs.requests
+        self.notifier.configure(list_endpoints(config.notifications, self._pepper))
         for name, link in before.links.items():
             if runtime.links.get(name) is not link:
                 spawn(_close_when_idle(link), "close a retired provider's connections")
@@ -224,6 +235,7 @@ class Gateway:
     async def _acknowledge(self, seq: int) -> None:
         self.books.collect_events()  # an edit alone can put the spend beyond a threshold
         self.audit.wake()
+        self.notifier.wake()
         await self._heartbeat()
 
     async def _heartbeat(self) -> None:
@@ -263,8 +275,9 @@ class Gateway:
             due = RETENTION_SECONDS
             try:
                 before = self.clock.now_ms() - self.config.logs.retention_days * DAY_MS
+                events_before = min(before, self.clock.now_ms() - EVENT_DAYS * DAY_MS)
                 while await prune_request_log(self.store.db, before) or await prune_events(
-                    self.store.db, before
+                    self.store.db, events_before
                 ):
                     await asyncio.sleep(0.05)
                 await prune_secrets(self.store.db, self.clock.now_ms())

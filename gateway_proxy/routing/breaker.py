@@ -63,6 +63,10 @@ class Breakers:
             trouble.probe_until_ns = self._clock.monotonic_ns() + PROBE_NS
         return True
 
+    def list_tripped(self) -> list[Circuit]:
+        """The circuits that opened and have not been answered since."""
+        return [circuit for circuit, trouble in self._troubles.items() if trouble.rest_ns]
+
     def succeed(self, circuit: Circuit) -> None:
         """The attempt was answered: closes the breaker."""
         self._troubles.pop(circuit, None)

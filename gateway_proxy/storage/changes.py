@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.ids import new_id
-from gateway_proxy.storage.database import Database, Statements
+from gateway_proxy.storage.database import Statements
 from gateway_proxy.storage.where import Where
 
 _COLUMNS = "seq, id, action, organization, key_id, subject, actor, ip, at, details_json"
@@ -53,7 +53,7 @@ async def record_change(
 
 
 async def list_changes(
-    db: Database,
+    statements: Statements,
     *,
     organization: str | None = None,
     key_id: str | None = None,
@@ -70,7 +70,7 @@ async def list_changes(
     if after is not None:
         where.add(f"seq > {where.bind(after)}")
     order = "DESC" if after is None else "ASC"
-    rows = await db.fetch(
+    rows = await statements.fetch(
         f"SELECT {_COLUMNS} FROM changes{where} ORDER BY seq {order} LIMIT {where.bind(limit)}",  # noqa: S608
         *where.args,
     )

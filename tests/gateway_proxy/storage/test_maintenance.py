@@ -30,13 +30,28 @@ async def test_old_requests_go_in_bounded_steps_and_usage_stays(store: Store) ->
 
 async def test_handled_events_go_and_pending_ones_stay(store: Store) -> None:
     event = EventRow(id="evt_1", type="key.created", at=5, organization="o", key_id="k", dedupe="1", data={})
-    await store.outbox.add(
-        [event, replace(event, id="evt_2", dedupe="2"), replace(event, id="evt_3", dedupe="3", at=10)]
-    )
-    await store.outbox.finish("evt_1")
-    await store.outbox.finish("evt_3")
+    events = [event, replace(event, id="evt_2", dedupe="2"), replace(event, id="evt_3", dedupe="3", at=10)]
+    await store.outbox.add(events)
+    await store.deliveries.spread([events[0], events[2]], lambda _: [("hook-1", "https://a")], 6)
+    assert await prune_events(store.db, 6) == 0  # one is still on its way
     assert await prune_events(store.db, 10) == 1
     assert await store.db.fetch("SELECT id FROM outbox ORDER BY id") == [("evt_2",), ("evt_3",)]
+    assert await store.db.fetch("SELECT * FROM deliveries") == []
+
+
+async def test_the_events_of_a_total_budget_stay_as_long_as_the_key(store: Store) -> None:
+    event = EventRow(
+        id="evt_1", type="budget.exceeded", at=5, organization="o", key_id="key_1",
+        dedupe="budget.exceeded:key_1:total:100:100", data={},
+    )  # fmt: skip
+    async with store.keys.change() as change:
+        await change.save_key(Key(id="key_1", name="n", organization="o", owner="local"))
+    await store.outbox.add([event])
+    await store.deliveries.spread([event], lambda _: [], 5)
+    assert await prune_events(store.db, 1000) == 0
+    async with store.keys.change() as change:
+        await change.delete_key("key_1")
+    assert await prune_events(store.db, 1000) == 1
 
 
 async def test_secrets_go_when_their_grace_is_over(store: Store) -> None:

@@ -1,6 +1,7 @@
 """All admin services of one store, as the admin API and the dashboard take them."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from gateway_proxy.admin.addresses import find_base_url
 from gateway_proxy.admin.catalog import CatalogAdmin
@@ -14,8 +15,6 @@ from gateway_proxy.admin.keys import KeyAdmin
 from gateway_proxy.admin.links import Links
 from gateway_proxy.admin.logs import LogAdmin
 from gateway_proxy.admin.members import MemberAdmin
-from gateway_proxy.admin.oidc import OidcSignIn
-from gateway_proxy.admin.oidc_provider import OidcProvider
 from gateway_proxy.admin.organizations import OrganizationAdmin
 from gateway_proxy.admin.overview import OverviewAdmin
 from gateway_proxy.admin.passwords import Passwords
@@ -28,6 +27,9 @@ from gateway_proxy.config import Config
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.keys.service import FindOwner, KeyService
 from gateway_proxy.storage.store import Store
+
+if TYPE_CHECKING:
+    from gateway_proxy.admin.oidc import OidcSignIn
 
 
 @dataclass(slots=True)
@@ -50,7 +52,7 @@ class Admin:
     logs: LogAdmin
     replays: ReplayGuard
     key_filter: KeyFilter
-    oidc: OidcSignIn | None = None
+    oidc: "OidcSignIn | None" = None
 
 
 def build_admin(
@@ -97,11 +99,15 @@ def build_admin(
 
 def _build_oidc(
     store: Store, pepper: bytes, clock: Clock, config: Config, sessions: Sessions
-) -> OidcSignIn | None:
+) -> "OidcSignIn | None":
     """None where the settings name no OpenID provider."""
     settings = config.dashboard.oidc
     if not settings.issuer:
         return None
+    # Here: the command line builds these services too, and would wait a second for a web client that it never uses.
+    from gateway_proxy.admin.oidc import OidcSignIn
+    from gateway_proxy.admin.oidc_provider import OidcProvider
+
     organization = config.gateway.organization
     return OidcSignIn(
         OidcProvider(settings.issuer, settings.client_id, settings.client_secret, clock),

@@ -7,6 +7,7 @@ from gateway_proxy.admin.catalog import CatalogAdmin
 from gateway_proxy.admin.config_view import ConfigAdmin
 from gateway_proxy.admin.gateway_view import GatewayView, NoGateway
 from gateway_proxy.admin.gateways import GatewayAdmin
+from gateway_proxy.admin.key_filter import KeyFilter
 from gateway_proxy.admin.keys import KeyAdmin
 from gateway_proxy.admin.links import Links
 from gateway_proxy.admin.logs import LogAdmin
@@ -44,6 +45,7 @@ class Admin:
     usage: UsageAdmin
     logs: LogAdmin
     replays: ReplayGuard
+    key_filter: KeyFilter
     oidc: OidcSignIn | None = None
 
 
@@ -80,6 +82,7 @@ def build_admin(
         config=ConfigAdmin(view),
         usage=UsageAdmin(store, clock),
         logs=LogAdmin(store),
+        key_filter=KeyFilter(store),
         replays=ReplayGuard(store.replays, clock, pepper),
         oidc=_build_oidc(store, pepper, clock, config, sessions) if config else None,
     )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from gateway_proxy.admin.addresses import find_base_url
+from gateway_proxy.admin.audit import AuditAdmin
 from gateway_proxy.admin.catalog import CatalogAdmin
 from gateway_proxy.admin.config_view import ConfigAdmin
 from gateway_proxy.admin.gateway_view import GatewayView, NoGateway
@@ -11,6 +12,7 @@ from gateway_proxy.admin.keys import KeyAdmin
 from gateway_proxy.admin.links import Links
 from gateway_proxy.admin.logs import LogAdmin
 from gateway_proxy.admin.members import MemberAdmin
+from gateway_proxy.admin.notifications import NotificationAdmin
 from gateway_proxy.admin.oidc import OidcSignIn
 from gateway_proxy.admin.oidc_provider import OidcProvider
 from gateway_proxy.admin.organizations import OrganizationAdmin
@@ -42,6 +44,8 @@ class Admin:
     config: ConfigAdmin
     usage: UsageAdmin
     logs: LogAdmin
+    audit: AuditAdmin
+    notifications: NotificationAdmin
     oidc: OidcSignIn | None = None
 
 
@@ -78,6 +82,8 @@ def build_admin(
         config=ConfigAdmin(view),
         usage=UsageAdmin(store, clock),
         logs=LogAdmin(store),
+        audit=AuditAdmin(store, clock, pepper, config.storage.data_dir if config else None),
+        notifications=NotificationAdmin(store, clock),
         oidc=_build_oidc(store, pepper, clock, config, sessions) if config else None,
     )
 

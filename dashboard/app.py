@@ -4,6 +4,7 @@ Who asks is decided by a middleware of the embedding application, which sets `re
 marked `frame.public` sends visitors without one to the sign-in page.
 """
 
+import asyncio
 from pathlib import Path
 
 import aiohttp_jinja2
@@ -12,12 +13,20 @@ from aiohttp import web
 
 from dashboard import assets, errors, frame, guard, theme
 from dashboard.filters import FILTERS
-from dashboard.views import account, members, overview, signin
+from dashboard.views import account, logs, members, overview, signin, usage
 from gateway_proxy.admin.services import Admin
 
 _HERE = Path(__file__).parent
 # Every module of pages names its routes; a page appears in the navigation when its route is here.
-_ROUTES = [*theme.ROUTES, *signin.ROUTES, *account.ROUTES, *overview.ROUTES, *members.ROUTES]
+_ROUTES = [
+    *theme.ROUTES,
+    *signin.ROUTES,
+    *account.ROUTES,
+    *overview.ROUTES,
+    *members.ROUTES,
+    *usage.ROUTES,
+    *logs.ROUTES,
+]
 
 
 def mount(app: web.Application, prefix: str, admin: Admin) -> None:
@@ -25,6 +34,8 @@ def mount(app: web.Application, prefix: str, admin: Admin) -> None:
     pages = web.Application(middlewares=[guard.protect, errors.show_errors, guard.require_actor])
     pages[frame.ADMIN] = admin
     pages[frame.PREFIX] = prefix
+    pages[frame.CLOSING] = asyncio.Event()
+    pages.on_shutdown.append(_end_streams)
     pages[assets.ASSETS] = static = assets.Assets(_HERE / "static", prefix)
     environment = aiohttp_jinja2.setup(
         pages,
@@ -40,3 +51,7 @@ def mount(app: web.Application, prefix: str, admin: Admin) -> None:
     pages.add_routes([*_ROUTES, *assets.ROUTES])
     pages[frame.NAVIGATION] = frame.build_navigation(pages.router)
     app.add_subapp(prefix, pages)
+
+
+async def _end_streams(pages: web.Application) -> None:
+    pages[frame.CLOSING].set()

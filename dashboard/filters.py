@@ -70,6 +70,12 @@ def format_moment(text: str | None) -> str:
     return f"{format_day(text)}, {parse_time(text):%H:%M:%S} UTC"
 
 
+def format_moment_short(text: str) -> str:
+    """3 Nov 14:05:09, UTC left unsaid: for a column that says so."""
+    at = parse_time(text)
+    return f"{at.day} {_MONTHS[at.month - 1]} {at:%H:%M:%S}"
+
+
 def format_distance(text: str | None, now: datetime) -> str:
     """How far from now: `2 hours ago`, `in 3 days`, `just now`."""
     if not text:
@@ -90,5 +96,6 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "money": format_money,
     "day": format_day,
     "moment": format_moment,
+    "moment_short": format_moment_short,
     "distance": format_distance,
 }

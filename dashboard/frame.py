@@ -3,6 +3,7 @@
 A page's handler calls `render` or `go_to`; it never builds HTML or redirects itself.
 """
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -72,6 +73,7 @@ _GROUPS = (
 
 ADMIN = web.AppKey("admin", Admin)
 PREFIX = web.AppKey("prefix", str)
+CLOSING = web.AppKey("closing", asyncio.Event)  # set when what stays open for long has to end
 NAVIGATION: web.AppKey[tuple[NavigationGroup, ...]] = web.AppKey("navigation", tuple)
 
 

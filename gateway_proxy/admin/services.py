@@ -8,6 +8,7 @@ from gateway_proxy.admin.catalog import CatalogAdmin
 from gateway_proxy.admin.config_view import ConfigAdmin
 from gateway_proxy.admin.gateway_view import GatewayView, NoGateway
 from gateway_proxy.admin.gateways import GatewayAdmin
+from gateway_proxy.admin.key_filter import KeyFilter
 from gateway_proxy.admin.keys import KeyAdmin
 from gateway_proxy.admin.links import Links
 from gateway_proxy.admin.logs import LogAdmin
@@ -18,6 +19,7 @@ from gateway_proxy.admin.oidc_provider import OidcProvider
 from gateway_proxy.admin.organizations import OrganizationAdmin
 from gateway_proxy.admin.overview import OverviewAdmin
 from gateway_proxy.admin.passwords import Passwords
+from gateway_proxy.admin.replays import ReplayGuard
 from gateway_proxy.admin.sessions import Sessions
 from gateway_proxy.admin.throttle import Throttle
 from gateway_proxy.admin.tokens import TokenAdmin
@@ -46,6 +48,8 @@ class Admin:
     logs: LogAdmin
     audit: AuditAdmin
     notifications: NotificationAdmin
+    replays: ReplayGuard
+    key_filter: KeyFilter
     oidc: OidcSignIn | None = None
 
 
@@ -84,6 +88,8 @@ def build_admin(
         logs=LogAdmin(store),
         audit=AuditAdmin(store, clock, pepper, config.storage.data_dir if config else None),
         notifications=NotificationAdmin(store, clock),
+        key_filter=KeyFilter(store),
+        replays=ReplayGuard(store.replays, clock, pepper),
         oidc=_build_oidc(store, pepper, clock, config, sessions) if config else None,
     )
 

@@ -11,6 +11,7 @@ from gateway_proxy.storage.keys import SqlKeys
 from gateway_proxy.storage.ledger import SqlLedger
 from gateway_proxy.storage.outbox import Outbox
 from gateway_proxy.storage.registry import Registry
+from gateway_proxy.storage.replays import Replays
 from gateway_proxy.storage.reports import Reports
 from gateway_proxy.storage.sqlite import SqliteDatabase
 from gateway_proxy.storage.timeline import Timeline
@@ -28,6 +29,7 @@ class Store:
         self.outbox = Outbox(db)
         self.deliveries = Deliveries(db)
         self.registry = Registry(db, clock)
+        self.replays = Replays(db)
         self.identity = Identity(db, clock)
 
     async def migrate(self) -> list[str]:

@@ -1,5 +1,6 @@
 """Builds `/api/v1` as an aiohttp application, from the operations of the resources beside it."""
 
+import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -8,17 +9,32 @@ from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMessage
 
 from gateway_proxy.admin.actor import Actor
-from gateway_proxy.admin.api import audit, catalog, gateways, keys, logs, notifications, usage
+from gateway_proxy.admin.api import (
+    audit,
+    catalog,
+    gateways,
+    keys,
+    logs,
+    members,
+    notifications,
+    organizations,
+    tokens,
+    usage,
+)
 from gateway_proxy.admin.api.answers import json_response, speak_problems
 from gateway_proxy.admin.api.body import check_size, check_type, parse_document
 from gateway_proxy.admin.api.openapi import describe
-from gateway_proxy.admin.api.operation import Operation, perform
+from gateway_proxy.admin.api.operation import Answer, Operation, perform
 from gateway_proxy.admin.problem import Malformed, SignInNeeded, Stale
+from gateway_proxy.admin.replays import HEADER
 from gateway_proxy.admin.services import Admin
 
 # A further resource is a further module with its own table.
 OPERATIONS: tuple[Operation, ...] = (
     *keys.OPERATIONS,
+    *members.OPERATIONS,
+    *organizations.OPERATIONS,
+    *tokens.OPERATIONS,
     *gateways.OPERATIONS,
     *catalog.OPERATIONS,
     *logs.OPERATIONS,
@@ -56,17 +72,37 @@ def _make_endpoint(operation: Operation, admin: Admin) -> _Endpoint:
         if not isinstance(actor, Actor):
             raise SignInNeeded("send an admin token as `Authorization: Bearer gwa_…`, or sign in")
         document = await _read_document(request) if operation.body is not None else None
-        answer = await perform(
-            operation, admin, actor,
-            ids=request.match_info,
-            query=list(request.query.items()),
-            document=document,
-            revision=_read_revision(request) if operation.if_match else None,
-        )  # fmt: skip
-        headers = {} if answer.revision is None else {"ETag": f'"{answer.revision}"'}
-        return json_response(answer.body, operation.status, headers)
+        revision = _read_revision(request) if operation.if_match else None
+
+        async def work() -> Answer:
+            return await perform(
+                operation, admin, actor,
+                ids=request.match_info, query=list(request.query.items()), document=document, revision=revision,
+            )  # fmt: skip
+
+        value = request.headers.get(HEADER) if operation.idempotent else None
+        if value is None:
+            return _respond(operation, await work())
+
+        async def pack() -> bytes:
+            answer = await work()
+            return orjson.dumps([answer.revision, answer.body])
+
+        # Sorted, so that the order of members does not make another request; no body is an empty one.
+        parts = [operation.name, dict(request.match_info), revision, document or {}]
+        asked = json.dumps(parts, sort_keys=True)
+        kept, replayed = await admin.replays.once(actor, value, asked.encode(), pack)
+        old_revision, body = orjson.loads(kept)
+        return _respond(operation, Answer(body, old_revision), replayed=replayed)
 
     return endpoint
+
+
+def _respond(operation: Operation, answer: Answer, *, replayed: bool = False) -> web.Response:
+    headers = {} if answer.revision is None else {"ETag": f'"{answer.revision}"'}
+    if replayed:
+        headers["Idempotent-Replayed"] = "true"
+    return json_response(answer.body, operation.status, headers)
 
 
 async def _read_document(request: web.Request) -> Any:

@@ -130,3 +130,37 @@ async def test_lists_are_searched_sorted_and_paged(api) -> None:
             break
         cursor = f"&cursor={page['next_cursor']}"
     assert seen == ["100%", "alpha", "Beta"]
+
+
+async def test_a_repeated_creation_is_the_same_answer_again(api) -> None:
+    headers = {"Idempotency-Key": "intent-1"}
+    status, first, heads = await api.call(
+        "POST", "/keys", OWNER, {"name": "a", "strict": True}, headers=headers
+    )
+    assert (status, heads.get("idempotent-replayed")) == (201, None)
+    status, again, heads = await api.call(
+        "POST", "/keys", OWNER, {"strict": True, "name": "a"}, headers=headers
+    )
+    assert (status, again, heads["idempotent-replayed"], heads["ETag"]) == (201, first, "true", '"1"')
+    assert len((await api.call("GET", "/keys", OWNER))[1]["data"]) == 1
+    status, problem, _ = await api.call("POST", "/keys", OWNER, {"name": "b"}, headers=headers)
+    assert (status, problem["errors"][0]["path"]) == (422, "Idempotency-Key")
+
+
+async def test_a_repeated_rotation_turns_once(api) -> None:
+    key_id, other = await make(api), await make(api)
+    headers = {"Idempotency-Key": "intent-2"}
+    _, first, _ = await api.call("POST", f"/keys/{key_id}/rotate", OWNER, headers=headers)
+    status, again, _ = await api.call("POST", f"/keys/{key_id}/rotate", OWNER, {}, headers=headers)
+    assert (status, again["secret"], again["key"]["revision"]) == (201, first["secret"], 2)
+    status, _, _ = await api.call("POST", f"/keys/{other}/rotate", OWNER, headers=headers)
+    assert status == 422
+
+
+async def test_elsewhere_the_header_means_nothing(api) -> None:
+    key_id = await make(api)
+    for name in ("b", "c"):
+        _, key, heads = await api.call(
+            "PATCH", f"/keys/{key_id}", OWNER, {"name": name}, headers={"Idempotency-Key": "intent-3"}
+        )
+        assert (key["name"], "idempotent-replayed" in heads) == (name, False)

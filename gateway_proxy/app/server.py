@@ -83,9 +83,7 @@ class Server:
                 )
             if request.method not in ("GET", "HEAD"):
                 refusal = BadExchange("Use GET for this route.", code="method_not_allowed", status=405)
-                answer = self._error(refusal)
-                answer.headers["allow"] = "GET, HEAD"
-                return answer
+                return self._error(refusal, "allow: GET, HEAD\r\n")
         except BadExchange as error:
             return self._error(error)
         return self._health.check_alive(request) if path == "/healthz" else self._health.check_ready(request)
@@ -100,8 +98,8 @@ class Server:
             return self._error(GatewayError("The gateway failed on this request."))
         return self._error(BadExchange(public, code=code, status=status))
 
-    def _error(self, error: GatewayError) -> Answer:
-        answer = Answer(error.status, describe_error(error), self.gateway.runtime.dialect.error_body(error))
+    def _error(self, error: GatewayError, lines: str = "") -> Answer:
+        answer = Answer(error.status, lines + describe_error(error), self.gateway.runtime.dialect.error_body(error))
         if error.status == 400:
             answer.force_close()  # where this request ends is not certain
         return answer

@@ -112,7 +112,7 @@ class Exchange:
         self.outcome = _OPEN
         self.claims: list[Claim] = []  # by rate, budget, plugins
         self.attempts: list[Attempt] = []  # by the relay
-        self.answer_headers: list[tuple[str, str]] = [("x-request-id", id)]  # on every answer, refusals too
+        self.answer_lines = f"x-request-id: {id}\r\n"  # header lines on every answer, refusals too
 
     @cached_property
     def extras(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from gateway_proxy.core.errors import BadExchange, GatewayError, Unavailable
 from gateway_proxy.core.exchange import Exchange, Outcome
 from gateway_proxy.core.ids import new_id
 from gateway_proxy.core.limiter import Limiter
-from gateway_proxy.proxy.answers import Answer, BaseAnswer, Headers
+from gateway_proxy.proxy.answers import Answer, BaseAnswer, header_line
 from gateway_proxy.proxy.body import ClientGone, check_head, read_body
 from gateway_proxy.proxy.credentials import find_secret
 from gateway_proxy.proxy.edge import check_request_line
@@ -31,6 +31,7 @@ _COMPLETED = Outcome.COMPLETED
 _DENIED = Outcome.DENIED
 _CLIENT_GONE = Outcome.CLIENT_GONE
 _FAILED = Outcome.FAILED
+_VARY = "vary: Origin\r\n"
 log = logging.getLogger("gateway_proxy.handler")
 
 Query = Callable[[Exchange, Runtime], BaseAnswer]  # a GET that the gateway answers itself
@@ -70,7 +71,7 @@ class DataPlane:
             return self._refuse(exchange, error, runtime)
         except ClientGone:
             exchange.outcome, exchange.status = _CLIENT_GONE, 499
-            answer = Answer(499, [], b"")
+            answer = Answer(499, "", b"")
             answer.force_close()
             return answer
         except asyncio.CancelledError:
@@ -119,7 +120,7 @@ class DataPlane:
         if client_id is not None and len(client_id) <= MAX_CLIENT_ID_CHARACTERS and is_plain(client_id):
             exchange.client_request_id = client_id
         if runtime.cors_origins and (origin := headers.get("Origin")) in runtime.cors_origins:
-            exchange.answer_headers += [("access-control-allow-origin", origin), ("vary", "Origin")]
+            exchange.answer_lines += header_line("access-control-allow-origin", origin) + _VARY
         return exchange
 
     async def _answer(self, request: ClientRequest, exchange: Exchange, runtime: Runtime) -> BaseAnswer:
@@ -127,14 +128,14 @@ class DataPlane:
         exchange.client_ip = runtime.client_ip.find(request.remote, request.headers)
         operation = exchange.operation
         query = None if operation else self._find_query(exchange.path)
-        if request.method == "OPTIONS" and exchange.answer_headers[-1][0] == "vary":
+        if request.method == "OPTIONS" and exchange.answer_lines.endswith(_VARY):
             return _preflight(exchange)
         if not operation and query is None:
             raise BadExchange(
                 f"There is no route '{exchange.path}' on this gateway.", code="route_not_found", status=404
             )
         if request.method != ("POST" if operation else "GET"):
-            exchange.answer_headers.append(("allow", "POST" if operation else "GET"))
+            exchange.answer_lines += header_line("allow", "POST" if operation else "GET")
             raise BadExchange(
                 f"Use {'POST' if operation else 'GET'} for this route.", code="method_not_allowed", status=405
             )
@@ -195,25 +196,24 @@ class DataPlane:
         exchange.error, exchange.status = error, error.status
         if exchange.outcome is _OPEN:
             exchange.outcome = exchange.attempts[-1].outcome if exchange.attempts else _DENIED
-        headers = list(exchange.answer_headers)
-        headers += describe_limits(exchange, self._limiter)
-        answer = Answer(error.status, headers + describe_error(error), runtime.dialect.error_body(error))
+        lines = exchange.answer_lines + describe_limits(exchange, self._limiter) + describe_error(error)
+        answer = Answer(error.status, lines, runtime.dialect.error_body(error))
         if isinstance(error, BadExchange) and error.status in (400, 408, 413, 415) and exchange.route is None:
             answer.force_close()  # the body was not, or cannot be, read to its end
         return answer
 
 
-def describe_error(error: GatewayError) -> Headers:
-    """The headers of a refusal of our own."""
-    headers = [("content-type", "application/json"), ("x-gateway-error", error.code)]
+def describe_error(error: GatewayError) -> str:
+    """The header lines of a refusal of our own."""
+    lines = f"content-type: application/json\r\n{header_line('x-gateway-error', error.code)}"
     if error.status == 401:
-        headers.append(("www-authenticate", "Bearer"))
+        lines += "www-authenticate: Bearer\r\n"
     if error.retry_after_ms is not None:
-        headers.append(("retry-after", str(-(-error.retry_after_ms // 1000))))
-        headers.append(("retry-after-ms", str(error.retry_after_ms)))
+        seconds = -(-error.retry_after_ms // 1000)
+        lines += f"retry-after: {seconds}\r\nretry-after-ms: {error.retry_after_ms}\r\n"
     if error.should_retry is False:
-        headers.append(("x-should-retry", "false"))
-    return headers
+        lines += "x-should-retry: false\r\n"
+    return lines
 
 
 def _answer_expectation(request: ClientRequest) -> None:
@@ -225,13 +225,9 @@ def _answer_expectation(request: ClientRequest) -> None:
 
 
 def _preflight(exchange: Exchange) -> BaseAnswer:
-    headers = [
-        *exchange.answer_headers,
-        ("access-control-allow-methods", "GET, POST, OPTIONS"),
-        (
-            "access-control-allow-headers",
-            exchange.headers.get("Access-Control-Request-Headers", "authorization, content-type"),
-        ),
-        ("access-control-max-age", "600"),
-    ]
-    return Answer(204, headers, b"")
+    wanted = exchange.headers.get("Access-Control-Request-Headers", "authorization, content-type")
+    lines = (
+        f"{exchange.answer_lines}access-control-allow-methods: GET, POST, OPTIONS\r\n"
+        f"{header_line('access-control-allow-headers', wanted)}access-control-max-age: 600\r\n"
+    )
+    return Answer(204, lines, b"")

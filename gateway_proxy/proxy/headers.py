@@ -5,6 +5,7 @@ provider can set no cookie, framing or security policy at the client.
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from gateway_proxy.core.exchange import Exchange
 from gateway_proxy.core.key import Key
@@ -15,11 +16,16 @@ from gateway_proxy.proxy.trace import make_traceparent
 _REQUESTS = Meter.REQUESTS
 _TOKENS = Meter.TOKENS
 _UPWARDS = ("accept", "user-agent", "openai-beta", "idempotency-key", "x-client-request-id")
-_DOWNWARDS = frozenset(
-    (b"content-type", b"content-disposition", b"content-language", b"retry-after", b"retry-after-ms", b"openai-version",
-     b"openai-processing-ms", b"openai-model", b"x-should-retry", b"cache-control")
-)  # fmt: skip
+# Name at the provider → the beginning of the line for the client.
+_DOWNWARDS = {
+    name.encode(): f"{name}: "
+    for name in (
+        "content-type", "content-disposition", "content-language", "retry-after", "retry-after-ms", "openai-version",
+        "openai-processing-ms", "openai-model", "x-should-retry", "cache-control",
+    )
+} | {b"x-request-id": "x-upstream-request-id: "}  # fmt: skip
 _RATE_PREFIX = b"x-ratelimit-"
+_format_limit = lru_cache(maxsize=4096)(format_usd)  # a key's limit is the same each time
 
 
 _remembered: dict[tuple[str | None, ...], bytes] = {}
@@ -58,42 +64,49 @@ def encode_upward(exchange: Exchange) -> bytes:
     return lines + ids.encode("ascii")
 
 
-def pass_downward(headers: Iterable[tuple[bytes, bytes]], *, own_rate_limits: bool) -> list[tuple[str, str]]:
-    """The provider's headers that the client may see. Its rate limits pass where the key has none of its own."""
-    passed = []
+def pass_downward(
+    headers: Iterable[tuple[bytes, bytes]], *, own_rate_limits: bool, replaced: frozenset[bytes] = frozenset()
+) -> str:
+    """The lines of the provider's head that the client may see, without those that are `replaced`.
+
+    Its rate limits pass where the key has none of its own. The parser let no control character through.
+    """
+    passed = ""
     for name, value in headers:
-        if name in _DOWNWARDS or (not own_rate_limits and name.startswith(_RATE_PREFIX)):
-            passed.append((name.decode("ascii"), value.decode("latin-1")))
-        elif name == b"x-request-id":
-            passed.append(("x-upstream-request-id", value.decode("latin-1")))
+        line = _DOWNWARDS.get(name)
+        if line is None:
+            if own_rate_limits or not name.startswith(_RATE_PREFIX):
+                continue
+            line = f"{name.decode('ascii')}: "
+        elif name in replaced:
+            continue
+        passed += f"{line}{value.decode('latin-1')}\r\n"
     return passed
 
 
-def describe_limits(exchange: Exchange, limiter: Limiter) -> list[tuple[str, str]]:
-    """`x-ratelimit-*` and `x-gateway-budget-*` of the key, as they stand now."""
+def describe_limits(exchange: Exchange, limiter: Limiter) -> str:
+    """The lines `x-ratelimit-*` and `x-gateway-budget-*` of the key, as they stand now."""
     policy = exchange.policy
     if policy is None:
-        return []
-    lines: list[tuple[str, str]] = []
-    key_id = policy.key.id
+        return ""
+    lines = ""
+    key = policy.key
     if (rule := policy.requests_rule) is not None:
-        limit, remaining, reset_ms = limiter.bucket_state(key_id, _REQUESTS, rule)
-        lines += (
-            ("x-ratelimit-limit-requests", str(limit)),
-            ("x-ratelimit-remaining-requests", str(remaining)),
-            ("x-ratelimit-reset-requests", format_duration(reset_ms)),
+        limit, remaining, reset_ms = limiter.bucket_state(key.id, _REQUESTS, rule)
+        lines = (
+            f"x-ratelimit-limit-requests: {limit}\r\nx-ratelimit-remaining-requests: {remaining}\r\n"
+            f"x-ratelimit-reset-requests: {format_duration(reset_ms)}\r\n"
         )
     if (rule := policy.tokens_rule) is not None:
-        limit, remaining, reset_ms = limiter.bucket_state(key_id, _TOKENS, rule)
+        limit, remaining, reset_ms = limiter.bucket_state(key.id, _TOKENS, rule)
         lines += (
-            ("x-ratelimit-limit-tokens", str(limit)),
-            ("x-ratelimit-remaining-tokens", str(remaining)),
-            ("x-ratelimit-reset-tokens", format_duration(reset_ms)),
+            f"x-ratelimit-limit-tokens: {limit}\r\nx-ratelimit-remaining-tokens: {remaining}\r\n"
+            f"x-ratelimit-reset-tokens: {format_duration(reset_ms)}\r\n"
         )
-    if policy.budget_rule is not None and (budget := find_budget(limiter, policy.key)) is not None:
+    if policy.budget_rule is not None and (budget := find_budget(limiter, key)) is not None:
         lines += (
-            ("x-gateway-budget-limit-usd", format_usd(budget.limit_nanos)),
-            ("x-gateway-budget-remaining-usd", format_usd(budget.remaining_nanos)),
+            f"x-gateway-budget-limit-usd: {_format_limit(budget.limit_nanos)}\r\n"
+            f"x-gateway-budget-remaining-usd: {format_usd(budget.remaining_nanos)}\r\n"
         )
     return lines
 
@@ -111,7 +124,8 @@ def format_duration(milliseconds: int) -> str:
     if milliseconds < 1000:
         return f"{milliseconds}ms" if milliseconds else "0s"
     minutes, rest = divmod(milliseconds, 60_000)
-    seconds = f"{rest / 1000:.3f}".rstrip("0").rstrip(".")
+    whole, rest = divmod(rest, 1000)
+    seconds = f"{whole}.{rest:03d}".rstrip("0") if rest else f"{whole}"
     if not minutes:
         return f"{seconds}s"
     hours, minutes = divmod(minutes, 60)

@@ -119,7 +119,7 @@ class Relay:
         head = link.encode_head(route.path, content_type, len(body), upward)
         row = self._open(run, attempt)
         if run.streaming and attempt.number == 1:
-            run.early_head = self._delivery.make_stream_head(run, attempt, [])
+            run.early_head = self._delivery.make_stream_head(run, attempt, "")
         attempt.dispatched = True
         try:
             response = await link.pool.send(head, body)

@@ -8,6 +8,10 @@ from gateway_proxy.proxy.headers import describe_limits, encode_upward, format_d
 from tests.support.exchanges import make_exchange, make_policy
 
 
+def pairs(lines: str) -> dict[str, str]:
+    return dict(line.split(": ", 1) for line in lines.split("\r\n")[:-1])
+
+
 def test_upwards_only_what_is_harmless() -> None:
     exchange = make_exchange(
         trace_id="0" * 31 + "1",
@@ -34,11 +38,11 @@ def test_downwards_only_what_is_known() -> None:
         (b"x-ratelimit-limit-requests", b"5"), (b"content-length", b"9"), (b"transfer-encoding", b"chunked"), (b"retry-after", b"1"),
         (b"access-control-allow-origin", b"*"), (b"x-gateway-error", b"forged"), (b"content-disposition", b"\xe9"),
     ]  # fmt: skip
-    passed = dict(pass_downward(headers, own_rate_limits=True))
+    passed = pairs(pass_downward(headers, own_rate_limits=True))
     assert passed == {
         "content-type": "application/json", "x-upstream-request-id": "up", "retry-after": "1", "content-disposition": "\u00e9",
     }  # fmt: skip
-    assert dict(pass_downward(headers, own_rate_limits=False))["x-ratelimit-limit-requests"] == "5"
+    assert pairs(pass_downward(headers, own_rate_limits=False))["x-ratelimit-limit-requests"] == "5"
 
 
 @pytest.mark.parametrize(
@@ -61,12 +65,12 @@ def test_limits_as_they_stand() -> None:
     policy = make_policy(requests_per_minute=60, tokens_per_minute=100, budget_nanos=5 * 10**9)
     limiter = MemoryLimiter(FakeClock())
     limiter.update(policy.key)
-    lines = dict(describe_limits(make_exchange(policy), limiter))
+    lines = pairs(describe_limits(make_exchange(policy), limiter))
     assert lines["x-ratelimit-limit-requests"] == lines["x-ratelimit-remaining-requests"] == "60"
     assert lines["x-ratelimit-limit-tokens"] == "100" and lines["x-ratelimit-reset-tokens"] == "0s"
     assert "x-gateway-budget-limit-usd" not in lines  # not known yet
     for job in limiter.begin_rebuilds([policy.key]):
         limiter.finish_rebuild(job, 10**9)
-    lines = dict(describe_limits(make_exchange(policy), limiter))
+    lines = pairs(describe_limits(make_exchange(policy), limiter))
     assert (lines["x-gateway-budget-limit-usd"], lines["x-gateway-budget-remaining-usd"]) == ("5.00", "4.00")
-    assert list(describe_limits(make_exchange(), limiter)) == []
+    assert describe_limits(make_exchange(), limiter) == ""

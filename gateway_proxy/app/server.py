@@ -99,7 +99,9 @@ class Server:
         return self._error(BadExchange(public, code=code, status=status))
 
     def _error(self, error: GatewayError, lines: str = "") -> Answer:
-        answer = Answer(error.status, lines + describe_error(error), self.gateway.runtime.dialect.error_body(error))
+        answer = Answer(
+            error.status, lines + describe_error(error), self.gateway.runtime.dialect.error_body(error)
+        )
         if error.status == 400:
             answer.force_close()  # where this request ends is not certain
         return answer

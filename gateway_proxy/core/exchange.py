@@ -14,6 +14,7 @@ from gateway_proxy.core.usage import Rates, Usage, UsageSource
 
 if TYPE_CHECKING:
     from gateway_proxy.core.errors import GatewayError
+    from gateway_proxy.core.ledger import LedgerRow
 
 
 class Outcome(StrEnum):
@@ -45,6 +46,7 @@ class Attempt:
     reported_model: str = ""
     charged_nanos: int = 0
     settled_at: int = 0
+    row: "LedgerRow | None" = None  # as its intent says, once that is written
 
     def __init__(
         self,

@@ -9,7 +9,6 @@ import orjson
 from gateway_proxy.core.dialect import Dialect, UsageTap
 from gateway_proxy.core.errors import GatewayError, UpstreamFailed
 from gateway_proxy.core.exchange import Attempt, Outcome
-from gateway_proxy.core.ledger import LedgerRow
 from gateway_proxy.core.limiter import Limiter
 from gateway_proxy.core.money import format_usd
 from gateway_proxy.core.usage import UsageSource
@@ -37,15 +36,12 @@ _END_OF_EVENT = b"\n\n"  # so that the error event stands on its own, whatever w
 
 
 class Reply:
-    """An answer of a provider that shall reach the client, and the books of its attempt."""
+    """An answer of a provider that shall reach the client, and its attempt."""
 
-    __slots__ = ("attempt", "dialect", "is_event_stream", "response", "row")
+    __slots__ = ("attempt", "dialect", "is_event_stream", "response")
 
-    def __init__(
-        self, attempt: Attempt, row: LedgerRow, response: UpstreamResponse, dialect: Dialect
-    ) -> None:
+    def __init__(self, attempt: Attempt, response: UpstreamResponse, dialect: Dialect) -> None:
         self.attempt = attempt
-        self.row = row
         self.response = response
         self.dialect = dialect
         content_type = response.header(b"content-type")
@@ -99,7 +95,7 @@ class Delivery:
         """Settle the attempt; the first call decides."""
         if reply.attempt.outcome is _OPEN:
             reply.attempt.outcome = outcome
-        self._settlement.close_attempt(run.exchange, reply.attempt, reply.row, tap)
+        self._settlement.close_attempt(run.exchange, reply.attempt, tap)
 
     async def finish(self, run: Run, reply: Reply) -> BaseAnswer:
         """Deliver one answer. Raises GatewayError while the client has not seen a byte."""

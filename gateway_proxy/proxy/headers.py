@@ -7,6 +7,8 @@ provider can set no cookie, framing or security policy at the client.
 from collections.abc import Iterable
 from functools import lru_cache
 
+from multidict import CIMultiDictProxy
+
 from gateway_proxy.core.exchange import Exchange
 from gateway_proxy.core.key import Key
 from gateway_proxy.core.limiter import BudgetState, CounterUnknown, Limiter, Meter
@@ -15,6 +17,7 @@ from gateway_proxy.proxy.trace import make_traceparent
 
 _REQUESTS = Meter.REQUESTS
 _TOKENS = Meter.TOKENS
+MAX_UPWARD_CHARACTERS = 1024
 _UPWARDS = ("accept", "user-agent", "openai-beta", "idempotency-key", "x-client-request-id")
 # Name at the provider → the beginning of the line for the client.
 _DOWNWARDS = {
@@ -28,40 +31,26 @@ _RATE_PREFIX = b"x-ratelimit-"
 _format_limit = lru_cache(maxsize=4096)(format_usd)  # a key's limit is the same each time
 
 
-_remembered: dict[tuple[str | None, ...], bytes] = {}
-MAX_REMEMBERED = 1024
-
-
 def is_plain(value: str) -> bool:
     """Visible ASCII and blanks only: safe to copy into another head, a log or a row."""
     return value.isascii() and value.isprintable()
 
 
-def encode_upward(exchange: Exchange) -> bytes:
-    """The client's harmless headers and our own ids, as lines of an upstream request head."""
-    get = exchange.headers.get
-    values = (
-        get("accept"),
-        get("user-agent"),
-        get("openai-beta"),
-        get("idempotency-key"),
-        get("x-client-request-id"),
-    )
-    lines = _remembered.get(values)
-    if lines is None:
-        if len(_remembered) >= MAX_REMEMBERED:
-            _remembered.clear()
-        pairs = zip(_UPWARDS, values, strict=True)
-        lines = "".join(
-            f"{name}: {value}\r\n"
-            for name, value in pairs
-            if value is not None and is_plain(value) and len(value) <= 1024
-        ).encode("ascii")
-        _remembered[values] = lines
-    ids = f"x-request-id: {exchange.id}\r\ntraceparent: {make_traceparent(exchange.trace_id, exchange.trace_flags)}\r\n"
-    if exchange.trace_state:
-        ids += f"tracestate: {exchange.trace_state}\r\n"
-    return lines + ids.encode("ascii")
+def encode_upward(headers: "CIMultiDictProxy[str]") -> bytes:
+    """The client's harmless headers as lines of an upstream request head."""
+    pairs = [(name, headers.get(name)) for name in _UPWARDS]
+    return "".join(
+        f"{name}: {value}\r\n"
+        for name, value in pairs
+        if value is not None and is_plain(value) and len(value) <= MAX_UPWARD_CHARACTERS
+    ).encode("ascii")
+
+
+def encode_ids(exchange: Exchange) -> bytes:
+    """Our own ids, as further lines."""
+    span = make_traceparent(exchange.trace_id, exchange.trace_flags)
+    state = f"tracestate: {exchange.trace_state}\r\n" if exchange.trace_state else ""
+    return f"x-request-id: {exchange.id}\r\ntraceparent: {span}\r\n{state}".encode("ascii")
 
 
 def pass_downward(

@@ -1,12 +1,42 @@
-"""Builds the dashboard's pages under a prefix of an aiohttp application."""
+"""Builds the dashboard's pages under a prefix of an aiohttp application.
 
+Who asks is decided by a middleware of the embedding application, which sets `request["actor"]`; a page that is not
+marked `frame.public` sends visitors without one to the sign-in page.
+"""
+
+from pathlib import Path
+
+import aiohttp_jinja2
+import jinja2
 from aiohttp import web
 
+from dashboard import assets, errors, frame, guard, theme
+from dashboard.filters import FILTERS
+from dashboard.views import account, members, overview, signin
 from gateway_proxy.admin.services import Admin
+
+_HERE = Path(__file__).parent
+# Every module of pages names its routes; a page appears in the navigation when its route is here.
+_ROUTES = [*theme.ROUTES, *signin.ROUTES, *account.ROUTES, *overview.ROUTES, *members.ROUTES]
 
 
 def mount(app: web.Application, prefix: str, admin: Admin) -> None:
     """Serve the dashboard below `prefix`. The services are the caller's, who also closes what is behind them."""
-    pages = web.Application()
-    pages["admin"] = admin
+    pages = web.Application(middlewares=[guard.protect, errors.show_errors, guard.require_actor])
+    pages[frame.ADMIN] = admin
+    pages[frame.PREFIX] = prefix
+    pages[assets.ASSETS] = static = assets.Assets(_HERE / "static", prefix)
+    environment = aiohttp_jinja2.setup(
+        pages,
+        loader=jinja2.FileSystemLoader(_HERE / "templates"),
+        undefined=jinja2.StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        filters=FILTERS,
+        default_helpers=False,
+    )
+    environment.globals["asset"] = static.url
+    pages.add_routes([*_ROUTES, *assets.ROUTES])
+    pages[frame.NAVIGATION] = frame.build_navigation(pages.router)
     app.add_subapp(prefix, pages)

@@ -86,6 +86,7 @@ CREATE INDEX key_stats_by_owner ON key_stats (organization, owner);
 -- Every act of an admin. `key_id` is '' where no key was touched, `subject` the id of what else was.
 CREATE TABLE changes (
   seq BIGINT NOT NULL PRIMARY KEY,
+  id TEXT NOT NULL,
   action TEXT NOT NULL,
   organization TEXT NOT NULL,
   key_id TEXT NOT NULL,

@@ -66,6 +66,33 @@ CREATE TABLE usage_hourly (
 );
 CREATE INDEX usage_hourly_by_key ON usage_hourly (key_id, hour);
 
+-- What a chart over time is drawn from: by five minutes (step_ms 300000), folded into hours (3600000) when days old;
+-- for each owner and, under owner '*', for all of an organization: reading it does not depend on how many keys there are.
+CREATE TABLE timeline (
+  step_ms BIGINT NOT NULL,
+  organization TEXT NOT NULL,
+  owner TEXT NOT NULL,
+  start_at BIGINT NOT NULL,
+  requests BIGINT NOT NULL,
+  errors BIGINT NOT NULL,
+  denied BIGINT NOT NULL,
+  input_tokens BIGINT NOT NULL,
+  output_tokens BIGINT NOT NULL,
+  cost_nanos BIGINT NOT NULL,
+  PRIMARY KEY (step_ms, organization, owner, start_at)
+);
+
+-- How long admitted requests took: how many fell in each bucket of core/latency.py.
+CREATE TABLE timeline_latency (
+  step_ms BIGINT NOT NULL,
+  organization TEXT NOT NULL,
+  owner TEXT NOT NULL,
+  start_at BIGINT NOT NULL,
+  bucket BIGINT NOT NULL,
+  requests BIGINT NOT NULL,
+  PRIMARY KEY (step_ms, organization, owner, start_at, bucket)
+);
+
 -- `seq` is the order of arrival here: `at` is when the request began, and long ones arrive late.
 CREATE TABLE request_log (
   request_id TEXT NOT NULL PRIMARY KEY,
@@ -100,8 +127,8 @@ CREATE TABLE request_log (
 CREATE INDEX request_log_by_time ON request_log (at, seq);
 CREATE INDEX request_log_by_error ON request_log (at, seq) WHERE status >= 400;
 
--- In which minutes (at / 60000) a key, model or provider has requests in the log: finds them at a tenth of what an
--- index on each would cost with every request. field: key_id | model | provider.
+-- In which minutes (at / 60000) a key, model, … has requests in the log: finds them at a tenth of what an index on
+-- each would cost with every request. field: key_id | owner | model | provider | status | error_code | organization.
 CREATE TABLE request_log_minutes (
   field TEXT NOT NULL,
   value TEXT NOT NULL,

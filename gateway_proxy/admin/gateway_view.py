@@ -1,6 +1,11 @@
 """What the admin side may ask of the running gateway. It stands in another process, so every question can fail."""
 
-from typing import Any, Protocol
+from collections.abc import Awaitable
+from typing import Any, Protocol, TypeVar
+
+from gateway_proxy.admin.problem import Unavailable
+
+_Result = TypeVar("_Result")
 
 
 class GatewayView(Protocol):
@@ -21,3 +26,27 @@ class GatewayView(Protocol):
     async def counters(self, key_id: str) -> dict[str, Any]:
         """What the key has left now: `{"requests", "tokens", "parallel", "budget"}`, each null without a limit."""
         ...
+
+
+class NoGateway:
+    """The view of where no gateway can be asked, as from the command line."""
+
+    async def config(self) -> dict[str, Any]:
+        raise ConnectionError
+
+    async def providers(self) -> list[dict[str, Any]]:
+        raise ConnectionError
+
+    async def models(self) -> list[dict[str, Any]]:
+        raise ConnectionError
+
+    async def counters(self, key_id: str) -> dict[str, Any]:
+        raise ConnectionError
+
+
+async def ask(question: Awaitable[_Result]) -> _Result:
+    """The gateway's answer. Raises Unavailable where there is none."""
+    try:
+        return await question
+    except ConnectionError:
+        raise Unavailable("the gateway does not answer; see whether it runs, then ask again") from None

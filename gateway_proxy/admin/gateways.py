@@ -1,10 +1,17 @@
 """The attached gateways: how a change is known to be live, and their list with revoke, allow and forget."""
 
 import asyncio
+from collections.abc import Sequence
+from typing import Any
 
-from gateway_proxy.core.clock import Clock
+from gateway_proxy.admin.actor import Actor
+from gateway_proxy.admin.paging import Listing, Page, cut_page
+from gateway_proxy.admin.problem import NotAllowed, NotFound
+from gateway_proxy.admin.roles import require_manager, require_reader
+from gateway_proxy.core.clock import Clock, format_time
 from gateway_proxy.keys.view import LiveOn
-from gateway_proxy.storage.registry import Gateway, Registry
+from gateway_proxy.storage.registry import Gateway, GatewayAct, Registry
+from gateway_proxy.storage.store import Store
 
 # A gateway reports itself every 5 seconds and counts as gone after three misses.
 ATTACHED_MS = 15_000
@@ -31,3 +38,87 @@ async def list_attached(registry: Registry, clock: Clock, organization: str) -> 
     fresh_since = clock.now_ms() - ATTACHED_MS
     gateways = await registry.list_gateways(organization)
     return [g for g in gateways if g.last_seen_at >= fresh_since and g.revoked_at is None]
+
+
+class GatewayAdmin:
+    """Who is attached. Members, who see their own keys only, do not see gateways."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    async def search(self, actor: Actor, listing: Listing, status: str | None = None) -> Page:
+        """Gateway objects by name. `status` is one of pending, healthy, offline, revoked."""
+        require_reader(actor, "gateways")
+        shown = await self._describe(await self._store.registry.list_gateways(actor.organization))
+        return cut_page([item for item in shown if status in (None, item["status"])], listing, ("name", "id"))
+
+    async def find(self, actor: Actor, gateway_id: str) -> dict[str, Any]:
+        """One gateway object."""
+        require_reader(actor, "gateways")
+        return (await self._describe([await self._find(actor, gateway_id)]))[0]
+
+    async def revoke(self, actor: Actor, gateway_id: str) -> dict[str, Any]:
+        """Have it refuse all traffic."""
+        return await self._change(actor, gateway_id, "gateway.revoked")
+
+    async def allow(self, actor: Actor, gateway_id: str) -> dict[str, Any]:
+        """Undo a revocation."""
+        return await self._change(actor, gateway_id, "gateway.allowed")
+
+    async def forget(self, actor: Actor, gateway_id: str) -> None:
+        """Drop its record; a gateway that still runs comes back."""
+        await self._act(actor, gateway_id, "gateway.forgotten")
+
+    async def _change(self, actor: Actor, gateway_id: str, act: GatewayAct) -> dict[str, Any]:
+        await self._act(actor, gateway_id, act)
+        return (await self._describe([await self._find(actor, gateway_id)]))[0]
+
+    async def _act(self, actor: Actor, gateway_id: str, act: GatewayAct) -> None:
+        gateway = await self._find(actor, gateway_id)
+        require_manager(actor, "manage gateways")
+        if actor.organization not in (None, gateway.organization):
+            raise NotAllowed(
+                "the gateway serves every organization; manage it from the command line of its store"
+            )
+        organization = actor.home if gateway.organization == "*" else gateway.organization
+        known = await self._store.registry.change_gateway(
+            gateway_id, act, organization=organization, actor=actor.name, ip=actor.ip
+        )
+        if not known:
+            raise NotFound(f"there is no gateway {gateway_id}")
+
+    async def _find(self, actor: Actor, gateway_id: str) -> Gateway:
+        for gateway in await self._store.registry.list_gateways(actor.organization):
+            if gateway.id == gateway_id:
+                return gateway
+        raise NotFound(f"there is no gateway {gateway_id}")
+
+    async def _describe(self, gateways: Sequence[Gateway]) -> list[dict[str, Any]]:
+        now_ms, newest = self._clock.now_ms(), await self._store.keys.last_sequence()
+        return [gateway_object(gateway, now_ms, newest) for gateway in gateways]
+
+
+def gateway_object(gateway: Gateway, now_ms: int, newest: int) -> dict[str, Any]:
+    """A gateway as JSON. `newest` is the number of the last change in the store."""
+    return {
+        "id": gateway.id,
+        "name": gateway.name,
+        "organization": gateway.organization,
+        "status": _status(gateway, now_ms, newest),
+        "version": gateway.version,
+        "started_at": format_time(gateway.started_at),
+        "last_seen_at": format_time(gateway.last_seen_at),
+        "revoked_at": format_time(gateway.revoked_at),
+        "applied_changes": gateway.applied_seq,
+        "changes_behind": max(0, newest - gateway.applied_seq),
+        "config_digest": gateway.config_digest,
+    }
+
+
+def _status(gateway: Gateway, now_ms: int, newest: int) -> str:
+    if gateway.revoked_at is not None:
+        return "revoked"
+    if gateway.last_seen_at < now_ms - ATTACHED_MS:
+        return "offline"
+    return "pending" if gateway.applied_seq < newest else "healthy"

@@ -19,6 +19,13 @@ class Problem(Exception):
             self.code = code
 
 
+class Malformed(Problem):
+    """What was sent cannot be read at all."""
+
+    code = "invalid_json"
+    title = "Not readable"
+
+
 class SignInNeeded(Problem):
     status = 401
     code = "unauthenticated"
@@ -39,6 +46,18 @@ class NotFound(Problem):
     title = "Not found"
 
 
+class WrongMethod(Problem):
+    """The resource exists and answers other methods; `allowed` names them."""
+
+    status = 405
+    code = "method_not_allowed"
+    title = "Method not allowed"
+
+    def __init__(self, detail: str, allowed: Sequence[str]) -> None:
+        super().__init__(detail)
+        self.allowed = tuple(allowed)
+
+
 class Conflict(Problem):
     status = 409
     code = "conflict"
@@ -51,6 +70,20 @@ class Stale(Problem):
     status = 412
     code = "revision_mismatch"
     title = "Changed meanwhile"
+
+
+class TooLarge(Problem):
+    status = 413
+    code = "body_too_large"
+    title = "Too large"
+
+
+class WrongType(Problem):
+    """The body is in a format that is not taken."""
+
+    status = 415
+    code = "unsupported_media_type"
+    title = "Unsupported media type"
 
 
 class Invalid(Problem):
@@ -75,3 +108,11 @@ class TooMany(Problem):
     def __init__(self, detail: str, retry_after_seconds: int) -> None:
         super().__init__(detail)
         self.retry_after_seconds = retry_after_seconds
+
+
+class Unavailable(Problem):
+    """The gateway or the store does not answer; nothing is wrong with what was asked."""
+
+    status = 503
+    code = "gateway_unavailable"
+    title = "Not available"

@@ -25,6 +25,22 @@ def require_reader(actor: Actor, what: str) -> None:
         raise NotAllowed(f"the role {actor.role.value} may not see {what}; ask an owner or admin")
 
 
+def is_member(actor: Actor) -> bool:
+    """Whether they see nothing but their own keys and what these did."""
+    return actor.role is Role.MEMBER
+
+
+def covers(role: Role, other: Role) -> bool:
+    """Whether whoever has `role` may do all that `other` may. Members and viewers are each other's strangers."""
+    return role is other or role is Role.OWNER or (role is Role.ADMIN and other is not Role.OWNER)
+
+
+def require_owner_for(actor: Actor, role: Role, act: str) -> None:
+    """Raises NotAllowed where `role` is owner and the actor is not one. `act` completes "may …"."""
+    if role is Role.OWNER and actor.role is not Role.OWNER:
+        raise NotAllowed(f"only an owner may {act}")
+
+
 def visible_owner(actor: Actor) -> str | None:
     """The owner whose keys, logs and usage they may see; None = everybody's in the organization."""
     return actor.email if actor.role is Role.MEMBER else None

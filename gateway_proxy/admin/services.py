@@ -2,7 +2,26 @@
 
 from dataclasses import dataclass
 
+from gateway_proxy.admin.addresses import find_base_url
+from gateway_proxy.admin.catalog import CatalogAdmin
+from gateway_proxy.admin.config_view import ConfigAdmin
+from gateway_proxy.admin.gateway_view import GatewayView, NoGateway
+from gateway_proxy.admin.gateways import GatewayAdmin
 from gateway_proxy.admin.keys import KeyAdmin
+from gateway_proxy.admin.links import Links
+from gateway_proxy.admin.logs import LogAdmin
+from gateway_proxy.admin.members import MemberAdmin
+from gateway_proxy.admin.oidc import OidcSignIn
+from gateway_proxy.admin.oidc_provider import OidcProvider
+from gateway_proxy.admin.organizations import OrganizationAdmin
+from gateway_proxy.admin.overview import OverviewAdmin
+from gateway_proxy.admin.passwords import Passwords
+from gateway_proxy.admin.replays import ReplayGuard
+from gateway_proxy.admin.sessions import Sessions
+from gateway_proxy.admin.throttle import Throttle
+from gateway_proxy.admin.tokens import TokenAdmin
+from gateway_proxy.admin.usage import UsageAdmin
+from gateway_proxy.config import Config
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.keys.service import FindOwner, KeyService
 from gateway_proxy.storage.store import Store
@@ -13,12 +32,76 @@ class Admin:
     """Built by `build_admin`; whoever builds it closes the store."""
 
     keys: KeyAdmin
+    members: MemberAdmin
+    organizations: OrganizationAdmin
+    tokens: TokenAdmin
+    sessions: Sessions
+    links: Links
+    overview: OverviewAdmin
+    gateways: GatewayAdmin
+    catalog: CatalogAdmin
+    config: ConfigAdmin
+    usage: UsageAdmin
+    logs: LogAdmin
+    replays: ReplayGuard
+    oidc: OidcSignIn | None = None
 
 
-def build_admin(store: Store, pepper: bytes, clock: Clock) -> Admin:
-    """The services over an open store."""
+def build_admin(
+    store: Store,
+    pepper: bytes,
+    clock: Clock,
+    config: Config | None = None,
+    *,
+    passwords: Passwords | None = None,
+    view: GatewayView | None = None,
+) -> Admin:
+    """The services over an open store. The settings say where links lead and who else may vouch for members.
+
+    `view` is the gateway to ask, None where there is none.
+    """
+    view = view or NoGateway()
     service = KeyService(store.keys, clock, pepper, owner_finder(store))
-    return Admin(keys=KeyAdmin(store, service, clock))
+    passwords, throttle = passwords or Passwords(), Throttle(clock)
+    sessions = Sessions(store.identity, passwords, throttle, clock)
+    base_url = find_base_url(config.server) if config else ""
+    links = Links(store.identity, passwords, sessions, clock, base_url)
+    members = MemberAdmin(store.identity, store.keys, service, links, passwords, throttle)
+    return Admin(
+        keys=KeyAdmin(store, service, clock),
+        members=members,
+        organizations=OrganizationAdmin(store.registry, store.identity, members),
+        tokens=TokenAdmin(store.identity, clock, pepper),
+        sessions=sessions,
+        links=links,
+        overview=OverviewAdmin(store, clock),
+        gateways=GatewayAdmin(store, clock),
+        catalog=CatalogAdmin(view),
+        config=ConfigAdmin(view),
+        usage=UsageAdmin(store, clock),
+        logs=LogAdmin(store),
+        replays=ReplayGuard(store.replays, clock, pepper),
+        oidc=_build_oidc(store, pepper, clock, config, sessions) if config else None,
+    )
+
+
+def _build_oidc(
+    store: Store, pepper: bytes, clock: Clock, config: Config, sessions: Sessions
+) -> OidcSignIn | None:
+    """None where the settings name no OpenID provider."""
+    settings = config.dashboard.oidc
+    if not settings.issuer:
+        return None
+    organization = config.gateway.organization
+    return OidcSignIn(
+        OidcProvider(settings.issuer, settings.client_id, settings.client_secret, clock),
+        store.identity,
+        sessions,
+        clock,
+        pepper=pepper,
+        base_url=find_base_url(config.server),
+        organization=None if organization == "*" else organization,
+    )
 
 
 def owner_finder(store: Store) -> FindOwner:

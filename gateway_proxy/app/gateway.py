@@ -5,14 +5,18 @@ import contextlib
 import logging
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from gateway_proxy import __version__
+from gateway_proxy.app.audit import AuditTrail
 from gateway_proxy.app.books import GatewayBooks
 from gateway_proxy.app.follower import Follower
+from gateway_proxy.app.notices import make_notifier
 from gateway_proxy.app.runtimes import Services, build_runtime
+from gateway_proxy.audit.chain import derive_key
+from gateway_proxy.audit.log import AuditLog
 from gateway_proxy.config import Config
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.ids import is_id, new_id
@@ -26,6 +30,7 @@ from gateway_proxy.ledger.spool import Spool
 from gateway_proxy.ledger.writer import BooksWriter
 from gateway_proxy.limits.budget import Rebuild
 from gateway_proxy.limits.memory import MemoryLimiter
+from gateway_proxy.notify.endpoints import list_endpoints
 from gateway_proxy.proxy.handler import DataPlane
 from gateway_proxy.proxy.links import ProviderLink
 from gateway_proxy.proxy.queries import Queries
@@ -36,7 +41,7 @@ from gateway_proxy.routing.retry_budget import RetryBudgets
 from gateway_proxy.stages.rate import LearnedOutput
 from gateway_proxy.storage import Store
 from gateway_proxy.storage.database import StoreConflict, StoreError
-from gateway_proxy.storage.maintenance import prune_events, prune_request_log, prune_secrets
+from gateway_proxy.storage.maintenance import clear_reserved, prune_events, prune_request_log, prune_secrets
 from gateway_proxy.storage.registry import Gateway as GatewayRecord
 
 log = logging.getLogger("gateway_proxy.gateway")
@@ -46,6 +51,8 @@ OFFLINE_MS = 15_000
 SWEEP_SECONDS = 10.0
 RETENTION_SECONDS = 600.0
 DAY_MS = 86_400_000
+EVENT_DAYS = 62  # an event keeps its occasion from firing again: longer than any month
+FINE_TIMELINE_MS = 3 * DAY_MS
 LINK_CLOSE_SECONDS = 600.0
 
 
@@ -62,10 +69,12 @@ class Gateway:
         self.reload_error = ""
         self.draining = False
         self._digester = Digester(pepper)
+        self._pepper = pepper
         self._organization = config.gateway.organization
         self._started_at = self.clock.now_ms()
         self._take_staleness(config)
         self._tasks: list[asyncio.Task[Any]] = []
+        self.on_applied: Callable[[], None] = lambda: None  # new settings are in force
         self.reloading = asyncio.Lock()  # held from reading the file until its settings are in force
 
     async def open(self) -> None:
@@ -74,22 +83,7 @@ class Gateway:
         make_private_folder(config.storage.data_dir)
         self.id = _read_gateway_id(config.storage.data_dir)
         await self._refuse_company()
-        cursor = await self.store.ledger.cursor(self.id)
-        self.spool = Spool(
-            config.storage.data_dir / "spool", after_segment=0 if cursor is None else cursor[0]
-        )
-        self.writer = BooksWriter(
-            self.store.ledger,
-            self.spool,
-            self.id,
-            self.clock,
-            reserved=self.limiter.take_reserved,
-            row_errors=(StoreConflict,),
-        )
-        recovered = await self.writer.replay()
-        if recovered:
-            log.warning("%d ledger rows of an earlier process were recovered from the spool", recovered)
-        self.writer.start()
+        await self._open_books()
         self.books = GatewayBooks(self.writer, self.limiter, self.directory, self.clock)
         learned = LearnedOutput()
         self.services = Services(
@@ -112,6 +106,11 @@ class Gateway:
         queries = Queries(self.limiter)
         self.plane.queries = {"/v1/models": queries.list_models, "/v1/key": queries.show_key}
         self.plane.prefix_queries = {"/v1/models/": queries.show_model}
+        self.audit = self._make_audit()
+        self.notifier = make_notifier(
+            self.store, self.clock, self.services.breakers, self.id, self._organization
+        )
+        self.notifier.configure(list_endpoints(config.notifications, self._pepper))
         self.follower = Follower(
             self.store.keys,
             self.directory,
@@ -120,12 +119,16 @@ class Gateway:
             end_keys=self.plane.sweeper.end_key,
             acknowledge=self._acknowledge,
         )
+        await clear_reserved(self.store.db)
         await self.follower.load()
+        self.limiter.take_reserved()  # zeros, and the store has them now
         self.books.collect_events()  # of thresholds that were reached just before an earlier process died
         await self._heartbeat()
         self._tasks = [
             spawn(self.follower.follow(), "follow the change log"),
             spawn(self._beat(), "heartbeat"),
+            spawn(self.audit.run(), "write the audit log"),
+            spawn(self.notifier.run(), "notify"),
             spawn(self._maintain(), "maintenance"),
         ]
 
@@ -143,12 +146,16 @@ class Gateway:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        with contextlib.suppress(StoreError):
+            await self.notifier.close()
         await self.writer.stop()  # it runs until it is told to end: waiting for it first would wait in vain
         await drain(5)
+        await asyncio.to_thread(self.audit.log.close)  # after what a cancelled task left it to write
         self.spool.close()
         for link in self.runtime.links.values():
             await link.close()
         with contextlib.suppress(StoreError):
+            await self._heartbeat()  # the last head of the audit log, which outlives the gateway's row
             await self.store.registry.forget_gateway(self.id)
 
     async def apply(self, config: Config) -> None:
@@ -165,9 +172,11 @@ class Gateway:
         self._take_staleness(config)
         self.runtime = self.plane.runtime = runtime
         self.settlement.log_requests = config.logs.requests
+        self.notifier.configure(list_endpoints(config.notifications, self._pepper))
         for name, link in before.links.items():
             if runtime.links.get(name) is not link:
                 spawn(_close_when_idle(link), "close a retired provider's connections")
+        self.on_applied()
         log.info("configuration revision %d is in force (digest %s)", self.revision, config.digest[:12])
 
     def describe_readiness(self) -> tuple[bool, dict[str, Any]]:
@@ -192,6 +201,7 @@ class Gateway:
             "keys": len(self.directory),
             "running": len(self.plane.sweeper.runs),
             "tasks": running(),
+            "audit": self.audit.describe(),
             "providers": {name: link.pool.stats()._asdict() for name, link in self.runtime.links.items()},
         }
         return not problems, details
@@ -213,13 +223,14 @@ class Gateway:
     async def _prepare_keys(self, records: Sequence[KeyRecord]) -> None:
         """Make the counters of these keys ready for their new revision."""
         keys = [record.key for record in records if record.key is not None]
+        missing = [key for key in keys if self.limiter.needs_rebuild(key)]
         jobs: list[Rebuild] = []
 
         def plan() -> list[tuple[str, int, int]]:
-            jobs[:] = self.limiter.begin_rebuilds(keys)
+            jobs[:] = self.limiter.begin_rebuilds(missing)
             return [job.window for job in jobs]
 
-        if any(key.budget_nanos is not None for key in keys):
+        if missing:
             sums = await self.writer.flush_and_sum(plan)
             for job, nanos in zip(jobs, sums, strict=True):
                 self.limiter.finish_rebuild(job, nanos)
@@ -231,6 +242,8 @@ class Gateway:
 
     async def _acknowledge(self, seq: int) -> None:
         self.books.collect_events()  # an edit alone can put the spend beyond a threshold
+        self.audit.wake()
+        self.notifier.wake()
         await self._heartbeat()
 
     async def _heartbeat(self) -> None:
@@ -245,6 +258,7 @@ class Gateway:
                 last_seen_at=self.clock.now_ms(),
                 applied_seq=self.follower.seq,
                 config_digest=config.digest,
+                audit_head=self.audit.head,
             )
         )
 
@@ -269,11 +283,13 @@ class Gateway:
             due = RETENTION_SECONDS
             try:
                 before = self.clock.now_ms() - self.config.logs.retention_days * DAY_MS
+                events_before = min(before, self.clock.now_ms() - EVENT_DAYS * DAY_MS)
                 while await prune_request_log(self.store.db, before) or await prune_events(
-                    self.store.db, before
+                    self.store.db, events_before
                 ):
                     await asyncio.sleep(0.05)
                 await prune_secrets(self.store.db, self.clock.now_ms())
+                await self.store.timeline.fold(self.clock.now_ms() - FINE_TIMELINE_MS)
             except StoreError as error:
                 log.error("old log rows could not be deleted: %s", error)
 
@@ -286,6 +302,30 @@ class Gateway:
             await self.apply(self.config)
         except (ValueError, OSError) as error:
             log.error("the new prices are not in force: %s", error)
+
+    async def _open_books(self) -> None:
+        """The spool and its writer; what an earlier process left in it is in the store when this returns."""
+        cursor = await self.store.ledger.cursor(self.id)
+        self.spool = Spool(
+            self.config.storage.data_dir / "spool", after_segment=0 if cursor is None else cursor[0]
+        )
+        self.writer = BooksWriter(
+            self.store.ledger,
+            self.spool,
+            self.id,
+            self.clock,
+            reserved=self.limiter.take_reserved,
+            row_errors=(StoreConflict,),
+        )
+        recovered = await self.writer.replay()
+        if recovered:
+            log.warning("%d ledger rows of an earlier process were recovered from the spool", recovered)
+        self.writer.start()
+
+    def _make_audit(self) -> AuditTrail:
+        folder = self.config.storage.data_dir / "audit" / self.id
+        audit_log = AuditLog(folder, derive_key(self._pepper, self.id), self.id, self.clock)
+        return AuditTrail(audit_log, self.store, self.id, self._organization, self._heartbeat)
 
     async def _refuse_company(self) -> None:
         now = self.clock.now_ms()

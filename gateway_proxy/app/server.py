@@ -3,16 +3,22 @@
 import asyncio
 import gc
 import logging
+import os
 import signal
 import ssl
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 from aiohttp import web
 
 from gateway_proxy.app.gateway import Gateway
 from gateway_proxy.app.health import Health
+from gateway_proxy.app.site_pages import accepts_html, answer_moved
+from gateway_proxy.app.site_process import SiteProcess
+from gateway_proxy.app.site_relay import Relay
 from gateway_proxy.config import Config, ConfigError, load_config
+from gateway_proxy.config.values import Address
 from gateway_proxy.config.watch import wait_until_quiet, watch_file
 from gateway_proxy.core.errors import BadExchange, GatewayError
 from gateway_proxy.core.tasks import spawn
@@ -23,8 +29,10 @@ from gateway_proxy.proxy.request import ClientRequest
 
 log = logging.getLogger("gateway_proxy.server")
 
+LAZY = "GATEWAY_PROXY_LAZY_ADMIN"  # 1: the admin process is started by the first request for it
 SETTLE_CONNECTIONS_SECONDS = 0.4
 _PROBES = ("/healthz", "/readyz")
+_DASHBOARD = "/dashboard"
 _STATUS_CODES = {
     400: ("invalid_request", "The request is not valid HTTP."),
     413: ("body_too_large", "The request is too large."),
@@ -32,61 +40,113 @@ _STATUS_CODES = {
 
 
 class Server:
-    """One listening gateway. `hosts`, if given, are the only Host values that are served."""
+    """One listening gateway. `hosts`, if given, are the only Host values that are served.
 
-    def __init__(self, gateway: Gateway, *, hosts: Callable[[str], bool] | None = None) -> None:
+    Without a `site` there is neither dashboard nor admin API.
+    """
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        *,
+        site: SiteProcess | None = None,
+        hosts: Callable[[str], bool] | None = None,
+    ) -> None:
         self.gateway = gateway
+        self.site = site
+        self.admin_url = ""  # of dashboard and admin API, once they are served
         self._hosts = hosts
         self._health = Health(gateway.describe_readiness)
+        self._relay = None if site is None else Relay(site.connect)
         self._runner = EdgeRunner(self._dispatch, self._refuse, self._serves, shutdown_timeout=1.0)
-        self._site: web.TCPSite | None = None
+        self._runners = [self._runner]
+        self._sites: list[web.TCPSite] = []
+        self._admin_is_apart = False  # on an address of its own
 
     async def start(self) -> str:
-        """Begin to listen; returns the base URL. Raises OSError when the address cannot be had."""
-        await self._runner.setup()
+        """Begin to listen; returns the base URL. Raises OSError when an address cannot be had."""
         server = self.gateway.config.server
-        context = _make_ssl_context(server.tls.cert, server.tls.key)
-        self._site = web.TCPSite(
-            self._runner,
-            server.listen.host,
-            server.listen.port,
-            ssl_context=context,
-            backlog=1024,
-        )
-        await self._site.start()
-        host, port = self._runner.addresses[0][:2]
+        url = await self._listen(self._runner, server.listen)
+        if self.site is not None:
+            self.gateway.on_applied = self.site.tell_settings
+            self.admin_url = url
+            if server.admin_listen is not None:
+                self._admin_is_apart = True
+                runner = EdgeRunner(self._dispatch_admin, self._refuse, _no_path, shutdown_timeout=1.0)
+                self._runners.append(runner)
+                self.admin_url = await self._listen(runner, server.admin_listen)
+        return url
+
+    async def _listen(self, runner: EdgeRunner, address: Address) -> str:
+        await runner.setup()
+        tls = self.gateway.config.server.tls
+        context = _make_ssl_context(tls.cert, tls.key)
+        site = web.TCPSite(runner, address.host, address.port, ssl_context=context, backlog=1024)
+        await site.start()
+        self._sites.append(site)
+        host, port = runner.addresses[0][:2]
         shown = f"[{host}]" if ":" in host else host
         return f"{'http' if context is None else 'https'}://{shown}:{port}"
 
     async def stop(self) -> None:
         """Stop listening, let what runs finish, close the books."""
         self.gateway.draining = True
-        if self._site is not None:
-            await self._site.stop()
+        for site in self._sites:
+            await site.stop()
+        if self._sites:
             await asyncio.sleep(SETTLE_CONNECTIONS_SECONDS)
-        await self.gateway.close()
-        await self._runner.cleanup()
+        endings = [self.gateway.close()]
+        if self.site is not None:
+            endings.append(self.site.stop())
+        await asyncio.gather(*endings)
+        if self._relay is not None:
+            await self._relay.close()
+        for runner in self._runners:
+            await runner.cleanup()
 
     async def _dispatch(self, request: ClientRequest) -> BaseAnswer:
         if self._hosts is not None and not self._hosts(request.headers.get("Host", "")):
-            return self._error(
-                BadExchange("This host name is not served here.", code="unknown_host", status=421)
-            )
+            return self._refuse_host()
         path = request.raw_path.partition("?")[0]
         if self.gateway.plane.match(path):
             return await self.gateway.plane.handle(request)
+        return await self._answer_others(request, path, admin=not self._admin_is_apart)
+
+    async def _dispatch_admin(self, request: ClientRequest) -> BaseAnswer:
+        """Of the address of its own: no data plane there."""
+        if self._hosts is not None and not self._hosts(request.headers.get("Host", "")):
+            return self._refuse_host()
+        return await self._answer_others(request, request.raw_path.partition("?")[0], admin=True)
+
+    async def _answer_others(self, request: ClientRequest, path: str, *, admin: bool) -> BaseAnswer:
         try:
             check_request_line(request)
-            if path not in _PROBES:
-                raise BadExchange(
-                    "There is no such route on this gateway.", code="route_not_found", status=404
-                )
-            if request.method not in ("GET", "HEAD"):
-                refusal = BadExchange("Use GET for this route.", code="method_not_allowed", status=405)
-                return self._error(refusal, "allow: GET, HEAD\r\n")
+            if path in _PROBES:
+                return self._answer_probe(request, path)
+            if admin and self._relay is not None and isinstance(request, web.BaseRequest):
+                if self._is_admin(path):
+                    answer = await self._relay.answer(request, self.gateway.runtime.client_ip)
+                    return cast("BaseAnswer", answer)
+                is_page = path == "/" and request.method == "GET" and accepts_html(request.headers)
+                if is_page and self.gateway.config.dashboard.enabled:
+                    return answer_moved(_DASHBOARD)
+            raise BadExchange("There is no such route on this gateway.", code="route_not_found", status=404)
         except BadExchange as error:
             return self._error(error)
+
+    def _is_admin(self, path: str) -> bool:
+        below = path.partition("/")[2].partition("/")[0]
+        return below == "api" or (below == "dashboard" and self.gateway.config.dashboard.enabled)
+
+    def _answer_probe(self, request: ClientRequest, path: str) -> BaseAnswer:
+        if request.method not in ("GET", "HEAD"):
+            refusal = BadExchange("Use GET for this route.", code="method_not_allowed", status=405)
+            return self._error(refusal, "allow: GET, HEAD\r\n")
         return self._health.check_alive(request) if path == "/healthz" else self._health.check_ready(request)
+
+    def _refuse_host(self) -> Answer:
+        refusal = BadExchange("This host name is not served here.", code="unknown_host", status=421)
+        return self._error(refusal)
 
     def _serves(self, path: str) -> bool:
         return self.gateway.plane.match(path) or path in _PROBES
@@ -107,6 +167,11 @@ class Server:
         return answer
 
 
+def _no_path(_: str) -> bool:
+    """Our own front serves nothing of the admin side."""
+    return False
+
+
 def _make_ssl_context(cert: Path | None, key: Path | None) -> ssl.SSLContext | None:
     if cert is None:
         return None
@@ -124,6 +189,8 @@ async def run(server: Server, announce: Callable[[str], None]) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, lambda: _on_stop(stop, gateway))
     announce(await server.start())
+    if server.site is not None and os.environ.get(LAZY) != "1":
+        server.site.begin()
     gc.collect()
     gc.freeze()  # what is here now stays: the collector need not look at it again and again
     source = gateway.config.source

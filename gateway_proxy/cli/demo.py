@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gateway_proxy.app.process import run_loop, start_logging
 from gateway_proxy.cli.refusal import Refusal
-from gateway_proxy.cli.serve import OpenedStore, open_gateway, run_loop, start_logging
+from gateway_proxy.cli.serve import OpenedStore, make_site, open_gateway
 
 if TYPE_CHECKING:
     from gateway_proxy.keys.service import KeyService
@@ -54,6 +55,10 @@ price = {{ input = 0.02, output = 0 }}
 
 _GREETING = """
 gateway-proxy demo: {url}  (data in {folder}; Ctrl-C stops it)
+
+Dashboard, signed in by this link once:
+
+  {link}
 
 Key, new at each start, with a budget of 5 USD and 60 requests/min:
 
@@ -111,20 +116,23 @@ async def _demo(port: int, folder: Path) -> None:
         fresh = not (folder / "demo.db").exists()
         async with OpenedStore(config, for_demo=True) as (store, pepper):
             await _claim_store(store, folder, fresh=fresh)
+            from gateway_proxy.admin.services import build_admin
             from gateway_proxy.core.clock import Clock
             from gateway_proxy.keys.service import KeyService
 
             secret = await _make_key(store, KeyService(store.keys, Clock(), pepper))
+            link = await build_admin(store, pepper, Clock(), config).links.make_demo_link()
             gateway = await open_gateway(config, store, pepper)
             hosts = {f"{name}:{port}" for name in _LOCAL_NAMES}
             program = "./run cli" if Path("run").exists() else "gateway-proxy"
 
             def announce(url: str) -> None:
                 shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
-                click.echo(_GREETING.format(url=url, folder=shown, secret=secret, program=program))
+                click.echo(_GREETING.format(url=url, folder=shown, link=link, secret=secret, program=program))
 
             try:
-                await run(Server(gateway, hosts=lambda host: host.lower() in hosts), announce)
+                site = make_site(gateway, pepper)
+                await run(Server(gateway, site=site, hosts=lambda host: host.lower() in hosts), announce)
             except OSError as error:
                 await gateway.close()
                 raise Refusal(f"cannot listen on 127.0.0.1:{port}: {error.strerror or error}") from None

@@ -48,6 +48,15 @@ usage = LazyGroup(
     help="What was used and spent.",
     context_settings=_CONTEXT,
 )
+audit = LazyGroup(
+    "audit",
+    commands_by_name={
+        "tail": (f"{_CLI}.audit:tail", "Show the last acts in this gateway's audit log."),
+        "verify": (f"{_CLI}.audit:verify", "Check that nobody touched the audit log."),
+    },
+    help="The local audit log.",
+    context_settings=_CONTEXT,
+)
 _COMMANDS = {
     "demo": (f"{_CLI}.demo:demo", "Try everything on this machine, with a built-in fake provider."),
     "serve": (f"{_CLI}.serve:serve", "Start the gateway."),
@@ -56,6 +65,7 @@ _COMMANDS = {
     "keys": (f"{_CLI}.main:keys", "Create, change and list keys."),
     "logs": (f"{_CLI}.logs:logs", "Show what was requested, newest last."),
     "usage": (f"{_CLI}.main:usage", "Reports of usage and spend."),
+    "audit": (f"{_CLI}.main:audit", "The local audit log: show it, check it."),
     "migrate": (f"{_CLI}.migrate:migrate", "Bring the store's schema up to date."),
 }
 

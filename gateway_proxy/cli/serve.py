@@ -1,23 +1,23 @@
 """`serve`: the production start."""
 
-import asyncio
-import contextlib
 import logging
 import os
 import socket
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from gateway_proxy.app.process import run_loop, start_logging
 from gateway_proxy.cli.check import list_unserved
 from gateway_proxy.cli.local import config_option, private_folder
 from gateway_proxy.cli.refusal import Refusal
 
 if TYPE_CHECKING:
     from gateway_proxy.app.gateway import Gateway
+    from gateway_proxy.app.site_process import SiteProcess
     from gateway_proxy.config import Config
     from gateway_proxy.storage import Store
 
@@ -45,8 +45,10 @@ def serve(context: click.Context, config_path: Path | None) -> None:
     for setting in find_idle_settings(config):
         logging.getLogger("gateway_proxy").warning("%s is set, and has no effect in this version", setting)
 
-    def announce(url: str) -> None:
+    def announce(url: str, admin_url: str) -> None:
         click.echo(f"gateway-proxy serves {url}/v1", err=True)
+        if config.dashboard.enabled:
+            click.echo(f"The dashboard is at {admin_url}/dashboard", err=True)
         if not config.providers:
             click.echo(
                 "No provider is configured yet: every model is unknown. See config.example.toml.", err=True
@@ -57,43 +59,82 @@ def serve(context: click.Context, config_path: Path | None) -> None:
 
 def _refuse_taken_address(config: "Config") -> None:
     """Before anything is opened or written. Whoever takes the address in between is refused when we listen."""
-    listen = config.server.listen
-    try:
-        for family, kind, protocol, _, address in socket.getaddrinfo(
-            listen.host, listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        ):
-            with socket.socket(family, kind, protocol) as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                if family == socket.AF_INET6:
-                    probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-                probe.bind(address)
-    except OSError as error:
-        raise Refusal(f"cannot listen on {listen}: {error.strerror or error}") from None
+    for listen in (config.server.listen, config.server.admin_listen):
+        if listen is None:
+            continue
+        try:
+            for family, kind, protocol, _, address in socket.getaddrinfo(
+                listen.host, listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            ):
+                with socket.socket(family, kind, protocol) as probe:
+                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    if family == socket.AF_INET6:
+                        probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                    probe.bind(address)
+        except OSError as error:
+            raise Refusal(f"cannot listen on {listen}: {error.strerror or error}") from None
 
 
 def find_idle_settings(config: "Config") -> list[str]:
     """What the file sets and this version does not use yet: nobody should rely on it unawares."""
     idle = {
-        "[server] admin_listen": config.server.admin_listen is not None,
         "[shared] redis_url": config.shared.redis_url is not None,
         "[[mcp.servers]]": bool(config.mcp.servers),
-        "[notifications]": bool(config.notifications.urls or config.notifications.webhooks),
         "[dashboard] oidc": bool(config.dashboard.oidc.issuer),
         "[logs] bodies": config.logs.bodies,
     }
     return [setting for setting, is_set in idle.items() if is_set]
 
 
-async def _serve(config: "Config", announce: Callable[[str], None]) -> None:
+async def _serve(config: "Config", announce: Callable[[str, str], None]) -> None:
     from gateway_proxy.app.server import Server, run
 
     async with OpenedStore(config) as (store, pepper):
         gateway = await open_gateway(config, store, pepper)
+        if config.dashboard.enabled:
+            await _offer_setup(config, store)
+        server = Server(gateway, site=make_site(gateway, pepper))
         try:
-            await run(Server(gateway), announce)
+            await run(server, lambda url: announce(url, server.admin_url))
         except OSError as error:
             await gateway.close()
-            raise Refusal(f"cannot listen on {config.server.listen}: {error.strerror or error}") from None
+            raise Refusal(f"cannot listen on {_list_addresses(config)}: {error.strerror or error}") from None
+
+
+async def _offer_setup(config: "Config", store: "Store") -> None:
+    """A store without members: the link by which its first owner signs up, to whoever started us and nobody else."""
+    from gateway_proxy.admin.addresses import find_base_url
+    from gateway_proxy.admin.links import Links, write_setup_link
+    from gateway_proxy.admin.passwords import Passwords
+    from gateway_proxy.admin.sessions import Sessions
+    from gateway_proxy.admin.throttle import Throttle
+    from gateway_proxy.core.clock import Clock
+
+    clock, passwords = Clock(), Passwords()
+    sessions = Sessions(store.identity, passwords, Throttle(clock), clock)
+    links = Links(store.identity, passwords, sessions, clock, find_base_url(config.server))
+    organization = config.gateway.organization
+    link = await links.ensure_setup_link("default" if organization == "*" else organization)
+    if link is not None and sys.stdout.isatty():
+        click.echo(f"Nobody can sign in yet. Make the first owner within 24 hours, once, at\n  {link}")
+        link = None
+    path = write_setup_link(config.storage.data_dir, link)
+    if link is not None:
+        click.echo(f"Nobody can sign in yet: the link for the first owner is in {path}", err=True)
+
+
+def _list_addresses(config: "Config") -> str:
+    server = config.server
+    return f"{server.listen}" if server.admin_listen is None else f"{server.listen} or {server.admin_listen}"
+
+
+def make_site(gateway: "Gateway", pepper: bytes) -> "SiteProcess":
+    """The admin process of this gateway, not yet started."""
+    from gateway_proxy.app.inside import Inside
+    from gateway_proxy.app.site_line import SiteSettings
+    from gateway_proxy.app.site_process import SiteProcess
+
+    return SiteProcess(lambda: SiteSettings(gateway.config, pepper), Inside(gateway).answer)
 
 
 class OpenedStore:
@@ -147,25 +188,3 @@ async def open_gateway(config: "Config", store: "Store", pepper: bytes) -> "Gate
     except (StoreError, SpoolUnavailable, ValueError) as error:
         raise Refusal(str(error)) from None
     return gateway
-
-
-def run_loop(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run a coroutine function on uvloop where it exists."""
-    factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
-    with contextlib.suppress(ImportError):
-        import uvloop
-
-        factory = uvloop.new_event_loop
-    with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(main())
-
-
-def start_logging() -> None:
-    """One line a message on stderr. aiohttp's own server log could echo what clients send, so it stays silent."""
-    logging.basicConfig(
-        level=logging.INFO,
-        stream=sys.stderr,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
-    for noisy in ("aiohttp", "asyncio", "watchfiles"):
-        logging.getLogger(noisy).setLevel(logging.CRITICAL if noisy == "aiohttp" else logging.WARNING)

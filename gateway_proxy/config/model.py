@@ -172,6 +172,7 @@ class Webhook(Section):
     events: AtLeastOne[EventPattern] = setting(
         ("budget.*", "key.*"), 'Events to send; "*" = all.', json_schema_extra={"minItems": 1}
     )
+    allow_private: bool = setting(False, "Also send to private, loopback and link-local addresses.")
 
 
 class Notifications(Section):

@@ -252,14 +252,16 @@ class MemoryLimiter:
     # Budgets: load, rebuild, edit
 
     def needs_rebuild(self, key: Key) -> bool:
-        """Whether the key has a budget whose counter is missing or follows another period or time zone."""
+        """Whether the key has a budget whose counter is missing, unknown, or of another period or time zone."""
         if key.budget_nanos is None:
             return False
         account = self._accounts.get(key.id)
         if account is None or account.track is None:
             return True
         track = account.track
-        return (track.period, track.timezone) != (key.budget_period, key.budget_timezone)
+        if (track.period, track.timezone) != (key.budget_period, key.budget_timezone):
+            return True
+        return track.at(self._now_ms()) is None
 
     def begin_rebuilds(self, keys: Iterable[Key]) -> list[Rebuild]:
         """Start a counter for each budgeted key; from this instant on its settlements are counted.
@@ -352,6 +354,10 @@ class MemoryLimiter:
         if bucket.rule is not rule and remaining > rule.capacity:
             remaining = rule.capacity  # edited, and nobody has come since
         return _new_tuple(BucketState, (rule.per_minute, remaining, reset_ms))
+
+    def slots_used(self, key_id: str) -> int:
+        """How many exchanges of the key hold a slot now; 0 for a key without that limit."""
+        return self._parallel.get(key_id, 0)
 
     def counters(self) -> Sequence[int]:
         """How many request buckets, token buckets, slot counters and budget accounts are held."""

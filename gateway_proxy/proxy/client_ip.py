@@ -73,5 +73,10 @@ class ClientIp:
                 return address
         return address
 
+    def trusts(self, peer: str | None) -> bool:
+        """Whether the socket's peer is one of the proxies, whose forwarding headers are believed."""
+        address = None if peer is None else parse_ip(peer)
+        return address is not None and self._is_trusted(address)
+
     def _is_trusted(self, address: IpAddress) -> bool:
         return any(address in network for network in self._trusted)

@@ -197,7 +197,9 @@ class Settlement:
             usage.searches = usage.searches or units.searches
 
     def _describe(self, exchange: Exchange, now_ns: int) -> LogRow:
-        organization = key_id = key_name = owner = model = provider = ""
+        key_id = key_name = owner = model = provider = ""
+        # A refusal that names no key belongs to the gateway's own organization.
+        organization = "" if self._gateway.organization == "*" else self._gateway.organization
         metadata_json = "{}"
         if (policy := exchange.policy) is not None:
             key = policy.key

@@ -46,6 +46,14 @@ class Breakers:
         now = self._clock.monotonic_ns()
         return now < trouble.open_until_ns or now < trouble.probe_until_ns
 
+    def health(self, provider: str) -> str:
+        """`down` while any of the provider's breakers is open, else `half_open` while one is on trial, else `up`."""
+        now = self._clock.monotonic_ns()
+        ends = [t.open_until_ns for (name, _), t in self._troubles.items() if name == provider and t.rest_ns]
+        if not ends:
+            return "up"
+        return "down" if now < max(ends) else "half_open"
+
     def begin(self, circuit: Circuit) -> bool:
         """Ask right before an attempt; True if it may go. Half-open, one goes until it is reported on, or 5 s."""
         if self.is_open(circuit):
@@ -54,6 +62,10 @@ class Breakers:
         if trouble is not None and trouble.rest_ns:
             trouble.probe_until_ns = self._clock.monotonic_ns() + PROBE_NS
         return True
+
+    def list_tripped(self) -> list[Circuit]:
+        """The circuits that opened and have not been answered since."""
+        return [circuit for circuit, trouble in self._troubles.items() if trouble.rest_ns]
 
     def succeed(self, circuit: Circuit) -> None:
         """The attempt was answered: closes the breaker."""

@@ -6,10 +6,11 @@ Gateways follow it to learn of changed keys, and write their audit logs from it.
 from dataclasses import dataclass
 
 from gateway_proxy.core.clock import Clock
-from gateway_proxy.storage.database import Database, Statements
+from gateway_proxy.core.ids import new_id
+from gateway_proxy.storage.database import Statements
 from gateway_proxy.storage.where import Where
 
-_COLUMNS = "seq, action, organization, key_id, subject, actor, ip, at, details_json"
+_COLUMNS = "seq, id, action, organization, key_id, subject, actor, ip, at, details_json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,7 @@ class ChangeRow:
     """One line. `key_id` is set where a key was touched, `subject` (an id) where anything else was."""
 
     seq: int
+    id: str
     action: str
     organization: str
     key_id: str
@@ -44,14 +46,14 @@ async def record_change(
     assert row is not None  # the migration made the counter
     seq = int(row[0])
     await tx.execute(
-        f"INSERT INTO changes ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",  # noqa: S608
-        seq, action, organization, key_id, subject, actor, ip, clock.now_ms(), details,
+        f"INSERT INTO changes ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",  # noqa: S608
+        seq, new_id("aud"), action, organization, key_id, subject, actor, ip, clock.now_ms(), details,
     )  # fmt: skip
     return seq
 
 
 async def list_changes(
-    db: Database,
+    statements: Statements,
     *,
     organization: str | None = None,
     key_id: str | None = None,
@@ -68,8 +70,14 @@ async def list_changes(
     if after is not None:
         where.add(f"seq > {where.bind(after)}")
     order = "DESC" if after is None else "ASC"
-    rows = await db.fetch(
+    rows = await statements.fetch(
         f"SELECT {_COLUMNS} FROM changes{where} ORDER BY seq {order} LIMIT {where.bind(limit)}",  # noqa: S608
         *where.args,
     )
     return [ChangeRow(*row) for row in rows]
+
+
+async def last_sequence(db: Statements) -> int:
+    """The number of the newest row, 0 without any."""
+    row = await db.fetch_one("SELECT value FROM counters WHERE name = 'changes'")
+    return int(row[0]) if row else 0

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import orjson
+
 from gateway_proxy.core.key import Key
 from gateway_proxy.storage.database import Database
 from gateway_proxy.storage.key_rows import COLUMNS, SELECTED, row_to_key
@@ -27,6 +29,15 @@ class KeyStats:
     last_used_at: int | None = None
     reserved_nanos: int = 0
     spent_nanos: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class KeyLabel:
+    """What a report says of a key."""
+
+    name: str
+    metadata: dict[str, Any]
+    deleted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +109,21 @@ async def find_stats(db: Database, key_ids: Sequence[str]) -> dict[str, KeyStats
         where.add(f"t.key_id IN ({', '.join(map(where.bind, key_ids[start : start + _IDS_PER_STATEMENT]))})")
         rows = await db.fetch(f"SELECT t.key_id, {_STATS} FROM key_stats t{where}", *where.args)  # noqa: S608
         found.update({row[0]: _stats(row[1:]) for row in rows})
+    return found
+
+
+async def find_labels(db: Database, key_ids: Sequence[str]) -> dict[str, KeyLabel]:
+    """Name and metadata of these keys; of deleted ones the name is left."""
+    found: dict[str, KeyLabel] = {}
+    for start in range(0, len(key_ids), _IDS_PER_STATEMENT):
+        where = Where()
+        where.add(f"id IN ({', '.join(map(where.bind, key_ids[start : start + _IDS_PER_STATEMENT]))})")
+        gone = await db.fetch(f"SELECT id, name FROM deleted_keys{where}", *where.args)  # noqa: S608
+        found.update({key_id: KeyLabel(name, {}, deleted=True) for key_id, name in gone})
+        there = await db.fetch(f"SELECT id, name, policy_json FROM keys{where}", *where.args)  # noqa: S608
+        found.update(
+            {id_: KeyLabel(name, orjson.loads(text).get("metadata", {})) for id_, name, text in there}
+        )
     return found
 
 

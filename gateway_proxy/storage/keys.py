@@ -6,19 +6,22 @@ Whether a change is allowed is not decided here. Secrets are stored as digests o
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from itertools import groupby
+from sys import intern
 
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.key import Key
 from gateway_proxy.core.store import Change, KeyRecord, StoredSecret
 from gateway_proxy.storage import key_search
-from gateway_proxy.storage.changes import ChangeRow, list_changes, record_change
+from gateway_proxy.storage.changes import ChangeRow, last_sequence, list_changes, record_change
 from gateway_proxy.storage.database import Database, Row, Statements
 from gateway_proxy.storage.key_rows import COLUMNS, SELECTED, key_to_row, row_to_key
-from gateway_proxy.storage.key_search import KeyPage, KeyQuery, KeyStats
+from gateway_proxy.storage.key_search import KeyLabel, KeyPage, KeyQuery, KeyStats
 
 _LAST_SEQ = "SELECT value FROM counters WHERE name = 'changes'"
 _RECORDS = f"SELECT {SELECTED}, s.digest, s.pepper_id, s.expires_at FROM keys k LEFT JOIN key_secrets s ON s.key_id = k.id"  # noqa: S608
+_PAGE_OF_RECORDS = (
+    f"{_RECORDS} WHERE k.id IN (SELECT id FROM keys WHERE id > $1 ORDER BY id LIMIT 2000) ORDER BY k.id"  # noqa: S608
+)
 _SAVE = (
     f"INSERT INTO keys ({', '.join(COLUMNS)}) VALUES ({', '.join(f'${n + 1}' for n in range(len(COLUMNS)))})"  # noqa: S608
     f" ON CONFLICT (id) DO UPDATE SET {', '.join(f'{c} = excluded.{c}' for c in COLUMNS[1:])}"
@@ -52,8 +55,15 @@ class SqlKeys:
 
     async def load_keys(self) -> tuple[int, Sequence[KeyRecord]]:
         # The number first: keys read after it may be newer than it says, which only makes them be read again.
-        seq = await self._last_seq()
-        return seq, _records(await self._db.fetch(f"{_RECORDS} ORDER BY k.id"))
+        seq = await self.last_sequence()
+        records: list[KeyRecord] = []
+        # A page at a time: the rows of all keys together would take more memory than the keys.
+        while True:
+            last_id = records[-1].key_id if records else ""
+            rows = await self._db.fetch(_PAGE_OF_RECORDS, last_id)
+            if not rows:
+                return seq, records
+            records += _records(rows)
 
     async def changed(self) -> bool:
         row = await self._db.poll(_LAST_SEQ)
@@ -63,7 +73,7 @@ class SqlKeys:
         return True
 
     async def changes_after(self, seq: int, /) -> tuple[int, Sequence[KeyRecord]]:
-        last = await self._last_seq()
+        last = await self.last_sequence()
         if last <= seq:
             return last, ()
         touched = await self._db.fetch(
@@ -96,6 +106,10 @@ class SqlKeys:
         )
         return {row[0]: Tombstone(*row) for row in rows}
 
+    async def labels(self, key_ids: Sequence[str]) -> dict[str, KeyLabel]:
+        """Name and metadata of these keys; of deleted ones the name is left."""
+        return await key_search.find_labels(self._db, key_ids)
+
     async def search(self, query: KeyQuery) -> KeyPage:
         """One page of keys with their stats. Raises ValueError for a cursor that is not ours."""
         return await key_search.search(self._db, query, self._clock.now_ms())
@@ -118,13 +132,16 @@ class SqlKeys:
         """The change log, newest first, with sequence numbers below `before`."""
         return await list_changes(self._db, key_id=key_id, before=before, limit=limit)
 
+    async def last_sequence(self) -> int:
+        """The number of the newest change, 0 without any."""
+        return await last_sequence(self._db)
+
     async def has_secrets(self) -> bool:
         """Whether any secret is at rest: then a pepper must not be made anew."""
-        return await self._db.fetch_one("SELECT 1 FROM key_secrets LIMIT 1") is not None
-
-    async def _last_seq(self) -> int:
-        row = await self._db.fetch_one(_LAST_SEQ)
-        return int(row[0]) if row else 0
+        for table in ("key_secrets", "admin_tokens"):
+            if await self._db.fetch_one(f"SELECT 1 FROM {table} LIMIT 1") is not None:  # noqa: S608
+                return True
+        return False
 
 
 class SqlChange:
@@ -178,14 +195,17 @@ async def _find(statements: Statements, key_id: str) -> Key | None:
 
 
 def _records(rows: Sequence[Row]) -> list[KeyRecord]:
+    """One record a key; the rows of a key follow one another, one for each of its secrets."""
     width = len(COLUMNS)
-    records = []
-    for key_id, group in groupby(rows, key=lambda row: row[0]):
-        same = list(group)
-        secrets = tuple(
-            StoredSecret(bytes.fromhex(row[width]), row[width + 1], row[width + 2])
-            for row in same
-            if row[width] is not None
+    records: list[KeyRecord] = []
+    for row in rows:
+        digest, pepper_id, expires_at = row[width : width + 3]
+        secrets = (
+            () if digest is None else (StoredSecret(bytes.fromhex(digest), intern(pepper_id), expires_at),)
         )
-        records.append(KeyRecord(key_id, row_to_key(same[0]), secrets))
+        if records and records[-1].key_id == row[0]:
+            former = records.pop()
+            records.append(KeyRecord(former.key_id, former.key, former.secrets + secrets))
+        else:
+            records.append(KeyRecord(row[0], row_to_key(row), secrets))
     return records

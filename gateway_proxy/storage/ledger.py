@@ -8,7 +8,8 @@ from gateway_proxy.core.ledger import LedgerRow, LogRow
 from gateway_proxy.core.store import Batch
 from gateway_proxy.storage import ledger_rows
 from gateway_proxy.storage.database import Database, NumberTooLarge, Statements
-from gateway_proxy.storage.ledger_rows import SLOT_MS, Groups, Sums
+from gateway_proxy.storage.ledger_rows import SLOT_MS, Groups
+from gateway_proxy.storage.ledger_sums import Sums
 from gateway_proxy.storage.outbox import add_events
 from gateway_proxy.storage.where import Where
 
@@ -40,7 +41,14 @@ _SET_CURSOR = (
     "INSERT INTO spool_cursors (gateway_id, segment, position) VALUES ($1, $2, $3)"
     " ON CONFLICT (gateway_id) DO UPDATE SET segment = excluded.segment, position = excluded.position"
 )
+_ADD_STEPS = _adding(
+    "timeline", ", ".join(ledger_rows.TIMELINE_COLUMNS[:4]), ledger_rows.TIMELINE_COLUMNS[4:]
+)
+_ADD_LATENCIES = _adding("timeline_latency", ", ".join(ledger_rows.LATENCY_COLUMNS[:5]), ("requests",))
 _KEYS_PER_SUM = 500
+# Nearly every batch of a minute names the same minutes: those that are surely in the store are not written again.
+_MAX_MINUTES_KNOWN = 20_000
+_Minutes = set[tuple[str, str, int]]
 
 
 class _Repeated(Exception):
@@ -52,6 +60,7 @@ class SqlLedger:
 
     def __init__(self, db: Database) -> None:
         self._db = db
+        self._minutes: _Minutes = set()
 
     async def append(self, gateway_id: str, batch: Batch, /) -> None:
         await self.append_and_sum(gateway_id, batch, ())
@@ -61,17 +70,25 @@ class SqlLedger:
     ) -> list[int]:
         with suppress(_Repeated, NumberTooLarge):
             async with self._db.transaction() as tx:
-                books = _Books(tx)
+                books = _Books(tx, self._minutes)
                 if await books.insert(batch.ledger, batch.logs) != len(batch.ledger) + len(batch.logs):
                     raise _Repeated
-                return await books.finish(gateway_id, batch, windows)
+                sums = await books.finish(gateway_id, batch, windows)
+            self._remember(books.new_minutes)
+            return sums
         async with self._db.transaction() as tx:
-            books = _Books(tx, capped=True)
+            books = _Books(tx, self._minutes, capped=True)
             for row in batch.ledger:
                 await books.insert([row], [])
             for log in batch.logs:
                 await books.insert([], [log])
             return await books.finish(gateway_id, batch, windows)
+
+    def _remember(self, minutes: _Minutes) -> None:
+        """Only after the commit: what was rolled back has to be written."""
+        if len(self._minutes) + len(minutes) > _MAX_MINUTES_KNOWN:
+            self._minutes.clear()
+        self._minutes |= minutes
 
     async def cursor(self, gateway_id: str, /) -> tuple[int, int] | None:
         row = await self._db.fetch_one(
@@ -83,8 +100,10 @@ class SqlLedger:
 class _Books:
     """The statements of one transaction. `capped` takes numbers that no database could hold, cut to size."""
 
-    def __init__(self, tx: Statements, *, capped: bool = False) -> None:
+    def __init__(self, tx: Statements, known_minutes: _Minutes, *, capped: bool = False) -> None:
         self._tx = tx
+        self._known_minutes = known_minutes
+        self.new_minutes: _Minutes = set()
         self._capped = capped
         self._sums = Sums()
 
@@ -112,9 +131,14 @@ class _Books:
         columns = ledger_rows.STATS_COLUMNS
         await self._add("spend_slots", ("key_id", "slot", "nanos"), sums.slot_rows(), _ADD_SLOTS)
         await self._add("usage_hourly", ledger_rows.HOURLY_COLUMNS, sums.hourly_rows(), _ADD_HOURLY)
+        await self._add("timeline", ledger_rows.TIMELINE_COLUMNS, sums.timeline_rows(), _ADD_STEPS)
+        await self._add("timeline_latency", ledger_rows.LATENCY_COLUMNS, sums.latency_rows(), _ADD_LATENCIES)
         await self._add("key_stats", columns, sums.stats_rows(), _ADD_STATS)
         if batch.logs:
-            await self._add("request_log_minutes", ("field", "value", "minute"), sums.minute_rows(), _ONCE)
+            self.new_minutes = sums.minute_rows() - self._known_minutes
+            await self._add(
+                "request_log_minutes", ledger_rows.MINUTE_COLUMNS, sorted(self.new_minutes), _ONCE
+            )
         if batch.reserved:
             reserved = [(key_id, "", "", 0, 0, nanos, 0) for key_id, nanos in batch.reserved.items()]
             await self._add("key_stats", columns, reserved, _SET_RESERVED)

@@ -1,4 +1,4 @@
-"""Rows of the books as tuples, grouped by what they share, and their sums. Runs for every request, so it is lean."""
+"""Rows of the books as tuples, grouped by what they share. Runs for every request, so it is lean."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
@@ -12,6 +12,8 @@ from gateway_proxy.core.usage import Rates, Usage
 HOUR_MS = 3_600_000
 SLOT_MS = 900_000
 MINUTE_MS = 60_000
+STEP_MS = 300_000
+EVERYBODY = "*"  # the owner under which the timeline keeps a whole organization
 
 # What the rows of one key and model mostly share is bound once per statement; the rest is a row's own.
 LEDGER_SHARED = (
@@ -54,6 +56,13 @@ HOURLY_COLUMNS = (
 STATS_COLUMNS = (
     "key_id", "organization", "owner", "requests", "last_used_at", "reserved_nanos", "spent_nanos",
 )  # fmt: skip
+
+TIMELINE_COLUMNS = (
+    "step_ms", "organization", "owner", "start_at", "requests", "errors", "denied", "input_tokens", "output_tokens",
+    "cost_nanos",
+)  # fmt: skip
+LATENCY_COLUMNS = ("step_ms", "organization", "owner", "start_at", "bucket", "requests")
+MINUTE_COLUMNS = ("field", "value", "minute")
 
 _USAGE_COLUMNS = {name: f"{name}_tokens" for name in (
     "input", "cached_input", "cache_write", "cache_write_1h", "audio_input", "output", "reasoning", "audio_output",
@@ -137,80 +146,3 @@ def rates_json(rates: Rates) -> str:
         _rates_seen.clear()
     _rates_seen[id(rates)] = (rates, text)  # holds the object, so that its id is not given to another
     return text
-
-
-class Sums:
-    """What a batch adds to the roll-ups."""
-
-    __slots__ = ("_hourly", "_minutes", "_slots", "_stats")
-
-    def __init__(self) -> None:
-        self._slots: dict[tuple[str, int], int] = {}
-        self._hourly: dict[tuple[Any, ...], list[int]] = {}
-        # key id → organization, owner, requests, last used, reserved (not of a batch's rows: 0), spent
-        self._stats: dict[str, list[Any]] = {}
-        self._minutes: set[tuple[str, str, int]] = set()
-
-    def slot_rows(self) -> Iterable[tuple[Any, ...]]:
-        return ((key_id, slot, nanos) for (key_id, slot), nanos in sorted(self._slots.items()))
-
-    def hourly_rows(self) -> Iterable[tuple[Any, ...]]:
-        return ((*group, *sums) for group, sums in sorted(self._hourly.items()))
-
-    def stats_rows(self) -> Iterable[tuple[Any, ...]]:
-        return ((key_id, *sums) for key_id, sums in sorted(self._stats.items()))
-
-    def minute_rows(self) -> Iterable[tuple[Any, ...]]:
-        return sorted(self._minutes)
-
-    def _hour(self, *group: Any) -> list[int]:
-        sums = self._hourly.get(group)
-        if sums is None:
-            sums = self._hourly[group] = [0, 0, 0, 0, 0, 0, 0, 0]
-        return sums
-
-    def _stat(self, key_id: str, organization: str, owner: str) -> list[Any]:
-        sums = self._stats.get(key_id)
-        if sums is None:
-            sums = self._stats[key_id] = [organization, owner, 0, 0, 0, 0]
-        return sums
-
-    def add_attempts(self, groups: Groups) -> None:
-        """Attempts as `group_ledger` gives them."""
-        for shared, rows in groups.items():
-            (_, _, _, organization, key_id, parent_id, owner, provider, model, *_) = shared
-            cache_write, cache_write_1h, audio_input, audio_output = shared[16:20]
-            slot = shared[-1]
-            _, _, _, _, charges, inputs, cached_inputs, outputs, reasonings = zip(*rows, strict=True)
-            charged = sum(charges)
-            if charged:
-                for payer in (key_id,) if parent_id is None else (key_id, parent_id):
-                    self._slots[payer, slot] = self._slots.get((payer, slot), 0) + charged
-                    self._stat(payer, organization, owner)[5] += charged
-            sums = self._hour(slot // (HOUR_MS // SLOT_MS), organization, key_id, owner, provider, model)
-            cached = sum(cached_inputs)
-            sums[3] += sum(inputs) + cached + (cache_write + cache_write_1h + audio_input) * len(rows)
-            sums[4] += cached
-            sums[5] += sum(outputs) + sum(reasonings) + audio_output * len(rows)
-            sums[6] += charged
-
-    def add_requests(self, groups: Groups) -> None:
-        """Requests as `group_logs` gives them."""
-        for shared, rows in groups.items():
-            (_, organization, key_id, _, owner, _, _, _, _, model, provider, status, error_code, *_) = shared
-            minute = shared[-1]
-            self._minutes.update(
-                (("key_id", key_id, minute), ("model", model, minute), ("provider", provider, minute))
-            )
-            hour = minute // (HOUR_MS // MINUTE_MS)
-            if not shared[14]:  # not admitted
-                self._hour(hour, organization, key_id, owner, "", "")[2] += len(rows)
-                continue
-            sums = self._hour(hour, organization, key_id, owner, provider, model)
-            sums[0] += len(rows)
-            sums[7] += sum([row[9] for row in rows])
-            if status >= 400 or error_code:
-                sums[1] += len(rows)
-            stat = self._stat(key_id, organization, owner)
-            stat[2] += len(rows)
-            stat[3] = max(stat[3], *[row[2] for row in rows])

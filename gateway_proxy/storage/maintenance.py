@@ -17,7 +17,7 @@ async def prune_request_log(db: Database, before_ms: int, limit: int = 1000) -> 
         await tx.execute(
             "DELETE FROM request_log_minutes WHERE (field, value, minute) IN"
             " (SELECT field, value, minute FROM request_log_minutes WHERE minute < $1 ORDER BY minute LIMIT $2)",
-            first_minute, limit * 3,
+            first_minute, limit * 7,
         )  # fmt: skip
     return deleted
 
@@ -25,12 +25,21 @@ async def prune_request_log(db: Database, before_ms: int, limit: int = 1000) -> 
 async def prune_events(db: Database, before_ms: int, limit: int = 1000) -> int:
     """Delete at most `limit` events that were handled and happened before `before_ms`; returns how many.
 
-    An event keeps its occasion from firing again, so `before_ms` lies further back than any budget period.
+    An event keeps its occasion from firing again. So `before_ms` lies further back than any month, and the events of
+    budgets that never begin anew stay as long as their key.
     """
-    return await db.execute(
-        "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE state <> 'pending' AND at < $1 LIMIT $2)",
-        before_ms, limit,
-    )  # fmt: skip
+    async with db.transaction() as tx:
+        await tx.execute(
+            "DELETE FROM deliveries WHERE (event_id, endpoint) IN (SELECT event_id, endpoint FROM deliveries"
+            " WHERE created_at < $1 ORDER BY created_at LIMIT $2)",
+            before_ms, limit,
+        )  # fmt: skip
+        return await tx.execute(
+            "DELETE FROM outbox WHERE id IN (SELECT e.id FROM outbox e WHERE e.state <> 'pending' AND e.at < $1"
+            " AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.event_id = e.id)"
+            " AND (e.dedupe NOT LIKE '%:total:%' OR NOT EXISTS (SELECT 1 FROM keys k WHERE k.id = e.key_id)) LIMIT $2)",
+            before_ms, limit,
+        )  # fmt: skip
 
 
 async def prune_secrets(db: Database, now_ms: int) -> int:
@@ -38,3 +47,8 @@ async def prune_secrets(db: Database, now_ms: int) -> int:
     return await db.execute(
         "DELETE FROM key_secrets WHERE expires_at IS NOT NULL AND expires_at <= $1", now_ms
     )
+
+
+async def clear_reserved(db: Database) -> None:
+    """At a start nothing is reserved, whatever an earlier process left written."""
+    await db.execute("UPDATE key_stats SET reserved_nanos = 0 WHERE reserved_nanos <> 0")

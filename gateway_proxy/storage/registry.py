@@ -1,12 +1,16 @@
 """Who belongs to the store: facts about itself, organizations, members, and the gateways attached to it."""
 
+import json
 from dataclasses import dataclass
+from typing import Literal
 
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.ids import new_id
+from gateway_proxy.storage.changes import record_change
 from gateway_proxy.storage.database import Database, Row, StoreConflict, StoreError
 
 _MEMBER = "id, organization, email, name, role, created_at"
+GatewayAct = Literal["gateway.revoked", "gateway.allowed", "gateway.forgotten"]
 _GATEWAY = "id, name, organization, version, started_at, last_seen_at, applied_seq, config_digest, audit_head, revoked_at"
 
 
@@ -43,6 +47,17 @@ class Gateway:
     config_digest: str
     audit_head: str = ""
     revoked_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditHead:
+    """The end of a gateway's audit log as it was last reported: `head` is seq:mac."""
+
+    gateway_id: str
+    organization: str
+    name: str
+    head: str
+    at: int
 
 
 class Registry:
@@ -157,24 +172,59 @@ class Registry:
         rows = await self._db.fetch(f"SELECT {_GATEWAY} FROM gateways{where} ORDER BY name, id", *args)  # noqa: S608
         return [Gateway(*row) for row in rows]
 
-    async def revoke_gateway(self, gateway_id: str) -> bool:
-        """Have it refuse all traffic; whether there was such a gateway."""
-        return await self._set_revoked(gateway_id, self._clock.now_ms())
+    async def change_gateway(
+        self, gateway_id: str, act: GatewayAct, *, organization: str, actor: str, ip: str = ""
+    ) -> bool:
+        """Have it refuse all traffic, undo that, or drop its record, and write that down for the organization.
 
-    async def allow_gateway(self, gateway_id: str) -> bool:
-        """Undo `revoke_gateway`."""
-        return await self._set_revoked(gateway_id, None)
+        Whether there was such a gateway. What is so already is not written down again.
+        """
+        async with self._db.transaction() as tx:
+            row = await tx.fetch_one("SELECT name, revoked_at FROM gateways WHERE id = $1", gateway_id)
+            if row is None:
+                return False
+            if act == "gateway.forgotten":
+                await tx.execute("DELETE FROM gateways WHERE id = $1", gateway_id)
+            elif (act == "gateway.revoked") == (row[1] is not None):
+                return True
+            else:
+                revoked_at = self._clock.now_ms() if act == "gateway.revoked" else None
+                await tx.execute("UPDATE gateways SET revoked_at = $2 WHERE id = $1", gateway_id, revoked_at)
+            await record_change(
+                tx, self._clock, act, organization=organization, actor=actor, subject=gateway_id, ip=ip,
+                details=json.dumps({"name": row[0]}, ensure_ascii=False, separators=(",", ":")),
+            )  # fmt: skip
+        return True
 
     async def forget_gateway(self, gateway_id: str) -> bool:
-        """Drop its record; it comes back with its next heartbeat."""
+        """Drop its record, as a gateway does when it stops; it comes back with its next heartbeat."""
         return await self._db.execute("DELETE FROM gateways WHERE id = $1", gateway_id) > 0
 
-    async def _set_revoked(self, gateway_id: str, revoked_at: int | None) -> bool:
-        sql = "UPDATE gateways SET revoked_at = $2 WHERE id = $1"
-        return await self._db.execute(sql, gateway_id, revoked_at) > 0
+    async def list_audit_heads(self, organization: str | None = None) -> list[AuditHead]:
+        """What the gateways, present and past, last reported of their audit logs."""
+        where, args = (
+            ("", []) if organization is None else (" WHERE organization IN ($1, '*')", [organization])
+        )
+        rows = await self._db.fetch(
+            f"SELECT gateway_id, organization, name, head, at FROM audit_heads{where} ORDER BY name, gateway_id",  # noqa: S608
+            *args,
+        )
+        return [AuditHead(*row) for row in rows]
+
+    async def find_audit_head(self, gateway_id: str) -> str:
+        """The last head (seq:mac) that this gateway reported; "" for none."""
+        row = await self._db.fetch_one("SELECT head FROM audit_heads WHERE gateway_id = $1", gateway_id)
+        return str(row[0]) if row else ""
 
     async def _write_heartbeat(self, gateway: Gateway) -> list[Row]:
         async with self._db.transaction() as tx:
+            if gateway.audit_head:
+                await tx.execute(
+                    "INSERT INTO audit_heads (gateway_id, organization, name, head, at) VALUES ($1, $2, $3, $4, $5)"
+                    " ON CONFLICT (gateway_id) DO UPDATE SET organization = excluded.organization,"
+                    " name = excluded.name, head = excluded.head, at = excluded.at",
+                    gateway.id, gateway.organization, gateway.name, gateway.audit_head, gateway.last_seen_at,
+                )  # fmt: skip
             return await tx.fetch(
                 f"INSERT INTO gateways ({_GATEWAY}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, NULL)"  # noqa: S608
                 " ON CONFLICT (id) DO UPDATE SET name = excluded.name, organization = excluded.organization,"

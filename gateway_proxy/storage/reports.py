@@ -6,8 +6,9 @@ Both stay fast at ten million requests: usage never reads the log, and the log i
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Literal
+from typing import Any, Literal
 
+from gateway_proxy.core.clock import format_time
 from gateway_proxy.core.ledger import LedgerRow, LogRow
 from gateway_proxy.storage.database import Database, Row
 from gateway_proxy.storage.ledger_rows import (
@@ -20,12 +21,21 @@ from gateway_proxy.storage.ledger_rows import (
 )
 from gateway_proxy.storage.where import Where
 
-GroupBy = Literal["key", "owner", "model", "provider", "day"]
-_GROUPS = {"key": "key_id", "owner": "owner", "model": "model", "provider": "provider", "day": "hour / 24"}
+GroupBy = Literal["key", "owner", "model", "provider", "day", "hour"]
+_GROUPS = {
+    "key": "key_id",
+    "owner": "owner",
+    "model": "model",
+    "provider": "provider",
+    "day": "hour / 24",
+    "hour": "hour",
+}
 _SUMS = ", ".join(f"CAST(SUM({name}) AS BIGINT)" for name in HOURLY_COLUMNS[6:])
 _AT, _SEQ = LOG_COLUMNS.index("at"), LOG_COLUMNS.index("seq")
 _LOG_SELECTED = ", ".join(f"r.{name}" for name in LOG_COLUMNS)
-_MINUTE_FIELDS = ("key_id", "model", "provider")
+_MINUTE_FIELDS = ("error_code", "key_id", "owner", "status", "model", "provider", "organization")
+_FIRST_SCAN = 2000
+_Position = tuple[int, int]  # when a request began, and its number
 _AT_UNINDEXED = "COALESCE(r.at, 0)"  # an expression is not looked up in an index: another one leads
 _EPOCH = date(1970, 1, 1).toordinal()
 _FOREVER = 2**62
@@ -35,7 +45,7 @@ _FOREVER = 2**62
 class UsageRow:
     """Sums over one group. `requests` were admitted, `errors` are those of them that failed, `denied` were refused."""
 
-    group: tuple[str, ...]  # in the order asked for; a day as YYYY-MM-DD, UTC
+    group: tuple[str, ...]  # in the order asked for; a day as YYYY-MM-DD, an hour as RFC 3339, UTC
     requests: int
     errors: int
     denied: int
@@ -56,6 +66,7 @@ class LogQuery:
     model: str | None = None
     provider: str | None = None
     status: int | None = None
+    operation: str | None = None
     error_code: str = ""
     errors_only: bool = False
     start_ms: int = 0
@@ -85,6 +96,8 @@ class Reports:
         organization: str | None = None,
         key_id: str | None = None,
         owner: str | None = None,
+        model: str | None = None,
+        provider: str | None = None,
     ) -> list[UsageRow]:
         """Sums over whole UTC hours from `start_ms` to `end_ms` (exclusive), by group in order; none: one row."""
         where = Where()
@@ -92,61 +105,89 @@ class Reports:
         where.equal("organization", organization)
         where.equal("key_id", key_id)
         where.equal("owner", owner)
+        where.equal("model", model)
+        where.equal("provider", provider)
         columns = ", ".join(_GROUPS[name] for name in group_by)
         grouped = f" GROUP BY {columns} ORDER BY {columns}" if columns else ""
         selected = f"{columns}, {_SUMS}" if columns else _SUMS
         rows = await self._db.fetch(f"SELECT {selected} FROM usage_hourly{where}{grouped}", *where.args)  # noqa: S608
         return [_usage_row(group_by, row) for row in rows if row[-1] is not None]
 
-    async def logs(self, query: LogQuery, *, limit: int = 50, cursor: str | None = None) -> LogPage:
-        """The newest first; `cursor` is the `next_cursor` of the page before. Raises ValueError for another one."""
-        position = None if cursor is None else _parse_cursor(cursor)
-        end_ms = _FOREVER if query.end_ms is None else query.end_ms
-        if position is not None:
-            end_ms = min(end_ms, position[0] + 1)
-        field = (
-            None
-            if _wants_errors(query)
-            else next((f for f in _MINUTE_FIELDS if getattr(query, f) is not None), None)
-        )
-        at = "r.at" if field is None else _AT_UNINDEXED
-        where = _where(query, at, end_ms)
-        if position is not None:
-            where.add(f"({at}, r.seq) < ({where.bind(position[0])}, {where.bind(position[1])})")
-        source, order = "request_log r", ""
-        if field is not None:
-            # Only the minutes in which the field has this value, from the last; CROSS JOIN keeps that order.
-            source, order = "request_log_minutes m CROSS JOIN request_log r", "m.minute DESC, "
-            where.add(f"m.field = {where.bind(field)}")
-            where.equal("m.value", getattr(query, field))
-            where.add(f"m.minute >= {where.bind(query.start_ms // MINUTE_MS)}")
-            where.add(f"m.minute <= {where.bind((end_ms - 1) // MINUTE_MS)}")
-            where.add(f"r.at >= m.minute * {MINUTE_MS} AND r.at < m.minute * {MINUTE_MS} + {MINUTE_MS}")
-        rows = await self._db.fetch(
-            f"SELECT {_LOG_SELECTED} FROM {source}{where}"  # noqa: S608
-            f" ORDER BY {order}r.at DESC, r.seq DESC LIMIT {where.bind(limit + 1)}",
+    async def logs(
+        self, query: LogQuery, *, limit: int = 50, cursor: str | None = None, max_scanned: int | None = None
+    ) -> LogPage:
+        """The newest first; `cursor` is the `next_cursor` of the page before. Raises ValueError for another one.
+
+        With `max_scanned` the search pauses after about so many rows: the page is then shorter, or empty, and its
+        `next_cursor` goes on from there. So no filter makes a page slow, however rare what it looks for.
+        """
+        before = (_FOREVER if query.end_ms is None else query.end_ms, 0)
+        if cursor is not None:
+            before = min(before, _parse_cursor(cursor))
+        fields = _minute_fields(query)
+        found: list[Row] = []
+        scanned, size = 0, max(_FIRST_SCAN, limit)
+        while True:
+            last = await self._find_last(query, fields, before, size)
+            rows = await self._read_logs(query, fields, before, last, limit + 1 - len(found))
+            found.extend(rows)
+            if len(found) > limit:
+                last = (found[limit - 1][_AT], found[limit - 1][_SEQ])
+            scanned, size = scanned + size, size * 4
+            if last is None or len(found) > limit or (max_scanned is not None and scanned >= max_scanned):
+                page = [_log_row(row) for row in found[:limit]]
+                return LogPage(page, None if last is None else f"{last[0]}.{last[1]}")
+            before = last
+
+    async def _find_last(
+        self, query: LogQuery, fields: Sequence[str], before: _Position, size: int
+    ) -> _Position | None:
+        """Where the last of the next `size` rows is that may have to be looked at; None if there are not so many."""
+        where = Where()
+        source, order = _walk(where, query, fields, before, None)
+        row = await self._db.fetch_one(
+            f"SELECT r.at, r.seq FROM {source}{where} ORDER BY {order}r.at DESC, r.seq DESC"  # noqa: S608
+            f" LIMIT 1 OFFSET {where.bind(size - 1)}",
             *where.args,
         )
-        last = rows[limit - 1] if len(rows) > limit else None
-        return LogPage([_log_row(row) for row in rows[:limit]], f"{last[_AT]}.{last[_SEQ]}" if last else None)
+        return (row[0], row[1]) if row else None
+
+    async def _read_logs(
+        self, query: LogQuery, fields: Sequence[str], before: _Position, last: _Position | None, limit: int
+    ) -> list[Row]:
+        where = Where()
+        source, order = _walk(where, query, fields, before, last)
+        _filter(where, query)
+        return await self._db.fetch(
+            f"SELECT {_LOG_SELECTED} FROM {source}{where}"  # noqa: S608
+            f" ORDER BY {order}r.at DESC, r.seq DESC LIMIT {where.bind(limit)}",
+            *where.args,
+        )
 
     async def follow(self, query: LogQuery, *, after: str | None = None, limit: int = 100) -> LogPage:
         """What arrived since `after`, oldest first; its `next_cursor` is the next `after`, never None.
 
         Without `after` it returns no rows, only where the end is now.
         """
+        row = await self._db.fetch_one("SELECT value FROM counters WHERE name = 'request_log'")
+        end = int(row[0]) if row else 0
         if after is None:
-            row = await self._db.fetch_one("SELECT value FROM counters WHERE name = 'request_log'")
-            return LogPage([], str(row[0] if row else 0))
+            return LogPage([], str(end))
         if not after.isascii() or not after.isdecimal() or len(after) > 18:
             raise ValueError("the cursor is not one that following the log gave out; start again without it")
-        where = _where(query, _AT_UNINDEXED, _FOREVER if query.end_ms is None else query.end_ms)
-        where.add(f"r.seq > {where.bind(int(after))}")
+        where = Where()
+        where.add(f"r.seq > {where.bind(int(after))} AND r.seq <= {where.bind(end)}")
+        end_ms = _FOREVER if query.end_ms is None else query.end_ms
+        where.add(
+            f"{_AT_UNINDEXED} >= {where.bind(query.start_ms)} AND {_AT_UNINDEXED} < {where.bind(end_ms)}"
+        )
+        _filter(where, query)
         rows = await self._db.fetch(
             f"SELECT {_LOG_SELECTED} FROM request_log r{where} ORDER BY r.seq LIMIT {where.bind(limit)}",  # noqa: S608
             *where.args,
         )
-        return LogPage([_log_row(row) for row in rows], str(rows[-1][_SEQ]) if rows else after)
+        # What did not match is never looked at again.
+        return LogPage([_log_row(row) for row in rows], str(rows[-1][_SEQ] if len(rows) == limit else end))
 
     async def ledger_rows(self, request_ids: Sequence[str]) -> list[LedgerRow]:
         """All attempts of these requests with their compensations, by request and attempt."""
@@ -173,23 +214,63 @@ def _wants_errors(query: LogQuery) -> bool:
     return query.errors_only or bool(query.error_code) or (query.status or 0) >= 400
 
 
-def _where(query: LogQuery, at: str, end_ms: int) -> Where:
-    where = Where()
-    where.add(f"{at} >= {where.bind(query.start_ms)} AND {at} < {where.bind(end_ms)}")
-    for column in ("organization", "owner", "key_id", "model", "provider", "status"):
+def _minute_fields(query: LogQuery) -> list[str]:
+    """The fields whose minutes narrow the search, the rarest kind first."""
+    fields = [name for name in _MINUTE_FIELDS if getattr(query, name) not in (None, "")]
+    if fields == ["organization"] and _wants_errors(query):
+        return []  # errors have an index of their own
+    return fields
+
+
+def _walk(
+    where: Where, query: LogQuery, fields: Sequence[str], before: _Position, last: _Position | None
+) -> tuple[str, str]:
+    """Rows below `before`, down to `last`: what to read from, and the order in which it lies there.
+
+    With fields, only the minutes in which each has the value asked for; CROSS JOIN keeps that order.
+    """
+    at = _AT_UNINDEXED if fields else "r.at"
+    where.add(f"{at} >= {where.bind(query.start_ms)}")
+    where.add(f"{at} <= {where.bind(before[0])}")
+    where.add(f"({at}, r.seq) < ({where.bind(before[0])}, {where.bind(before[1])})")
+    if last is not None:
+        where.add(f"({at}, r.seq) >= ({where.bind(last[0])}, {where.bind(last[1])})")
+    if _wants_errors(query):
+        where.add("r.status >= 400")  # said literally, or the partial index on errors is not considered
+    if not fields:
+        return "request_log r", ""
+    for number, name in enumerate(fields):
+        where.add(f"m{number}.field = {where.bind(name)}")
+        where.add(f"m{number}.value = {where.bind(str(getattr(query, name)))}")
+        if number:
+            where.add(f"m{number}.minute = m0.minute")
+    first = max(query.start_ms, 0 if last is None else last[0])
+    where.add(f"m0.minute >= {where.bind(first // MINUTE_MS)}")
+    where.add(f"m0.minute <= {where.bind(before[0] // MINUTE_MS)}")
+    where.add(f"r.at >= m0.minute * {MINUTE_MS} AND r.at < m0.minute * {MINUTE_MS} + {MINUTE_MS}")
+    minutes = " CROSS JOIN ".join(f"request_log_minutes m{number}" for number in range(len(fields)))
+    return f"{minutes} CROSS JOIN request_log r", "m0.minute DESC, "
+
+
+def _filter(where: Where, query: LogQuery) -> None:
+    for column in ("organization", "owner", "key_id", "model", "provider", "status", "operation"):
         where.equal(f"r.{column}", getattr(query, column))
     where.equal("r.error_code", query.error_code or None)
     if _wants_errors(query):
-        where.add("r.status >= 400")  # said literally, or the partial index on errors is not considered
-    return where
+        where.add("r.status >= 400")
 
 
 def _usage_row(group_by: Sequence[GroupBy], row: Row) -> UsageRow:
-    group = tuple(
-        date.fromordinal(_EPOCH + value).isoformat() if name == "day" else value
-        for name, value in zip(group_by, row, strict=False)
-    )
+    group = tuple(_group_text(name, value) for name, value in zip(group_by, row, strict=False))
     return UsageRow(group, *row[len(group_by) :])
+
+
+def _group_text(name: GroupBy, value: Any) -> str:
+    if name == "day":
+        return date.fromordinal(_EPOCH + value).isoformat()
+    if name == "hour":
+        return format_time(value * HOUR_MS) or ""
+    return str(value)
 
 
 def _log_row(row: Row) -> LogRow:

@@ -5,12 +5,16 @@ from pathlib import Path
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.storage import migrations
 from gateway_proxy.storage.database import Database, StoreError
+from gateway_proxy.storage.deliveries import Deliveries
+from gateway_proxy.storage.identity import Identity
 from gateway_proxy.storage.keys import SqlKeys
 from gateway_proxy.storage.ledger import SqlLedger
 from gateway_proxy.storage.outbox import Outbox
 from gateway_proxy.storage.registry import Registry
+from gateway_proxy.storage.replays import Replays
 from gateway_proxy.storage.reports import Reports
 from gateway_proxy.storage.sqlite import SqliteDatabase
+from gateway_proxy.storage.timeline import Timeline
 
 
 class Store:
@@ -21,8 +25,12 @@ class Store:
         self.keys = SqlKeys(db, clock)
         self.ledger = SqlLedger(db)
         self.reports = Reports(db)
+        self.timeline = Timeline(db)
         self.outbox = Outbox(db)
+        self.deliveries = Deliveries(db)
         self.registry = Registry(db, clock)
+        self.replays = Replays(db)
+        self.identity = Identity(db, clock)
 
     async def migrate(self) -> list[str]:
         """Bring the schema up to date; returns the names of the files applied."""

@@ -11,6 +11,7 @@ import asyncio
 import json
 import os
 import random
+import re
 import signal
 import socket
 import sqlite3
@@ -24,16 +25,18 @@ import urllib.request
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import pytest
 
 from gateway_proxy.cli.local import Local, open_local
 from gateway_proxy.keys.service import Caller, Changed, KeyService
+from tests.support.sign_in import make_session, make_token
 
 __all__ = ["CreatedKey", "RunningGateway", "provider_toml", "start_gateway"]
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
+_T = TypeVar("_T")
 _CALLER = Caller("tests")
 START_SECONDS = 20.0
 
@@ -67,7 +70,7 @@ class RunningGateway:
 
     `tables` are the tables of its config.toml except [server] and [storage]; `server` and `storage` are further lines
     of those two. `environment` adds to the process's environment. `provider_key` is the credential of every provider
-    made by `provider_toml`.
+    made by `provider_toml`. The admin process starts with the first request for dashboard or admin API.
     """
 
     def __init__(
@@ -89,7 +92,7 @@ class RunningGateway:
         self.origin = f"http://127.0.0.1:{self.port}"
         self.url = self.origin + "/v1"
         self._head = f'[server]\nlisten = "127.0.0.1:{self.port}"\n{server}\n[storage]\nurl = "sqlite:gateway.db"\n{storage}\n'
-        self._environment = {**os.environ, **(environment or {})}
+        self._environment = {**os.environ, "GATEWAY_PROXY_LAZY_ADMIN": "1", **(environment or {})}
         self._environment.pop("GATEWAY_PROXY_CONFIG", None)
         self._process: subprocess.Popen[bytes] | None = None
         # A proxy set in the environment must not see loopback traffic.
@@ -207,8 +210,25 @@ class RunningGateway:
                 await _wait_until_live(local, organization, changed)
                 return changed
 
-        with ThreadPoolExecutor(1) as thread:  # the test may have a running loop
-            return thread.submit(asyncio.run, work()).result()
+        return _run_apart(work())
+
+    # The admin side
+
+    @property
+    def admin_url(self) -> str:
+        """Where dashboard and admin API are, without a final slash."""
+        apart = re.search(r'^admin_listen = "([^"]+)"', self._head, re.MULTILINE)
+        return f"http://{apart[1]}" if apart else self.origin
+
+    def admin_token(self, role: str = "owner", organization: str = "default") -> str:
+        """The secret of a new admin token, for `fetch(…, secret=…)`."""
+        return _run_apart(make_token(self.config_path, role, organization))
+
+    def sign_in(
+        self, email: str = "ada@example.com", role: str = "owner", organization: str = "default"
+    ) -> dict[str, str]:
+        """The cookie of a signed-in member, who is made if need be, by its name."""
+        return {"gateway_session": _run_apart(make_session(self.config_path, email, role, organization))}
 
     # Books
 
@@ -281,6 +301,12 @@ class RunningGateway:
             return self.fetch("/readyz", timeout_seconds=5)[0] == 200
         except OSError:
             return False
+
+
+def _run_apart(work: Coroutine[Any, Any, _T]) -> _T:
+    """In a thread of its own: the test may have a running loop."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
 
 
 async def _wait_until_live(local: Local, organization: str, changed: Changed) -> None:

@@ -1,12 +1,120 @@
-"""Builds `/api/v1` as an aiohttp application."""
+"""Builds `/api/v1` as an aiohttp application, from the operations of the resources beside it."""
 
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import orjson
 from aiohttp import web
+from aiohttp.http_exceptions import BadHttpMessage
 
+from gateway_proxy.admin.actor import Actor
+from gateway_proxy.admin.api import catalog, gateways, keys, logs, members, organizations, tokens, usage
+from gateway_proxy.admin.api.answers import json_response, speak_problems
+from gateway_proxy.admin.api.body import check_size, check_type, parse_document
+from gateway_proxy.admin.api.openapi import describe
+from gateway_proxy.admin.api.operation import Answer, Operation, perform
+from gateway_proxy.admin.problem import Malformed, SignInNeeded, Stale
+from gateway_proxy.admin.replays import HEADER
 from gateway_proxy.admin.services import Admin
+
+# A further resource is a further module with its own table.
+OPERATIONS: tuple[Operation, ...] = (
+    *keys.OPERATIONS,
+    *members.OPERATIONS,
+    *organizations.OPERATIONS,
+    *tokens.OPERATIONS,
+    *gateways.OPERATIONS,
+    *catalog.OPERATIONS,
+    *logs.OPERATIONS,
+    *usage.OPERATIONS,
+)
+_Endpoint = Callable[[web.Request], Awaitable[web.Response]]
 
 
 def mount(app: web.Application, admin: Admin) -> None:
-    """Serve the admin API below `/api/v1`."""
-    api = web.Application()
-    api["admin"] = admin
+    """Serve the admin API below `/api/v1`. A middleware of the caller's puts the `Actor` into the request."""
+    api = web.Application(middlewares=[speak_problems])
+    for operation in OPERATIONS:
+        _add_route(api, operation.method, operation.path, _make_endpoint(operation, admin))
+    document = orjson.dumps(describe(OPERATIONS))
+
+    async def openapi(_: web.Request) -> web.Response:
+        return json_response(document)
+
+    _add_route(api, "GET", "/openapi.json", openapi)
     app.add_subapp("/api/v1", api)
+
+
+def _add_route(api: web.Application, method: str, path: str, endpoint: _Endpoint) -> None:
+    if method == "GET":
+        api.router.add_get(path, endpoint)  # and HEAD
+    else:
+        api.router.add_route(method, path, endpoint)
+
+
+def _make_endpoint(operation: Operation, admin: Admin) -> _Endpoint:
+    async def endpoint(request: web.Request) -> web.Response:
+        actor = request.get("actor")
+        if not isinstance(actor, Actor):
+            raise SignInNeeded("send an admin token as `Authorization: Bearer gwa_…`, or sign in")
+        document = await _read_document(request) if operation.body is not None else None
+        revision = _read_revision(request) if operation.if_match else None
+
+        async def work() -> Answer:
+            return await perform(
+                operation, admin, actor,
+                ids=request.match_info, query=list(request.query.items()), document=document, revision=revision,
+            )  # fmt: skip
+
+        value = request.headers.get(HEADER) if operation.idempotent else None
+        if value is None:
+            return _respond(operation, await work())
+
+        async def pack() -> bytes:
+            answer = await work()
+            return orjson.dumps([answer.revision, answer.body])
+
+        # Sorted, so that the order of members does not make another request; no body is an empty one.
+        parts = [operation.name, dict(request.match_info), revision, document or {}]
+        asked = json.dumps(parts, sort_keys=True)
+        kept, replayed = await admin.replays.once(actor, value, asked.encode(), pack)
+        old_revision, body = orjson.loads(kept)
+        return _respond(operation, Answer(body, old_revision), replayed=replayed)
+
+    return endpoint
+
+
+def _respond(operation: Operation, answer: Answer, *, replayed: bool = False) -> web.Response:
+    headers = {} if answer.revision is None else {"ETag": f'"{answer.revision}"'}
+    if replayed:
+        headers["Idempotent-Replayed"] = "true"
+    return json_response(answer.body, operation.status, headers)
+
+
+async def _read_document(request: web.Request) -> Any:
+    """The parsed body, None without one. Raises Problem."""
+    if not request.body_exists:
+        return None
+    check_size(request.content_length or 0)
+    check_type(request.content_type, request.charset, request.headers.get("Content-Encoding", "").lower())
+    body = bytearray()
+    try:
+        async for chunk in request.content.iter_any():
+            body += chunk
+            check_size(len(body))
+    except (web.RequestPayloadError, BadHttpMessage) as error:
+        raise Malformed(f"the body is not valid HTTP: {type(error).__name__}", code="invalid_body") from None
+    return parse_document(bytes(body)) if body else None
+
+
+def _read_revision(request: web.Request) -> int | None:
+    """The revision of `If-Match`; `*` is any."""
+    values = request.headers.getall("If-Match", [])
+    if not values or [value.strip() for value in values] == ["*"]:
+        return None
+    text = values[0].strip()
+    text = text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text
+    if len(values) > 1 or not (text.isascii() and text.isdecimal() and len(text) <= 18):
+        raise Stale('If-Match names no revision; send the number of one, such as "3"')
+    return int(text)

@@ -11,9 +11,8 @@ def test_defaults_have_nothing_idle() -> None:
 def test_settings_without_effect_are_named() -> None:
     config = config_from_dict(
         {
-            "server": {"admin_listen": "127.0.0.1:9"},
             "logs": {"bodies": True},
             "mcp": {"servers": [{"name": "github", "url": "https://mcp.example.com/mcp"}]},
         }
     )
-    assert find_idle_settings(config) == ["[server] admin_listen", "[[mcp.servers]]", "[logs] bodies"]
+    assert find_idle_settings(config) == ["[[mcp.servers]]", "[logs] bodies"]

@@ -95,3 +95,15 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         breakers.succeed(("p", f"good-{number}"))
         breakers.fail(("p", f"bad-{number}"))
     assert len(breakers._troubles) == 10
+
+
+def test_tripped_circuits_are_listed_until_they_are_answered() -> None:
+    clock = FakeClock()
+    breakers = Breakers(clock)
+    breakers.fail(("other", "model"))
+    assert breakers.list_tripped() == []
+    _open(breakers)
+    clock.advance(100)
+    assert breakers.list_tripped() == [TARGET]
+    breakers.succeed(TARGET)
+    assert breakers.list_tripped() == []

@@ -10,7 +10,6 @@ from gateway_proxy.storage.ledger_rows import (
     LEDGER_COLUMNS,
     LOG_COLUMNS,
     SLOT_MS,
-    Sums,
     cap_numbers,
     group_ledger,
     group_logs,
@@ -51,31 +50,6 @@ def test_rows_that_differ_in_their_own_values_alone_stand_in_one_group() -> None
     logs = [LogRow(request_id=str(at), at=at, gateway_id="g", latency_ms=at) for at in (1, 2, 60_000)]
     groups = group_logs(logs, 10)
     assert [[own[1] for own in group] for group in groups.values()] == [[10, 11], [12]]
-
-
-def test_sums_of_groups_are_the_sums_of_their_rows() -> None:
-    usage = Usage(
-        input=1, cached_input=2, cache_write=4, audio_input=8, output=16, reasoning=32, audio_output=64
-    )
-    sums = Sums()
-    sums.add_attempts(
-        group_ledger(
-            [make_attempt(at, parent_id="key_p", charged_nanos=5, usage=usage) for at in (0, 1, SLOT_MS)]
-        )
-    )
-    logs = [
-        LogRow(request_id=str(at), at=at, gateway_id="g", organization="o", key_id="key_1", model="m", provider="p",
-               admitted=at != 3, status=500 if at == 2 else 200, latency_ms=at)
-        for at in (1, 2, 3)
-    ]  # fmt: skip
-    sums.add_requests(group_logs(logs, 1))
-    assert list(sums.slot_rows()) == [("key_1", 0, 10), ("key_1", 1, 5), ("key_p", 0, 10), ("key_p", 1, 5)]
-    assert list(sums.hourly_rows()) == [
-        (0, "o", "key_1", "", "", "", 0, 0, 1, 0, 0, 0, 0, 0),
-        (0, "o", "key_1", "", "p", "m", 2, 1, 0, 45, 6, 336, 15, 3),
-    ]
-    assert list(sums.stats_rows()) == [("key_1", "o", "", 2, 2, 0, 15), ("key_p", "o", "", 0, 0, 0, 15)]
-    assert list(sums.minute_rows()) == [("key_id", "key_1", 0), ("model", "m", 0), ("provider", "p", 0)]
 
 
 def test_rates_are_written_without_zeros_and_never_confused() -> None:

@@ -4,7 +4,7 @@ from gateway_proxy.core.key import Key
 from gateway_proxy.core.ledger import EventRow, LogRow
 from gateway_proxy.core.store import Batch
 from gateway_proxy.storage import Store
-from gateway_proxy.storage.maintenance import prune_events, prune_request_log, prune_secrets
+from gateway_proxy.storage.maintenance import clear_reserved, prune_events, prune_request_log, prune_secrets
 
 MINUTE_MS = 60_000
 START = 30_000_000 * MINUTE_MS
@@ -30,13 +30,28 @@ async def test_old_requests_go_in_bounded_steps_and_usage_stays(store: Store) ->
 
 async def test_handled_events_go_and_pending_ones_stay(store: Store) -> None:
     event = EventRow(id="evt_1", type="key.created", at=5, organization="o", key_id="k", dedupe="1", data={})
-    await store.outbox.add(
-        [event, replace(event, id="evt_2", dedupe="2"), replace(event, id="evt_3", dedupe="3", at=10)]
-    )
-    await store.outbox.finish("evt_1")
-    await store.outbox.finish("evt_3")
+    events = [event, replace(event, id="evt_2", dedupe="2"), replace(event, id="evt_3", dedupe="3", at=10)]
+    await store.outbox.add(events)
+    await store.deliveries.spread([events[0], events[2]], lambda _: [("hook-1", "https://a")], 6)
+    assert await prune_events(store.db, 6) == 0  # one is still on its way
     assert await prune_events(store.db, 10) == 1
     assert await store.db.fetch("SELECT id FROM outbox ORDER BY id") == [("evt_2",), ("evt_3",)]
+    assert await store.db.fetch("SELECT * FROM deliveries") == []
+
+
+async def test_the_events_of_a_total_budget_stay_as_long_as_the_key(store: Store) -> None:
+    event = EventRow(
+        id="evt_1", type="budget.exceeded", at=5, organization="o", key_id="key_1",
+        dedupe="budget.exceeded:key_1:total:100:100", data={},
+    )  # fmt: skip
+    async with store.keys.change() as change:
+        await change.save_key(Key(id="key_1", name="n", organization="o", owner="local"))
+    await store.outbox.add([event])
+    await store.deliveries.spread([event], lambda _: [], 5)
+    assert await prune_events(store.db, 1000) == 0
+    async with store.keys.change() as change:
+        await change.delete_key("key_1")
+    assert await prune_events(store.db, 1000) == 1
 
 
 async def test_secrets_go_when_their_grace_is_over(store: Store) -> None:
@@ -48,3 +63,10 @@ async def test_secrets_go_when_their_grace_is_over(store: Store) -> None:
     assert await prune_secrets(store.db, 99) == 0
     assert await prune_secrets(store.db, 100) == 1
     assert await store.keys.has_secrets()
+
+
+async def test_what_an_earlier_process_had_reserved_is_cleared(store: Store) -> None:
+    await store.ledger.append("g", Batch(reserved={"key_1": 5, "key_2": 0}))
+    assert (await store.keys.stats(["key_1"]))["key_1"].reserved_nanos == 5
+    await clear_reserved(store.db)
+    assert (await store.keys.stats(["key_1"]))["key_1"].reserved_nanos == 0

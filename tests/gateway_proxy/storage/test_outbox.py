@@ -8,23 +8,23 @@ EVENT = EventRow(
 )
 
 
-async def test_an_event_is_due_until_it_was_handed_on(store: Store) -> None:
+async def test_an_event_is_pending_until_it_was_handed_on(store: Store) -> None:
     assert await store.outbox.add([EVENT, replace(EVENT, id="evt_2", at=40, dedupe="b")]) == 2
     assert await store.outbox.add([replace(EVENT, id="evt_3")]) == 0
-    assert await store.outbox.due(39) == []
-    due = await store.outbox.due(50)
-    assert [pending.event.id for pending in due] == ["evt_2", "evt_1"]
-    assert due[1].event == EVENT
-    await store.outbox.finish("evt_2")
-    await store.outbox.retry("evt_1", 100)
-    assert await store.outbox.due(99) == []
-    (pending,) = await store.outbox.due(100)
-    assert (pending.event.id, pending.attempts) == ("evt_1", 1)
-    await store.outbox.give_up("evt_1")
-    assert await store.outbox.due(1000) == []
+    pending = await store.outbox.pending()
+    assert [event.id for event in pending] == ["evt_2", "evt_1"] and pending[1] == EVENT
+    assert [event.id for event in await store.outbox.pending(limit=1)] == ["evt_2"]
+    await store.deliveries.spread(pending, lambda _: [], 60)
+    assert await store.outbox.pending() == []
+
+
+async def test_an_organization_has_its_own_events_and_those_of_none(store: Store) -> None:
+    for n, organization in enumerate(("o", "other", "")):
+        await store.outbox.add([replace(EVENT, id=f"evt_{n}", dedupe=str(n), organization=organization)])
+    assert [event.organization for event in await store.outbox.pending("o")] == ["o", ""]
 
 
 async def test_a_handled_occasion_does_not_fire_again(store: Store) -> None:
     await store.outbox.add([EVENT])
-    await store.outbox.finish("evt_1")
+    await store.deliveries.spread([EVENT], lambda _: [], 60)
     assert await store.outbox.add([replace(EVENT, id="evt_9")]) == 0

@@ -7,6 +7,7 @@ from gateway_proxy.core.ledger import LedgerRow, LogRow
 from gateway_proxy.core.store import Batch
 from gateway_proxy.core.usage import Usage
 from gateway_proxy.storage import Store
+from gateway_proxy.storage import reports as reports_module
 from gateway_proxy.storage.database import Row
 from gateway_proxy.storage.maintenance import prune_request_log
 from gateway_proxy.storage.reports import LogQuery, Reports, UsageRow
@@ -149,6 +150,27 @@ async def test_a_range_covers_whole_hours_and_excludes_its_end(store: Store) -> 
     assert row.cost_nanos == 110
 
 
+async def test_a_bounded_search_pauses_and_goes_on_where_it_was(store: Store, monkeypatch: Any) -> None:
+    monkeypatch.setattr(reports_module, "_FIRST_SCAN", 4)
+    logs = [log(n, at=START + n, provider="rare" if n in (0, 59) else "openai") for n in range(60)]
+    await store.ledger.append("gtw_1", Batch(logs=logs))
+    pages = []
+    cursor = None
+    while True:
+        page = await store.reports.logs(LogQuery(provider="rare"), limit=3, cursor=cursor, max_scanned=4)
+        pages.append([int(row.request_id[4:]) for row in page.rows])
+        if (cursor := page.next_cursor) is None:
+            break
+    assert pages == [[59], *[[]] * 13, [0], []]
+    assert await walk(store, LogQuery(provider="rare"), limit=1) == [59, 0]
+
+
+async def test_following_never_looks_twice_at_what_did_not_match(filled: Store) -> None:
+    start = await filled.reports.follow(LogQuery(key_id="key_none"), after="0")
+    assert start.rows == []
+    assert start.next_cursor == (await filled.reports.follow(LogQuery())).next_cursor
+
+
 class Plans:
     """A database that also explains each query it is given."""
 
@@ -161,6 +183,10 @@ class Plans:
         self.plans.append("; ".join(step[3] for step in steps))
         return await self._db.fetch(sql, *args)
 
+    async def fetch_one(self, sql: str, *args: Any) -> Row | None:
+        rows = await self.fetch(sql, *args)
+        return rows[0] if rows else None
+
 
 @pytest.mark.parametrize("analyzed", [False, True])
 async def test_no_common_query_scans_or_sorts_the_log(filled: Store, analyzed: bool) -> None:
@@ -171,7 +197,10 @@ async def test_no_common_query_scans_or_sorts_the_log(filled: Store, analyzed: b
     queries = (
         LogQuery(), LogQuery(key_id="key_1"), LogQuery(model="claude"), LogQuery(provider="openai"),
         LogQuery(status=500), LogQuery(status=200), LogQuery(errors_only=True), LogQuery(error_code="x"),
-        LogQuery(key_id="key_1", model="claude", start_ms=START, end_ms=START + DAY_MS), LogQuery(organization="x"),
+        LogQuery(key_id="key_1", model="claude", start_ms=START, end_ms=START + DAY_MS),
+        LogQuery(organization="default"), LogQuery(organization="default", owner="ada", status=500),
+        LogQuery(organization="default", errors_only=True), LogQuery(owner="ada", error_code="upstream_broken"),
+        LogQuery(organization="default", owner="ada", key_id="key_1", model="claude", provider="openai", status=200),
     )  # fmt: skip
     for query in queries:
         await reports.logs(query, limit=3)
@@ -180,7 +209,7 @@ async def test_no_common_query_scans_or_sorts_the_log(filled: Store, analyzed: b
     await reports.ledger_rows(["req_1", "req_2"])
     await reports.usage(["day"], START, START + DAY_MS)
     await reports.usage(["day"], START, START + DAY_MS, key_id="key_1")
-    assert len(plans.plans) == 3 * len(queries) + 3
+    assert len(plans.plans) == 6 * len(queries) + 3
     for plan in plans.plans:
         assert not re.search(r"\bSCAN\b", plan), plan
         if "usage_hourly" not in plan:  # groups of a roll-up may be sorted

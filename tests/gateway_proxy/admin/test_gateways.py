@@ -1,0 +1,102 @@
+"""When a change is live, and what managers may do with gateways."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from gateway_proxy.admin import gateways
+from gateway_proxy.admin.actor import Role
+from gateway_proxy.admin.gateways import gateway_object, wait_until_live
+from gateway_proxy.admin.paging import Listing
+from gateway_proxy.admin.problem import NotAllowed, NotFound
+from gateway_proxy.core.ids import new_id
+from gateway_proxy.storage.registry import Gateway
+from tests.support.admin import FOREIGN, HOME, actor_of
+
+
+@pytest.fixture
+def attach(scene):
+    async def attach(organization: str = HOME, **members) -> Gateway:
+        now_ms = scene.clock.now_ms()
+        gateway = Gateway(new_id("gtw"), "edge", organization, "1.0", now_ms, now_ms, 0, "d1")
+        return await scene.store.registry.heartbeat(replace(gateway, **members))
+
+    return attach
+
+
+async def test_a_change_is_live_once_every_attached_gateway_has_it(scene, attach) -> None:
+    await attach(applied_seq=5)
+    late = await attach(applied_seq=4)
+    await attach(FOREIGN, applied_seq=0)
+    await attach(applied_seq=0, last_seen_at=scene.clock.now_ms() - gateways.ATTACHED_MS - 1)
+    registry = scene.store.registry
+    asked = asyncio.gather(wait_until_live(registry, scene.clock, HOME, 5))
+    await asyncio.sleep(0)
+    await registry.heartbeat(replace(late, applied_seq=5))
+    [live] = await asked
+    assert (live.gateways, live.acked) == (2, 2)
+
+
+async def test_one_that_does_not_follow_is_not_waited_for_longer(scene, attach, monkeypatch) -> None:
+    monkeypatch.setattr(gateways, "LIVE_WAIT_SECONDS", 0.05)
+    await attach(applied_seq=4)
+    live = await wait_until_live(scene.store.registry, scene.clock, HOME, 5)
+    assert (live.gateways, live.acked) == (1, 0)
+    live = await wait_until_live(scene.store.registry, scene.clock, HOME, 5, wait=False)
+    assert (live.gateways, live.acked) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({}, "healthy"),
+        ({"applied_seq": 8}, "pending"),
+        ({"applied_seq": 8, "last_seen_at": 984_999}, "offline"),
+        ({"last_seen_at": 985_000}, "healthy"),
+        ({"revoked_at": 5, "last_seen_at": 0}, "revoked"),
+    ],
+)
+def test_status(changes: dict[str, int], status: str) -> None:
+    gateway = Gateway("gtw_1", "edge", HOME, "1.0", 1_000, 1_000_000, 9, "d1")
+    assert gateway_object(replace(gateway, **changes), 1_000_000, 9)["status"] == status
+
+
+async def test_what_is_done_is_done_and_written_down(scene, attach) -> None:
+    gateway = await attach(applied_seq=0)
+    service, owner = scene.admin.gateways, actor_of(Role.OWNER)
+    assert (await service.revoke(owner, gateway.id))["status"] == "revoked"
+    assert (await service.search(owner, Listing(), "revoked")).data == [await service.find(owner, gateway.id)]
+    assert (await service.search(owner, Listing(), "healthy")).data == []
+    assert (await service.allow(owner, gateway.id))["revoked_at"] is None
+    await service.forget(owner, gateway.id)
+    with pytest.raises(NotFound):
+        await service.find(owner, gateway.id)
+    changes = await scene.store.keys.list_changes()
+    assert [(c.action, c.actor, c.subject, c.organization) for c in changes] == [
+        (f"gateway.{act}", owner.name, gateway.id, HOME) for act in ("forgotten", "allowed", "revoked")
+    ]
+
+
+@pytest.mark.parametrize("act", ["revoke", "allow", "forget"])
+async def test_only_managers_act_and_only_on_their_own(scene, attach, act: str) -> None:
+    own, foreign, shared = await attach(), await attach(FOREIGN), await attach("*")
+    do = getattr(scene.admin.gateways, act)
+    with pytest.raises(NotAllowed):
+        await do(actor_of(Role.VIEWER), own.id)
+    with pytest.raises(NotAllowed):
+        await do(actor_of(Role.MEMBER), own.id)
+    with pytest.raises(NotFound):
+        await do(actor_of(Role.OWNER), foreign.id)
+    with pytest.raises(NotAllowed, match="every organization"):
+        await do(actor_of(Role.OWNER), shared.id)
+    await do(actor_of(Role.OWNER, None), shared.id)
+    assert len(await scene.store.keys.list_changes()) == (act != "allow")
+
+
+async def test_members_do_not_see_gateways(scene, attach) -> None:
+    gateway = await attach()
+    with pytest.raises(NotAllowed):
+        await scene.admin.gateways.search(actor_of(Role.MEMBER), Listing())
+    with pytest.raises(NotAllowed):
+        await scene.admin.gateways.find(actor_of(Role.MEMBER), gateway.id)

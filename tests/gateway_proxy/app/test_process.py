@@ -1,0 +1,50 @@
+"""What a process does at its start: its loop, its log, and a helper's bond with its parent."""
+
+import asyncio
+import subprocess
+import sys
+
+from gateway_proxy.app.process import run_loop
+
+HELPER = """
+import os, signal, sys
+from gateway_proxy.app.process import become_helper, start_logging
+become_helper()
+start_logging()
+for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    os.kill(os.getpid(), name)
+print("alive", os.nice(0) > 0)
+"""
+PARENT = """
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", sys.argv[1]], stdout=subprocess.PIPE)
+child.stdout.readline()
+print(child.pid, flush=True)
+"""
+WAITING = "import time\nfrom gateway_proxy.app.process import become_helper\nbecome_helper()\nprint('up', flush=True)\ntime.sleep(60)\n"
+
+
+def test_a_coroutine_is_run() -> None:
+    done: list[str] = []
+
+    async def work() -> None:
+        done.append(asyncio.get_running_loop().__class__.__name__)
+
+    run_loop(work)
+    assert len(done) == 1
+
+
+def test_signals_for_both_do_not_end_a_helper() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", HELPER], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["alive", "True"]
+
+
+def test_a_helper_dies_with_its_parent() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PARENT, WAITING], capture_output=True, text=True, timeout=30, check=True
+    )
+    # The helper held the parent's output open: that run() has returned says that it is gone.
+    assert int(done.stdout) > 1

@@ -1,0 +1,100 @@
+"""The dashboard over a real embedded store, signed in as whoever a test says.
+
+    async def test_it(dashboard):
+        page = await dashboard.get("/configuration/api-keys")   # parsed: page.status, page.text, page.select(…)
+
+`dashboard.actor` may be exchanged at any time; None is nobody.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import ClientResponse, web
+from aiohttp.test_utils import TestClient, TestServer
+
+from dashboard import mount
+from gateway_proxy.admin.actor import Actor, Role
+from gateway_proxy.admin.services import Admin, build_admin
+from gateway_proxy.core.clock import Clock
+from gateway_proxy.storage import Store, open_store
+
+__all__ = ["OWNER", "Dashboard", "acting_as", "dashboard", "make_application"]
+
+PREFIX = "/dashboard"
+PEPPER = b"p" * 32
+OWNER = Actor(
+    name="ada@example.com",
+    role=Role.OWNER,
+    organization="default",
+    member_id="mem_1",
+    email="ada@example.com",
+)
+
+
+def acting_as(role: Role, email: str = "eve@example.com", organization: str = "default") -> Actor:
+    """A signed-in member of this role."""
+    return Actor(name=email, role=role, organization=organization, member_id="mem_2", email=email)
+
+
+@dataclass
+class Page:
+    """An answer, read to its end."""
+
+    response: ClientResponse
+    text: str
+
+    @property
+    def status(self) -> int:
+        return self.response.status
+
+    @property
+    def location(self) -> str:
+        return self.response.headers.get("Location", "")
+
+
+@dataclass
+class Dashboard:
+    """The running pages; what they do is in `admin` and `store`."""
+
+    store: Store
+    admin: Admin
+    client: Any = None
+    actor: Actor | None = field(default=OWNER)
+
+    async def get(self, path: str, **options: Any) -> Page:
+        """GET below the prefix; redirects are not followed."""
+        return await self._ask("GET", path, **options)
+
+    async def post(self, path: str, form: Any = None, **options: Any) -> Page:
+        """POST of a form below the prefix; redirects are not followed."""
+        return await self._ask("POST", path, data=form, **options)
+
+    async def _ask(self, method: str, path: str, **options: Any) -> Page:
+        async with self.client.request(method, PREFIX + path, allow_redirects=False, **options) as response:
+            return Page(response, await response.text(errors="replace"))
+
+
+def make_application(site: Dashboard) -> web.Application:
+    """What embeds the dashboard: a middleware that says who asks."""
+
+    @web.middleware
+    async def sign_in(request: web.Request, handler: Any) -> web.StreamResponse:
+        request["actor"] = site.actor
+        return await handler(request)
+
+    application = web.Application(middlewares=[sign_in])
+    mount(application, PREFIX, site.admin)
+    return application
+
+
+@pytest.fixture
+async def dashboard(tmp_path: Path) -> AsyncIterator[Dashboard]:
+    store = await open_store(f"sqlite:{tmp_path}/gateway.db", migrate=True)
+    site = Dashboard(store, build_admin(store, PEPPER, Clock()))
+    async with TestClient(TestServer(make_application(site))) as client:
+        site.client = client
+        yield site
+    await store.close()

@@ -4,6 +4,7 @@ Who asks is decided by a middleware of the embedding application, which sets `re
 marked `frame.public` sends visitors without one to the sign-in page.
 """
 
+import asyncio
 from pathlib import Path
 
 import aiohttp_jinja2
@@ -12,19 +13,46 @@ from aiohttp import web
 
 from dashboard import assets, errors, frame, guard, theme
 from dashboard.filters import FILTERS
-from dashboard.views import account, members, overview, signin
+from dashboard.views import (
+    account,
+    key_acts,
+    key_forms,
+    keys,
+    logs,
+    members,
+    overview,
+    signin,
+    usage,
+)
 from gateway_proxy.admin.services import Admin
 
 _HERE = Path(__file__).parent
-# Every module of pages names its routes; a page appears in the navigation when its route is here.
-_ROUTES = [*theme.ROUTES, *signin.ROUTES, *account.ROUTES, *overview.ROUTES, *members.ROUTES]
+MAX_FORM_BYTES = 1024 * 1024
+# A module of pages names its routes; a page appears in the navigation when its route is here.
+_PAGES = (
+    theme,
+    signin,
+    account,
+    overview,
+    keys,
+    key_forms,
+    key_acts,
+    logs,
+    usage,
+    members,
+)
 
 
 def mount(app: web.Application, prefix: str, admin: Admin) -> None:
     """Serve the dashboard below `prefix`. The services are the caller's, who also closes what is behind them."""
-    pages = web.Application(middlewares=[guard.protect, errors.show_errors, guard.require_actor])
+    pages = web.Application(
+        middlewares=[errors.show_errors, guard.require_actor], client_max_size=MAX_FORM_BYTES
+    )
+    pages.on_response_prepare.append(guard.add_headers)
     pages[frame.ADMIN] = admin
     pages[frame.PREFIX] = prefix
+    pages[frame.CLOSING] = asyncio.Event()
+    pages.on_shutdown.append(_end_streams)
     pages[assets.ASSETS] = static = assets.Assets(_HERE / "static", prefix)
     environment = aiohttp_jinja2.setup(
         pages,
@@ -37,6 +65,11 @@ def mount(app: web.Application, prefix: str, admin: Admin) -> None:
         default_helpers=False,
     )
     environment.globals["asset"] = static.url
-    pages.add_routes([*_ROUTES, *assets.ROUTES])
+    for module in (*_PAGES, assets):
+        pages.add_routes(module.ROUTES)
     pages[frame.NAVIGATION] = frame.build_navigation(pages.router)
     app.add_subapp(prefix, pages)
+
+
+async def _end_streams(pages: web.Application) -> None:
+    pages[frame.CLOSING].set()

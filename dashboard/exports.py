@@ -7,6 +7,7 @@ cell gets an apostrophe in front (https://owasp.org/www-community/attacks/CSV_In
 import csv
 import io
 import json
+import logging
 import re
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any
@@ -15,6 +16,7 @@ from aiohttp import web
 
 from dashboard.guard import HEADERS
 
+log = logging.getLogger("gateway_proxy.dashboard")
 _NUMBER = re.compile(r"[-+]?[0-9]+(\.[0-9]+)?", re.ASCII)
 _ROWS_AT_ONCE = 500
 Row = Mapping[str, Any]
@@ -32,17 +34,27 @@ async def send_table(
     request: web.Request, name: str, columns: Sequence[str], rows: Iterable[Row] | AsyncIterable[Row]
 ) -> web.StreamResponse:
     """The rows as `name`.csv or `name`.json, with these members in this order; `a.b` is the member b of a."""
-    as_json = request.query.get("format") == "json"
+    source = _each(rows)
+    # What refuses, refuses at the first row, while there still can be an error page.
+    first = await anext(source, None)
+    suffix = "json" if request.query.get("format") == "json" else "csv"
     response = web.StreamResponse(headers={**HEADERS, "Cache-Control": "no-store"})
-    response.content_type = "application/json" if as_json else "text/csv"
+    response.content_type = "application/json" if suffix == "json" else "text/csv"
     response.charset = "utf-8"
-    suffix = "json" if as_json else "csv"
     response.headers["Content-Disposition"] = f'attachment; filename="{name}.{suffix}"'
     await response.prepare(request)
-    write = _write_json if as_json else _write_csv
-    async for piece in write(columns, _each(rows)):
-        await response.write(piece.encode())
-    await response.write_eof()
+    write = _write_json if suffix == "json" else _write_csv
+    try:
+        async for piece in write(columns, _chain(first, source)):
+            await response.write(piece.encode())
+        await response.write_eof()
+    except ConnectionError:
+        log.info("the download of %s was broken off by the client", name)
+    except Exception:
+        # The head has left: only a broken connection still says that rows are missing.
+        log.exception("the download of %s failed", name)
+        if request.transport is not None:
+            request.transport.abort()
     return response
 
 
@@ -61,10 +73,19 @@ def safe_cell(value: object) -> str:
 
 
 def _pick(row: Row, column: str) -> Any:
+    if column in row:
+        return row[column]
     value: Any = row
     for member in column.split("."):
         value = value.get(member) if isinstance(value, Mapping) else None
     return value
+
+
+async def _chain(first: Row | None, rest: AsyncIterator[Row]) -> AsyncIterator[Row]:
+    if first is not None:
+        yield first
+        async for row in rest:
+            yield row
 
 
 async def _each(rows: Iterable[Row] | AsyncIterable[Row]) -> AsyncIterator[Row]:

@@ -1,5 +1,6 @@
 """How values are written on pages: counts, money, moments. Pure functions, used by templates as filters."""
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -70,6 +71,12 @@ def format_moment(text: str | None) -> str:
     return f"{format_day(text)}, {parse_time(text):%H:%M:%S} UTC"
 
 
+def format_moment_short(text: str) -> str:
+    """3 Nov 14:05:09, UTC left unsaid: for a column that says so."""
+    at = parse_time(text)
+    return f"{at.day} {_MONTHS[at.month - 1]} {at:%H:%M:%S}"
+
+
 def format_distance(text: str | None, now: datetime) -> str:
     """How far from now: `2 hours ago`, `in 3 days`, `just now`."""
     if not text:
@@ -83,6 +90,11 @@ def format_distance(text: str | None, now: datetime) -> str:
     return "in a moment" if seconds > 1 else "just now"
 
 
+def format_json(value: Any) -> str:
+    """JSON over several lines, its characters as they are."""
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
 FILTERS: dict[str, Callable[..., Any]] = {
     "count": format_count,
     "short": shorten_count,
@@ -90,5 +102,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "money": format_money,
     "day": format_day,
     "moment": format_moment,
+    "moment_short": format_moment_short,
     "distance": format_distance,
+    "pretty_json": format_json,
 }

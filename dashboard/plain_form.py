@@ -28,6 +28,10 @@ class Mistakes:
             text = text if text.endswith((".", "!", "?")) else f"{text}."
             self._by_field.setdefault(path if path in fields else "", []).append(text)
 
+    @property
+    def any(self) -> bool:
+        return bool(self._by_field)
+
     def of(self, name: str) -> list[str]:
         return self._by_field.get(name, [])
 

@@ -16,6 +16,7 @@ from gateway_proxy.keys.fields import FieldError
 from gateway_proxy.storage.reports import LogPage, LogQuery
 from gateway_proxy.storage.store import Store
 
+__all__ = ["LATEST", "LogAdmin", "LogQuery", "log_object"]
 # What watching begins with: it answers where the end of the log is now.
 LATEST = "latest"
 _MOST_SCANNED = 100_000

@@ -1,18 +1,22 @@
 """All admin services of one store, as the admin API and the dashboard take them."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from gateway_proxy.admin.addresses import find_base_url
+from gateway_proxy.admin.audit import AuditAdmin
 from gateway_proxy.admin.catalog import CatalogAdmin
+from gateway_proxy.admin.choices import ChoiceAdmin
 from gateway_proxy.admin.config_view import ConfigAdmin
 from gateway_proxy.admin.gateway_view import GatewayView, NoGateway
 from gateway_proxy.admin.gateways import GatewayAdmin
+from gateway_proxy.admin.key_filter import KeyFilter
+from gateway_proxy.admin.key_use import KeyUseAdmin
 from gateway_proxy.admin.keys import KeyAdmin
 from gateway_proxy.admin.links import Links
 from gateway_proxy.admin.logs import LogAdmin
 from gateway_proxy.admin.members import MemberAdmin
-from gateway_proxy.admin.oidc import OidcSignIn
-from gateway_proxy.admin.oidc_provider import OidcProvider
+from gateway_proxy.admin.notifications import NotificationAdmin
 from gateway_proxy.admin.organizations import OrganizationAdmin
 from gateway_proxy.admin.overview import OverviewAdmin
 from gateway_proxy.admin.passwords import Passwords
@@ -26,12 +30,17 @@ from gateway_proxy.core.clock import Clock
 from gateway_proxy.keys.service import FindOwner, KeyService
 from gateway_proxy.storage.store import Store
 
+if TYPE_CHECKING:
+    from gateway_proxy.admin.oidc import OidcSignIn
+
 
 @dataclass(slots=True)
 class Admin:
     """Built by `build_admin`; whoever builds it closes the store."""
 
     keys: KeyAdmin
+    key_use: KeyUseAdmin
+    choices: ChoiceAdmin
     members: MemberAdmin
     organizations: OrganizationAdmin
     tokens: TokenAdmin
@@ -43,8 +52,11 @@ class Admin:
     config: ConfigAdmin
     usage: UsageAdmin
     logs: LogAdmin
+    audit: AuditAdmin
+    notifications: NotificationAdmin
     replays: ReplayGuard
-    oidc: OidcSignIn | None = None
+    key_filter: KeyFilter
+    oidc: "OidcSignIn | None" = None
 
 
 def build_admin(
@@ -67,8 +79,11 @@ def build_admin(
     base_url = find_base_url(config.server) if config else ""
     links = Links(store.identity, passwords, sessions, clock, base_url)
     members = MemberAdmin(store.identity, store.keys, service, links, passwords, throttle)
+    keys, logs = KeyAdmin(store, service, clock), LogAdmin(store)
     return Admin(
-        keys=KeyAdmin(store, service, clock),
+        keys=keys,
+        key_use=KeyUseAdmin(store, keys, logs, clock, view),
+        choices=ChoiceAdmin(store, view),
         members=members,
         organizations=OrganizationAdmin(store.registry, store.identity, members),
         tokens=TokenAdmin(store.identity, clock, pepper),
@@ -79,7 +94,10 @@ def build_admin(
         catalog=CatalogAdmin(view),
         config=ConfigAdmin(view),
         usage=UsageAdmin(store, clock),
-        logs=LogAdmin(store),
+        logs=logs,
+        audit=AuditAdmin(store, clock, pepper, config.storage.data_dir if config else None),
+        notifications=NotificationAdmin(store, clock),
+        key_filter=KeyFilter(store),
         replays=ReplayGuard(store.replays, clock, pepper),
         oidc=_build_oidc(store, pepper, clock, config, sessions) if config else None,
     )
@@ -87,11 +105,15 @@ def build_admin(
 
 def _build_oidc(
     store: Store, pepper: bytes, clock: Clock, config: Config, sessions: Sessions
-) -> OidcSignIn | None:
+) -> "OidcSignIn | None":
     """None where the settings name no OpenID provider."""
     settings = config.dashboard.oidc
     if not settings.issuer:
         return None
+    # Here: the command line builds these services too, and would wait a second for a web client that it never uses.
+    from gateway_proxy.admin.oidc import OidcSignIn
+    from gateway_proxy.admin.oidc_provider import OidcProvider
+
     organization = config.gateway.organization
     return OidcSignIn(
         OidcProvider(settings.issuer, settings.client_id, settings.client_secret, clock),

@@ -358,6 +358,7 @@ def _fixed_settings(old: Config, new: Config) -> list[tuple[str, object, object]
     """What only a restart can change."""
     return [
         ("[server] listen", old.server.listen, new.server.listen),
+        ("[server] admin_listen", old.server.admin_listen, new.server.admin_listen),
         ("[server] tls", old.server.tls, new.server.tls),
         ("[storage]", old.storage, new.storage),
         ("[security] pepper", old.security.pepper, new.security.pepper),

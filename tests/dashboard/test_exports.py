@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from aiohttp import web
+from aiohttp import ClientError, web
 from aiohttp.pytest_plugin import AiohttpClient
 
 from dashboard.exports import safe_cell, send_table, wants_file
@@ -68,3 +68,19 @@ async def test_no_cell_is_a_formula(client: Any, text: str) -> None:
 )
 def test_numbers_and_plain_texts_stay(value: object, cell: str) -> None:
     assert safe_cell(value) == cell
+
+
+async def test_what_fails_on_the_way_breaks_the_connection_off(aiohttp_client: AiohttpClient) -> None:
+    async def fail() -> AsyncIterator[dict[str, Any]]:
+        yield {"name": "first"}
+        raise RuntimeError("the store went away")
+
+    async def page(request: web.Request) -> web.StreamResponse:
+        return await send_table(request, "t", ("name",), fail())
+
+    application = web.Application()
+    application.add_routes([web.get("/", page)])
+    client = await aiohttp_client(application)
+    with pytest.raises(ClientError):
+        response = await client.get("/?format=csv")
+        await response.read()

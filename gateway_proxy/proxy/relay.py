@@ -119,9 +119,10 @@ class Relay:
         self._open(run, attempt)
         if run.streaming and attempt.number == 1:
             run.early_head = self._delivery.make_stream_head(run, attempt, "")
-        attempt.dispatched = True
         try:
-            response = await link.pool.send(head, body)
+            connection = link.pool.take_warm() or await link.pool.connect()
+            attempt.dispatched = True
+            response = await link.pool.exchange(connection, head, body)
         except UpstreamError as error:
             attempt.dispatched = error.request_sent
             if not isinstance(error, PoolExhausted):

@@ -15,6 +15,7 @@ from dashboard import assets, errors, frame, guard, theme
 from dashboard.filters import FILTERS
 from dashboard.views import (
     account,
+    audit,
     key_acts,
     key_forms,
     keys,
@@ -40,6 +41,7 @@ _PAGES = (
     logs,
     usage,
     members,
+    audit,
 )
 
 

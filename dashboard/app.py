@@ -13,7 +13,19 @@ from aiohttp import web
 
 from dashboard import assets, errors, frame, guard, theme
 from dashboard.filters import FILTERS
-from dashboard.views import account, logs, members, overview, signin, usage
+from dashboard.views import (
+    account,
+    gateways,
+    logs,
+    mcp,
+    members,
+    overview,
+    playground,
+    settings,
+    signin,
+    tokens,
+    usage,
+)
 from gateway_proxy.admin.services import Admin
 
 _HERE = Path(__file__).parent
@@ -25,7 +37,12 @@ _ROUTES = [
     *overview.ROUTES,
     *members.ROUTES,
     *usage.ROUTES,
+    *mcp.ROUTES,
     *logs.ROUTES,
+    *gateways.ROUTES,
+    *settings.ROUTES,
+    *tokens.ROUTES,
+    *playground.ROUTES,
 ]
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from gateway_proxy.admin.addresses import find_base_url
+from gateway_proxy.admin.addresses import find_base_url, find_data_origin
 from gateway_proxy.admin.catalog import CatalogAdmin
 from gateway_proxy.admin.config_view import ConfigAdmin
 from gateway_proxy.admin.gateway_view import GatewayView, NoGateway
@@ -23,6 +23,7 @@ from gateway_proxy.admin.throttle import Throttle
 from gateway_proxy.admin.tokens import TokenAdmin
 from gateway_proxy.admin.usage import UsageAdmin
 from gateway_proxy.config import Config
+from gateway_proxy.config.model import Server
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.keys.service import FindOwner, KeyService
 from gateway_proxy.storage.store import Store
@@ -47,6 +48,11 @@ class Admin:
     replays: ReplayGuard
     key_filter: KeyFilter
     oidc: OidcSignIn | None = None
+    server: Server | None = None
+
+    def find_data_origin(self, page_host: str) -> str:
+        """Where the data plane is for a page of this host; "" at the page's own origin."""
+        return "" if self.server is None else find_data_origin(self.server, page_host)
 
 
 def build_admin(
@@ -84,6 +90,7 @@ def build_admin(
         logs=LogAdmin(store),
         key_filter=KeyFilter(store),
         replays=ReplayGuard(store.replays, clock, pepper),
+        server=config.server if config else None,
         oidc=_build_oidc(store, pepper, clock, config, sessions) if config else None,
     )
 

@@ -119,7 +119,11 @@ class DataPlane:
         if client_id is not None and len(client_id) <= MAX_CLIENT_ID_CHARACTERS and is_plain(client_id):
             exchange.client_request_id = client_id
         if runtime.cors_origins and (origin := headers.get("Origin")) in runtime.cors_origins:
-            exchange.answer_headers += [("access-control-allow-origin", origin), ("vary", "Origin")]
+            exchange.answer_headers += [
+                ("access-control-allow-origin", origin),
+                ("access-control-expose-headers", "*"),
+                ("vary", "Origin"),
+            ]
         return exchange
 
     async def _answer(self, request: ClientRequest, exchange: Exchange, runtime: Runtime) -> BaseAnswer:

@@ -16,6 +16,9 @@ from dashboard.filters import FILTERS
 from dashboard.views import (
     account,
     gateways,
+    key_acts,
+    key_forms,
+    keys,
     logs,
     mcp,
     members,
@@ -29,26 +32,33 @@ from dashboard.views import (
 from gateway_proxy.admin.services import Admin
 
 _HERE = Path(__file__).parent
-# Every module of pages names its routes; a page appears in the navigation when its route is here.
-_ROUTES = [
-    *theme.ROUTES,
-    *signin.ROUTES,
-    *account.ROUTES,
-    *overview.ROUTES,
-    *members.ROUTES,
-    *usage.ROUTES,
-    *mcp.ROUTES,
-    *logs.ROUTES,
-    *gateways.ROUTES,
-    *settings.ROUTES,
-    *tokens.ROUTES,
-    *playground.ROUTES,
-]
+MAX_FORM_BYTES = 1024 * 1024
+# A module of pages names its routes; a page appears in the navigation when its route is here.
+_PAGES = (
+    theme,
+    signin,
+    account,
+    overview,
+    keys,
+    key_forms,
+    key_acts,
+    mcp,
+    logs,
+    usage,
+    gateways,
+    members,
+    settings,
+    tokens,
+    playground,
+)
 
 
 def mount(app: web.Application, prefix: str, admin: Admin) -> None:
     """Serve the dashboard below `prefix`. The services are the caller's, who also closes what is behind them."""
-    pages = web.Application(middlewares=[guard.protect, errors.show_errors, guard.require_actor])
+    pages = web.Application(
+        middlewares=[errors.show_errors, guard.require_actor], client_max_size=MAX_FORM_BYTES
+    )
+    pages.on_response_prepare.append(guard.add_headers)
     pages[frame.ADMIN] = admin
     pages[frame.PREFIX] = prefix
     pages[frame.CLOSING] = asyncio.Event()
@@ -65,7 +75,8 @@ def mount(app: web.Application, prefix: str, admin: Admin) -> None:
         default_helpers=False,
     )
     environment.globals["asset"] = static.url
-    pages.add_routes([*_ROUTES, *assets.ROUTES])
+    for module in (*_PAGES, assets):
+        pages.add_routes(module.ROUTES)
     pages[frame.NAVIGATION] = frame.build_navigation(pages.router)
     app.add_subapp(prefix, pages)
 

@@ -1,5 +1,6 @@
 """How values are written on pages: counts, money, moments. Pure functions, used by templates as filters."""
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -89,6 +90,11 @@ def format_distance(text: str | None, now: datetime) -> str:
     return "in a moment" if seconds > 1 else "just now"
 
 
+def format_json(value: Any) -> str:
+    """JSON over several lines, its characters as they are."""
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
 FILTERS: dict[str, Callable[..., Any]] = {
     "count": format_count,
     "short": shorten_count,
@@ -98,4 +104,5 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "moment": format_moment,
     "moment_short": format_moment_short,
     "distance": format_distance,
+    "pretty_json": format_json,
 }

@@ -107,13 +107,21 @@ def wants_part(request: web.Request) -> bool:
 
 
 def render(
-    request: web.Request, template: str, context: Mapping[str, Any] | None = None, *, status: int = 200
+    request: web.Request,
+    template: str,
+    context: Mapping[str, Any] | None = None,
+    *,
+    status: int = 200,
+    dialog: bool = False,
 ) -> web.Response:
-    """The page. Its template extends `frame.html` (signed in) or `bare.html` (a card in the middle)."""
-    response = aiohttp_jinja2.render_template(
-        template, request, {**_shared(request), **(context or {})}, status=status
-    )
-    if NOTICE_COOKIE in request.cookies and not wants_part(request):
+    """The page. Its template extends `frame.html` (signed in) or `bare.html` (a card in the middle).
+
+    A `dialog` stands in front of a page which cannot be reached meanwhile; our script gets the dialog alone.
+    """
+    part = dialog and wants_part(request)
+    context = {**_shared(request), "modal": dialog, "part": part, **(context or {})}
+    response = aiohttp_jinja2.render_template(template, request, context, status=status)
+    if NOTICE_COOKIE in request.cookies:
         response.del_cookie(NOTICE_COOKIE, path=request.app[PREFIX])
     return response
 
@@ -129,9 +137,14 @@ def go_to(request: web.Request, path: str, *, notice: str = "") -> web.Response:
             max_age=60,
             httponly=True,
             samesite="Lax",
-            secure=request.secure,
+            secure=is_https(request),
         )
     return response
+
+
+def is_https(request: web.Request) -> bool:
+    """Whether the visitor came over TLS, as far as whoever handed the request over can tell."""
+    return bool(request.get("scheme", request.scheme) == "https")
 
 
 def local_path(request: web.Request, target: str) -> str:
@@ -157,5 +170,4 @@ def _shared(request: web.Request) -> dict[str, Any]:
         "theme": theme if theme in THEMES else "system",
         "themes": THEMES,
         "notice": unquote(request.cookies.get(NOTICE_COOKIE, ""))[:_MAX_NOTICE],
-        "part": wants_part(request),
     }

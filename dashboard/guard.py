@@ -24,19 +24,15 @@ HEADERS = {
 _NOT_KEPT = "no-store"
 
 
-@web.middleware
-async def protect(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Outermost: every answer of the pages and error pages carries the headers; what sets no lifetime is not kept."""
-    response = await handler(request)
-    if not response.prepared:
-        response.headers.update(HEADERS)
-        response.headers.setdefault("Cache-Control", _NOT_KEPT)
-    return response
+async def add_headers(_: web.Request, response: web.StreamResponse) -> None:
+    """For `on_response_prepare`: every answer carries the headers, and what sets no lifetime is not kept."""
+    response.headers.update(HEADERS)
+    response.headers.setdefault("Cache-Control", _NOT_KEPT)
 
 
 @web.middleware
 async def require_actor(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Innermost: to the sign-in page without an actor, and back afterwards."""
+    """To the sign-in page without an actor, and back afterwards."""
     page = request.match_info.handler
     if isinstance(request.get("actor"), Actor) or getattr(page, "public", False):
         return await handler(request)

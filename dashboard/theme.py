@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from dashboard.frame import PREFIX, THEME_COOKIE, THEMES, go_to, local_path, public
+from dashboard.frame import PREFIX, THEME_COOKIE, THEMES, go_to, is_https, local_path, public
 
 _YEAR_SECONDS = 365 * 86_400
 
@@ -22,7 +22,7 @@ async def choose_theme(request: web.Request) -> web.Response:
         path=request.app[PREFIX],
         max_age=_YEAR_SECONDS,
         samesite="Lax",
-        secure=request.secure,
+        secure=is_https(request),
     )
     return response
 

@@ -1,4 +1,4 @@
-"""Settings: what is in force, the providers and models with their prices, who hears of events. All read only but tests."""
+"""Settings: what is in force, and the providers and models with their prices. Read only: they are changed in the file."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,15 +12,8 @@ from gateway_proxy.admin.paging import Listing
 
 PROVIDER_COLUMNS = ("name", "dialect", "base_url", "health", "models")
 MODEL_COLUMNS = ("name", "declared", "targets", "price", "price_source")
-ENDPOINT_COLUMNS = ("id", "kind", "name", "organization", "events", "status", "disabled_reason")
-DELIVERY_COLUMNS = (
-    "id", "type", "key_id", "endpoint", "endpoint_name", "state", "attempts", "http_status", "error", "created_at",
-    "attempted_at", "next_at",
-)  # fmt: skip
-STATES = {"": "All", "pending": "Pending", "delivered": "Delivered", "failed": "Failed"}
 _MOST = 100_000
 _PAGE = 100
-_DELIVERIES = 50
 
 
 async def show_settings(request: web.Request) -> web.StreamResponse:
@@ -72,67 +65,6 @@ async def list_models(request: web.Request) -> web.StreamResponse:
     return render(request, "settings/models.html", context)
 
 
-async def list_notifications(request: web.Request) -> web.StreamResponse:
-    """Endpoints, and how deliveries went; `?table=endpoints` exports the former."""
-    actor, service = current_actor(request), request.app[ADMIN].notifications
-    endpoints = await service.endpoints(actor)
-    if wants_file(request) and request.query.get("table") == "endpoints":
-        return await send_table(request, "endpoints", ENDPOINT_COLUMNS, endpoints)
-    state, endpoint = request.query.get("state", ""), request.query.get("endpoint", "")
-    if state not in STATES:
-        raise web.HTTPBadRequest
-    page = await service.deliveries(
-        actor,
-        endpoint=endpoint or None,
-        state=state or None,
-        limit=_MOST if wants_file(request) else _DELIVERIES,
-        cursor=request.query.get("cursor"),
-    )
-    if wants_file(request):
-        return await send_table(request, "deliveries", DELIVERY_COLUMNS, page.data)
-    context = {
-        "endpoints": endpoints,
-        "deliveries": page.data,
-        "state": state,
-        "states": STATES,
-        "endpoint": endpoint,
-        "next_page": _address(request, cursor=page.next_cursor) if page.next_cursor else "",
-        "first_page": _address(request) if "cursor" in request.query else "",
-    }
-    return render(request, "settings/notifications.html", context)
-
-
-async def test_endpoint(request: web.Request) -> web.Response:
-    """Sends one event to one endpoint and tells how it went."""
-    done = await request.app[ADMIN].notifications.send_test(current_actor(request), request.match_info["id"])
-    return go_to(request, "/settings/notifications", notice=describe_delivery(done))
-
-
-async def enable_endpoint(request: web.Request) -> web.Response:
-    """Takes an endpoint up again that had said it is gone."""
-    done = await request.app[ADMIN].notifications.enable(current_actor(request), request.match_info["id"])
-    return go_to(request, "/settings/notifications", notice=f"{done['name']} hears of events again.")
-
-
-async def redeliver(request: web.Request) -> web.Response:
-    """Sends an event once more."""
-    done = await request.app[ADMIN].notifications.redeliver(current_actor(request), request.match_info["id"])
-    return go_to(
-        request, "/settings/notifications", notice=f"{done['type']} is on its way to {done['endpoint_name']}."
-    )
-
-
-def describe_delivery(delivery: Mapping[str, Any]) -> str:
-    """How a test went, in a sentence."""
-    name = delivery["endpoint_name"]
-    if delivery["state"] == "delivered":
-        status = f" It answered {delivery['http_status']}." if delivery["http_status"] else ""
-        return f"The test event reached {name}.{status}"
-    if delivery["state"] == "pending":
-        return f"The test event for {name} is still on its way; see the list of deliveries."
-    return f"The test event did not reach {name}: {delivery['error'] or 'no reason is known'}."
-
-
 def _flatten(path: str, value: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(value, Mapping) and value:
         for name, part in value.items():
@@ -166,8 +98,4 @@ ROUTES = [
     web.get("/settings", show_settings),
     web.get("/settings/providers", list_providers),
     web.get("/settings/models", list_models),
-    web.get("/settings/notifications", list_notifications),
-    web.post("/settings/notifications/endpoints/{id}/test", test_endpoint),
-    web.post("/settings/notifications/endpoints/{id}/enable", enable_endpoint),
-    web.post("/settings/notifications/deliveries/{id}/redeliver", redeliver),
 ]

@@ -1,5 +1,6 @@
 """Keys as admins handle them: roles checked, owners resolved, key objects as the contract shows them."""
 
+import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -9,6 +10,7 @@ from gateway_proxy.admin.gateways import wait_until_live
 from gateway_proxy.admin.problem import Conflict, Invalid, NotAllowed, NotFound, Problem, Stale
 from gateway_proxy.admin.roles import is_manager, require_key_writer, visible_owner
 from gateway_proxy.core.clock import Clock
+from gateway_proxy.core.ids import is_id
 from gateway_proxy.core.key import Key
 from gateway_proxy.keys.draft import DraftError
 from gateway_proxy.keys.fields import FieldError
@@ -17,7 +19,12 @@ from gateway_proxy.keys.view import KeyStats, LiveOn, key_object
 from gateway_proxy.storage.key_search import KeyQuery
 from gateway_proxy.storage.store import Store
 
+__all__ = ["KeyAdmin", "KeyList", "KeyQuery", "KeySecret"]
+
 _PROBLEMS: dict[str, type[Problem]] = {"not_found": NotFound, "conflict": Conflict, "precondition": Stale}
+# A ULID: 10 characters of time, then randomness (https://github.com/ulid/spec).
+_ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_ID_TIME_LENGTH = 10
 Act = Callable[[Caller], Awaitable[Changed]]
 
 
@@ -72,14 +79,23 @@ class KeyAdmin:
         )
         return (await self._describe(actor, [key], live_on))[0]
 
-    async def create(self, actor: Actor, document: object) -> KeySecret:
-        """A new key for the actor, or for the owner that the document names (owners and admins only)."""
+    async def create(self, actor: Actor, document: object, *, once: str = "") -> KeySecret:
+        """A new key for the actor, or for the owner that the document names (owners and admins only).
+
+        `once` is an id made by `new_id("key")`: a second creation by this actor with the same one raises Conflict
+        with the code `already_created`, however much later.
+        """
+        key_id = None
+        if once:
+            key_id = _id_made_of(actor, once)
+            if await self._last_change(key_id) is not None:
+                raise Conflict("this form was sent before, and its key was created", code="already_created")
         named = document.get("owner") if isinstance(document, dict) else None
         owner = named if isinstance(named, str) and named else await self._default_owner(actor)
         require_key_writer(actor, owner)
         caller = Caller(actor.name, actor.organization, actor.ip)
         changed = await _refusing(
-            self._service.create(document, caller, organization=actor.home, owner=owner)
+            self._service.create(document, caller, organization=actor.home, owner=owner, key_id=key_id)
         )
         return await self._with_secret(actor, changed)
 
@@ -176,6 +192,16 @@ class KeyAdmin:
             view = KeyStats(used.requests, used.last_used_at, percent, used.spent_nanos, used.reserved_nanos)
             shown.append(key_object(key, now_ms, view, live_on or LiveOn()))
         return shown
+
+
+def _id_made_of(actor: Actor, once: str) -> str:
+    """The same id for the same word of the same actor; nobody can aim at the id of another key."""
+    if not is_id(once, "key"):
+        raise Problem("the form is not one that was handed out; open it again")
+    head, _, tail = once.partition("_")
+    bits = hashlib.sha256(f"{actor.home}\0{actor.name}\0{once}".encode()).digest()
+    drawn = "".join(_ID_ALPHABET[byte & 31] for byte in bits[: len(tail) - _ID_TIME_LENGTH])
+    return f"{head}_{tail[:_ID_TIME_LENGTH]}{drawn}"
 
 
 async def _refusing(work: Awaitable[Changed]) -> Changed:

@@ -1,19 +1,20 @@
 """All admin services of one store, as the admin API and the dashboard take them."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from gateway_proxy.admin.addresses import find_base_url, find_data_origin
 from gateway_proxy.admin.catalog import CatalogAdmin
+from gateway_proxy.admin.choices import ChoiceAdmin
 from gateway_proxy.admin.config_view import ConfigAdmin
 from gateway_proxy.admin.gateway_view import GatewayView, NoGateway
 from gateway_proxy.admin.gateways import GatewayAdmin
 from gateway_proxy.admin.key_filter import KeyFilter
+from gateway_proxy.admin.key_use import KeyUseAdmin
 from gateway_proxy.admin.keys import KeyAdmin
 from gateway_proxy.admin.links import Links
 from gateway_proxy.admin.logs import LogAdmin
 from gateway_proxy.admin.members import MemberAdmin
-from gateway_proxy.admin.oidc import OidcSignIn
-from gateway_proxy.admin.oidc_provider import OidcProvider
 from gateway_proxy.admin.organizations import OrganizationAdmin
 from gateway_proxy.admin.overview import OverviewAdmin
 from gateway_proxy.admin.passwords import Passwords
@@ -28,12 +29,17 @@ from gateway_proxy.core.clock import Clock
 from gateway_proxy.keys.service import FindOwner, KeyService
 from gateway_proxy.storage.store import Store
 
+if TYPE_CHECKING:
+    from gateway_proxy.admin.oidc import OidcSignIn
+
 
 @dataclass(slots=True)
 class Admin:
     """Built by `build_admin`; whoever builds it closes the store."""
 
     keys: KeyAdmin
+    key_use: KeyUseAdmin
+    choices: ChoiceAdmin
     members: MemberAdmin
     organizations: OrganizationAdmin
     tokens: TokenAdmin
@@ -47,7 +53,7 @@ class Admin:
     logs: LogAdmin
     replays: ReplayGuard
     key_filter: KeyFilter
-    oidc: OidcSignIn | None = None
+    oidc: "OidcSignIn | None" = None
     server: Server | None = None
 
     def find_data_origin(self, page_host: str) -> str:
@@ -75,8 +81,11 @@ def build_admin(
     base_url = find_base_url(config.server) if config else ""
     links = Links(store.identity, passwords, sessions, clock, base_url)
     members = MemberAdmin(store.identity, store.keys, service, links, passwords, throttle)
+    keys, logs = KeyAdmin(store, service, clock), LogAdmin(store)
     return Admin(
-        keys=KeyAdmin(store, service, clock),
+        keys=keys,
+        key_use=KeyUseAdmin(store, keys, logs, clock, view),
+        choices=ChoiceAdmin(store, view),
         members=members,
         organizations=OrganizationAdmin(store.registry, store.identity, members),
         tokens=TokenAdmin(store.identity, clock, pepper),
@@ -87,7 +96,7 @@ def build_admin(
         catalog=CatalogAdmin(view),
         config=ConfigAdmin(view),
         usage=UsageAdmin(store, clock),
-        logs=LogAdmin(store),
+        logs=logs,
         key_filter=KeyFilter(store),
         replays=ReplayGuard(store.replays, clock, pepper),
         server=config.server if config else None,
@@ -97,11 +106,15 @@ def build_admin(
 
 def _build_oidc(
     store: Store, pepper: bytes, clock: Clock, config: Config, sessions: Sessions
-) -> OidcSignIn | None:
+) -> "OidcSignIn | None":
     """None where the settings name no OpenID provider."""
     settings = config.dashboard.oidc
     if not settings.issuer:
         return None
+    # Here: the command line builds these services too, and would wait a second for a web client that it never uses.
+    from gateway_proxy.admin.oidc import OidcSignIn
+    from gateway_proxy.admin.oidc_provider import OidcProvider
+
     organization = config.gateway.organization
     return OidcSignIn(
         OidcProvider(settings.issuer, settings.client_id, settings.client_secret, clock),

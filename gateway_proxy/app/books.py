@@ -52,8 +52,7 @@ class GatewayBooks:
             self._writer.event(self._describe(event))
 
     def _describe(self, event: BudgetEvent) -> EventRow:
-        policy = self._directory.policy(event.key_id)
-        key = None if policy is None else policy.key
+        key = self._directory.key(event.key_id)
         return EventRow(
             id=new_id("evt"),
             type=event.kind,

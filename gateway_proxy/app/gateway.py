@@ -41,7 +41,7 @@ from gateway_proxy.routing.retry_budget import RetryBudgets
 from gateway_proxy.stages.rate import LearnedOutput
 from gateway_proxy.storage import Store
 from gateway_proxy.storage.database import StoreConflict, StoreError
-from gateway_proxy.storage.maintenance import prune_events, prune_request_log, prune_secrets
+from gateway_proxy.storage.maintenance import clear_reserved, prune_events, prune_request_log, prune_secrets
 from gateway_proxy.storage.registry import Gateway as GatewayRecord
 
 log = logging.getLogger("gateway_proxy.gateway")
@@ -118,7 +118,9 @@ class Gateway:
             end_keys=self.plane.sweeper.end_key,
             acknowledge=self._acknowledge,
         )
+        await clear_reserved(self.store.db)
         await self.follower.load()
+        self.limiter.take_reserved()  # zeros, and the store has them now
         self.books.collect_events()  # of thresholds that were reached just before an earlier process died
         await self._heartbeat()
         self._tasks = [
@@ -216,13 +218,14 @@ class Gateway:
     async def _prepare_keys(self, records: Sequence[KeyRecord]) -> None:
         """Make the counters of these keys ready for their new revision."""
         keys = [record.key for record in records if record.key is not None]
+        missing = [key for key in keys if self.limiter.needs_rebuild(key)]
         jobs: list[Rebuild] = []
 
         def plan() -> list[tuple[str, int, int]]:
-            jobs[:] = self.limiter.begin_rebuilds(keys)
+            jobs[:] = self.limiter.begin_rebuilds(missing)
             return [job.window for job in jobs]
 
-        if any(key.budget_nanos is not None for key in keys):
+        if missing:
             sums = await self.writer.flush_and_sum(plan)
             for job, nanos in zip(jobs, sums, strict=True):
                 self.limiter.finish_rebuild(job, nanos)
@@ -350,6 +353,7 @@ def _fixed_settings(old: Config, new: Config) -> list[tuple[str, object, object]
     """What only a restart can change."""
     return [
         ("[server] listen", old.server.listen, new.server.listen),
+        ("[server] admin_listen", old.server.admin_listen, new.server.admin_listen),
         ("[server] tls", old.server.tls, new.server.tls),
         ("[storage]", old.storage, new.storage),
         ("[security] pepper", old.security.pepper, new.security.pepper),

@@ -13,6 +13,8 @@ import click
 from gateway_proxy.cli.refusal import Refusal
 
 if TYPE_CHECKING:
+    from gateway_proxy.admin.actor import Actor
+    from gateway_proxy.admin.services import Admin
     from gateway_proxy.config import Config
     from gateway_proxy.core.key import Key
     from gateway_proxy.keys.service import KeyService
@@ -20,6 +22,13 @@ if TYPE_CHECKING:
     from gateway_proxy.storage import Store
 
 _PAGE = 1000
+# Where a member of a document comes from on the command line, if not from the flag of its name.
+_FLAGS = {
+    "email": "E-MAIL",
+    "expires_in": "--expires",
+    "expires_at": "--expires",
+    "transfer_to": "--transfer-to",
+}
 _Result = TypeVar("_Result")
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -59,16 +68,33 @@ class Local:
         """The key service; makes the pepper if the store has none yet. Raises Refusal."""
         from gateway_proxy.admin.services import owner_finder
         from gateway_proxy.core.clock import Clock
-        from gateway_proxy.keys.pepper import PepperError, ready_pepper
         from gateway_proxy.keys.service import KeyService
+
+        return KeyService(self.store.keys, Clock(), await self._pepper(), owner_finder(self.store))
+
+    async def admin(self) -> "Admin":
+        """All admin services; makes the pepper if the store has none yet. Raises Refusal."""
+        from gateway_proxy.admin.services import build_admin
+        from gateway_proxy.core.clock import Clock
+
+        return build_admin(self.store, await self._pepper(), Clock(), self.config)
+
+    @property
+    def actor(self) -> "Actor":
+        """The command line: whoever may read the store's files may do what an owner may."""
+        from gateway_proxy.admin.actor import Actor, Role
+
+        return Actor(name="cli", role=Role.OWNER, organization=self.organization, via="cli")
+
+    async def _pepper(self) -> bytes:
+        from gateway_proxy.keys.pepper import PepperError, ready_pepper
 
         private_folder(self.config.storage.data_dir)
         try:
             reference = self.config.security.pepper
-            pepper = await ready_pepper(reference, os.environ, self.store.registry, self.store.keys)
+            return await ready_pepper(reference, os.environ, self.store.registry, self.store.keys)
         except PepperError as error:
             raise Refusal(str(error)) from None
-        return KeyService(self.store.keys, Clock(), pepper, owner_finder(self.store))
 
     async def default_owner(self, organization: str) -> str:
         """The organization's only owner, else `local`."""
@@ -158,11 +184,15 @@ async def open_local(config_path: Path | None, *, create: bool = False) -> Async
 
 
 def run_async(work: Coroutine[Any, Any, _Result]) -> _Result:
-    """Run a command's coroutine; what storage and services refuse becomes a Refusal."""
+    """Run a command's coroutine; what storage and services refuse becomes a Refusal, wrong values a UsageError."""
+    from gateway_proxy.admin.problem import Invalid, Problem
     from gateway_proxy.keys.service import ServiceError
     from gateway_proxy.storage import StoreError
 
     try:
         return asyncio.run(work)
-    except (StoreError, ServiceError) as error:
+    except Invalid as problem:
+        mistakes = [f"{_FLAGS.get(e.path, f'--{e.path}')}: {e.message}" for e in problem.errors]
+        raise click.UsageError("; ".join(mistakes)) from None
+    except (StoreError, ServiceError, Problem) as error:
         raise Refusal(str(error)) from None

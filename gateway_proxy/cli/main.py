@@ -57,6 +57,37 @@ audit = LazyGroup(
     help="The local audit log.",
     context_settings=_CONTEXT,
 )
+orgs = LazyGroup(
+    "orgs",
+    commands_by_name={
+        "add": (f"{_CLI}.orgs:add", "Add an organization, with its first owner if named."),
+        "list": (f"{_CLI}.orgs:list_organizations", "List organizations."),
+    },
+    help="Organizations: who owns keys, members and gateways.",
+    context_settings=_CONTEXT,
+)
+members = LazyGroup(
+    "members",
+    commands_by_name={
+        "add": (f"{_CLI}.members:add", "Invite somebody and print the link, once."),
+        "list": (f"{_CLI}.members:list_members", "List members."),
+        "set-role": (f"{_CLI}.members:set_role", "Give a member another role."),
+        "remove": (f"{_CLI}.members:remove", "End a membership; the keys are deactivated or handed on."),
+        "setup-link": (f"{_CLI}.members:setup_link", "Print a link for a first or a new password, once."),
+    },
+    help="Members: who may sign in to the dashboard.",
+    context_settings=_CONTEXT,
+)
+tokens = LazyGroup(
+    "tokens",
+    commands_by_name={
+        "create": (f"{_CLI}.tokens:create", "Make an admin token and print its secret, once."),
+        "list": (f"{_CLI}.tokens:list_tokens", "List admin tokens."),
+        "revoke": (f"{_CLI}.tokens:revoke", "End an admin token for good."),
+    },
+    help="Admin tokens: secrets for programs that use the admin API.",
+    context_settings=_CONTEXT,
+)
 _COMMANDS = {
     "demo": (f"{_CLI}.demo:demo", "Try everything on this machine, with a built-in fake provider."),
     "serve": (f"{_CLI}.serve:serve", "Start the gateway."),
@@ -65,6 +96,9 @@ _COMMANDS = {
     "keys": (f"{_CLI}.main:keys", "Create, change and list keys."),
     "logs": (f"{_CLI}.logs:logs", "Show what was requested, newest last."),
     "usage": (f"{_CLI}.main:usage", "Reports of usage and spend."),
+    "orgs": (f"{_CLI}.main:orgs", "Organizations."),
+    "members": (f"{_CLI}.main:members", "Members: who may sign in."),
+    "tokens": (f"{_CLI}.main:tokens", "Admin tokens, for programs."),
     "audit": (f"{_CLI}.main:audit", "The local audit log: show it, check it."),
     "migrate": (f"{_CLI}.migrate:migrate", "Bring the store's schema up to date."),
 }

@@ -80,7 +80,6 @@ def find_idle_settings(config: "Config") -> list[str]:
     idle = {
         "[shared] redis_url": config.shared.redis_url is not None,
         "[[mcp.servers]]": bool(config.mcp.servers),
-        "[dashboard] oidc": bool(config.dashboard.oidc.issuer),
         "[logs] bodies": config.logs.bodies,
     }
     return [setting for setting, is_set in idle.items() if is_set]

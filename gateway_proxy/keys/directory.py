@@ -13,43 +13,70 @@ from gateway_proxy.core.policy import KeyPolicy
 from gateway_proxy.core.store import KeyRecord
 
 
+class _Entry:
+    """A key, its secrets' digests, and its policy once somebody has asked for it."""
+
+    __slots__ = ("digests", "key", "policy")
+
+    def __init__(self, key: Key, digests: tuple[bytes, ...]) -> None:
+        self.key = key
+        self.digests = digests
+        self.policy: KeyPolicy | None = None
+
+    def compile(self) -> KeyPolicy:
+        """Most keys rest most of the time: a policy is made at its key's first use. Raises ValueError for a broken one,
+        which refuses the request."""
+        key = self.key
+        self.policy = policy = KeyPolicy(key, orjson.dumps(key.metadata).decode())
+        return policy
+
+
 class KeyDirectory:
     """Digest → policy, and key id → policy."""
 
-    __slots__ = ("_by_digest", "_digests", "_policies")
+    __slots__ = ("_by_digest", "_ends", "_entries")
 
     def __init__(self) -> None:
-        self._by_digest: dict[bytes, tuple[KeyPolicy, int | None]] = {}
-        self._policies: dict[str, KeyPolicy] = {}
-        self._digests: dict[str, tuple[bytes, ...]] = {}
+        self._by_digest: dict[bytes, _Entry] = {}
+        self._ends: dict[bytes, int] = {}  # of secrets in their grace: when it ends
+        self._entries: dict[str, _Entry] = {}
 
     def __len__(self) -> int:
-        return len(self._policies)
+        return len(self._entries)
 
     def find(self, digest: bytes, now_ms: int) -> KeyPolicy | None:
         """The policy of the key that has this secret; None if there is none or its grace has ended."""
         entry = self._by_digest.get(digest)
         if entry is None:
             return None
-        policy, expires_at = entry
-        return policy if expires_at is None or now_ms < expires_at else None
+        if self._ends and (end := self._ends.get(digest)) is not None and now_ms >= end:
+            return None
+        return entry.policy or entry.compile()
 
     def policy(self, key_id: str) -> KeyPolicy | None:
         """The policy of a key, whatever its status; None if it is unknown or deleted."""
-        return self._policies.get(key_id)
+        entry = self._entries.get(key_id)
+        return None if entry is None else entry.policy or entry.compile()
+
+    def key(self, key_id: str) -> Key | None:
+        """The key itself, whatever its status; None if it is unknown or deleted."""
+        entry = self._entries.get(key_id)
+        return None if entry is None else entry.key
 
     def apply(self, records: Iterable[KeyRecord]) -> None:
         """Bring these keys to the state of their records."""
         for record in records:
-            self._forget_secrets(record.key_id)
-            if record.key is None:
-                self._policies.pop(record.key_id, None)
-            else:
-                self._put(record, record.key)
+            known = self._entries.pop(record.key_id, None)
+            if known is not None:
+                for digest in known.digests:
+                    self._by_digest.pop(digest, None)
+                    self._ends.pop(digest, None)
+            if record.key is not None:
+                self._put(record, record.key, known)
 
     def replace(self, records: Iterable[KeyRecord]) -> frozenset[str]:
         """Hold exactly these keys; returns the ids of those that are gone."""
-        known = frozenset(self._policies)
+        known = frozenset(self._entries)
         records = list(records)
         # Apply first, drop after: no look-up in between may miss a key that stays.
         self.apply(records)
@@ -57,15 +84,12 @@ class KeyDirectory:
         self.apply(KeyRecord(key_id, None) for key_id in gone)
         return gone
 
-    def _put(self, record: KeyRecord, key: Key) -> None:
-        policy = self._policies.get(record.key_id)
-        if policy is None or policy.key != key:
-            policy = KeyPolicy(key, orjson.dumps(key.metadata).decode())
-            self._policies[record.key_id] = policy
+    def _put(self, record: KeyRecord, key: Key, known: _Entry | None) -> None:
+        entry = _Entry(key, tuple([secret.digest for secret in record.secrets]))
+        if known is not None and known.key == key:
+            entry.policy = known.policy
+        self._entries[key.id] = entry
         for secret in record.secrets:
-            self._by_digest[secret.digest] = (policy, secret.expires_at)
-        self._digests[record.key_id] = tuple(secret.digest for secret in record.secrets)
-
-    def _forget_secrets(self, key_id: str) -> None:
-        for digest in self._digests.pop(key_id, ()):
-            self._by_digest.pop(digest, None)
+            self._by_digest[secret.digest] = entry
+            if secret.expires_at is not None:
+                self._ends[secret.digest] = secret.expires_at

@@ -31,6 +31,9 @@ class BudgetEvent(NamedTuple):
         return f"{self.kind}:{self.key_id}:{self.period}:{self.limit_nanos}:{self.percent}"
 
 
+_NOTHING_FIRED: frozenset[tuple[str, int, int]] = frozenset()  # (kind, limit, percent)
+
+
 class Spend:
     """The counter of one period, in nano-USD."""
 
@@ -43,7 +46,7 @@ class Spend:
         self.resets_at = window.end_ms
         self.spent = 0
         self.reserved = 0
-        self.fired: set[tuple[str, int, int]] = set()  # (kind, limit, percent)
+        self.fired = _NOTHING_FIRED
         self.quiet_below = 0  # while less is spent, no threshold can fire
 
 
@@ -192,13 +195,13 @@ class Account:
         self._fire(spend, "budget.exceeded", 100)
         mark = ("refused", self.limit_nanos, 100)
         first = mark not in spend.fired
-        spend.fired.add(mark)
+        spend.fired |= {mark}
         return first
 
     def _fire(self, spend: Spend, kind: str, percent: int) -> None:
         mark = (kind, self.limit_nanos, percent)
         if mark not in spend.fired:
-            spend.fired.add(mark)
+            spend.fired |= {mark}
             self.events.append(
                 BudgetEvent(self.key_id, kind, percent, spend.label, self.limit_nanos, spend.spent)
             )

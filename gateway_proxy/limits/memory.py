@@ -240,14 +240,16 @@ class MemoryLimiter:
     # Budgets: load, rebuild, edit
 
     def needs_rebuild(self, key: Key) -> bool:
-        """Whether the key has a budget whose counter is missing or follows another period or time zone."""
+        """Whether the key has a budget whose counter is missing, unknown, or of another period or time zone."""
         if key.budget_nanos is None:
             return False
         account = self._accounts.get(key.id)
         if account is None or account.track is None:
             return True
         track = account.track
-        return (track.period, track.timezone) != (key.budget_period, key.budget_timezone)
+        if (track.period, track.timezone) != (key.budget_period, key.budget_timezone):
+            return True
+        return track.at(self._now_ms()) is None
 
     def begin_rebuilds(self, keys: Iterable[Key]) -> list[Rebuild]:
         """Start a counter for each budgeted key; from this instant on its settlements are counted.

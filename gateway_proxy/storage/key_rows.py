@@ -1,5 +1,7 @@
 """A `Key` as a row and back. The columns are what is searched and sorted; the rest is one JSON text."""
 
+from functools import lru_cache
+from sys import intern
 from typing import Any
 
 import orjson
@@ -37,24 +39,19 @@ def key_to_row(key: Key) -> Row:
 
 
 def row_to_key(row: Row) -> Key:
-    """The inverse of `key_to_row`; columns beyond the key's own are ignored."""
+    """The inverse of `key_to_row`; columns beyond the key's own are ignored.
+
+    Keys that say the same share it: do not change a key's metadata or tools in place.
+    """
     (id_, organization, name, _, owner, owner_id, kind, parent_id, preview, created_at, expires_at, inactive,
      revoked_at, revision, policy_json) = row[: len(COLUMNS)]  # fmt: skip
-    policy = orjson.loads(policy_json)
-    for field in _TUPLES:
-        if field in policy:
-            policy[field] = tuple(policy[field])
-    if "budget_period" in policy:
-        policy["budget_period"] = BudgetPeriod(policy["budget_period"])
-    if "mcp" in policy:
-        policy["mcp"] = _mcp(policy["mcp"])
     return Key(
         id=id_,
-        organization=organization,
+        organization=intern(organization),
         name=name,
-        owner=owner,
-        owner_id=owner_id,
-        kind=kind,
+        owner=intern(owner),
+        owner_id=intern(owner_id),
+        kind=intern(kind),
         parent_id=parent_id,
         preview=preview,
         created_at=created_at,
@@ -62,8 +59,21 @@ def row_to_key(row: Row) -> Key:
         inactive=bool(inactive),
         revoked_at=revoked_at,
         revision=revision,
-        **policy,
+        **_read_policy(policy_json),
     )
+
+
+@lru_cache(maxsize=1024)
+def _read_policy(policy_json: str) -> dict[str, Any]:
+    policy: dict[str, Any] = orjson.loads(policy_json)
+    for field in _TUPLES:
+        if field in policy:
+            policy[field] = tuple(policy[field])
+    if "budget_period" in policy:
+        policy["budget_period"] = BudgetPeriod(policy["budget_period"])
+    if "mcp" in policy:
+        policy["mcp"] = _mcp(policy["mcp"])
+    return policy
 
 
 def _policy(key: Key) -> dict[str, Any]:

@@ -42,7 +42,7 @@ class KeyLabel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyQuery:
-    """What to list. None means all; `cursor` is the `next_cursor` of the page before."""
+    """What to list. None means all; `cursor` is the `next_cursor` of the page before, `skip` passes over more keys."""
 
     organization: str | None = None
     owner: str | None = None
@@ -53,6 +53,7 @@ class KeyQuery:
     descending: bool = False
     limit: int = 50
     cursor: str | None = None
+    skip: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ def escape_like(text: str) -> str:
 
 async def search(db: Database, query: KeyQuery, now_ms: int) -> KeyPage:
     """One page. Status is what holds at `now_ms`. Raises ValueError for a cursor that is not ours."""
-    offset = _offset(query.cursor)
+    offset = _offset(query.cursor) + max(0, query.skip)
     limit = max(1, query.limit)
     # Stats lead where their order is wanted, unless a filter leaves few keys to be sorted; CROSS JOIN makes it so.
     few = bool(query.search) or query.owner is not None or query.parent_id is not None

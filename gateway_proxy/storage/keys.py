@@ -6,7 +6,7 @@ Whether a change is allowed is not decided here. Secrets are stored as digests o
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from itertools import groupby
+from sys import intern
 
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.key import Key
@@ -19,6 +19,9 @@ from gateway_proxy.storage.key_search import KeyLabel, KeyPage, KeyQuery, KeySta
 
 _LAST_SEQ = "SELECT value FROM counters WHERE name = 'changes'"
 _RECORDS = f"SELECT {SELECTED}, s.digest, s.pepper_id, s.expires_at FROM keys k LEFT JOIN key_secrets s ON s.key_id = k.id"  # noqa: S608
+_PAGE_OF_RECORDS = (
+    f"{_RECORDS} WHERE k.id IN (SELECT id FROM keys WHERE id > $1 ORDER BY id LIMIT 2000) ORDER BY k.id"  # noqa: S608
+)
 _SAVE = (
     f"INSERT INTO keys ({', '.join(COLUMNS)}) VALUES ({', '.join(f'${n + 1}' for n in range(len(COLUMNS)))})"  # noqa: S608
     f" ON CONFLICT (id) DO UPDATE SET {', '.join(f'{c} = excluded.{c}' for c in COLUMNS[1:])}"
@@ -53,7 +56,14 @@ class SqlKeys:
     async def load_keys(self) -> tuple[int, Sequence[KeyRecord]]:
         # The number first: keys read after it may be newer than it says, which only makes them be read again.
         seq = await self.last_sequence()
-        return seq, _records(await self._db.fetch(f"{_RECORDS} ORDER BY k.id"))
+        records: list[KeyRecord] = []
+        # A page at a time: the rows of all keys together would take more memory than the keys.
+        while True:
+            last_id = records[-1].key_id if records else ""
+            rows = await self._db.fetch(_PAGE_OF_RECORDS, last_id)
+            if not rows:
+                return seq, records
+            records += _records(rows)
 
     async def changed(self) -> bool:
         row = await self._db.poll(_LAST_SEQ)
@@ -185,14 +195,17 @@ async def _find(statements: Statements, key_id: str) -> Key | None:
 
 
 def _records(rows: Sequence[Row]) -> list[KeyRecord]:
+    """One record a key; the rows of a key follow one another, one for each of its secrets."""
     width = len(COLUMNS)
-    records = []
-    for key_id, group in groupby(rows, key=lambda row: row[0]):
-        same = list(group)
-        secrets = tuple(
-            StoredSecret(bytes.fromhex(row[width]), row[width + 1], row[width + 2])
-            for row in same
-            if row[width] is not None
+    records: list[KeyRecord] = []
+    for row in rows:
+        digest, pepper_id, expires_at = row[width : width + 3]
+        secrets = (
+            () if digest is None else (StoredSecret(bytes.fromhex(digest), intern(pepper_id), expires_at),)
         )
-        records.append(KeyRecord(key_id, row_to_key(same[0]), secrets))
+        if records and records[-1].key_id == row[0]:
+            former = records.pop()
+            records.append(KeyRecord(former.key_id, former.key, former.secrets + secrets))
+        else:
+            records.append(KeyRecord(row[0], row_to_key(row), secrets))
     return records

@@ -47,3 +47,8 @@ async def prune_secrets(db: Database, now_ms: int) -> int:
     return await db.execute(
         "DELETE FROM key_secrets WHERE expires_at IS NOT NULL AND expires_at <= $1", now_ms
     )
+
+
+async def clear_reserved(db: Database) -> None:
+    """At a start nothing is reserved, whatever an earlier process left written."""
+    await db.execute("UPDATE key_stats SET reserved_nanos = 0 WHERE reserved_nanos <> 0")

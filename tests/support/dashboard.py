@@ -21,7 +21,7 @@ from gateway_proxy.admin.services import Admin, build_admin
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.storage import Store, open_store
 
-__all__ = ["OWNER", "Dashboard", "acting_as", "dashboard", "make_application"]
+__all__ = ["OWNER", "Dashboard", "FakeView", "acting_as", "dashboard", "make_application"]
 
 PREFIX = "/dashboard"
 PEPPER = b"p" * 32
@@ -56,11 +56,53 @@ class Page:
 
 
 @dataclass
+class FakeView:
+    """A `GatewayView` that says what a test wants to hear, or nothing."""
+
+    silent: bool = False
+    provider_names: list[str] = field(default_factory=lambda: ["openai", "anthropic"])
+    servers: list[str] = field(default_factory=lambda: ["github"])
+    counted: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    async def config(self) -> dict[str, Any]:
+        self._speak()
+        settings = {"mcp": {"servers": [{"name": name} for name in self.servers]}}
+        return {
+            "revision": 1,
+            "digest": "d",
+            "source": None,
+            "reload_error": None,
+            "settings": settings,
+        }
+
+    async def providers(self) -> list[dict[str, Any]]:
+        self._speak()
+        return [
+            {"name": name, "dialect": "openai", "base_url": "", "health": "up", "models": []}
+            for name in self.provider_names
+        ]
+
+    async def models(self) -> list[dict[str, Any]]:
+        self._speak()
+        return []
+
+    async def counters(self, key_id: str) -> dict[str, Any]:
+        self._speak()
+        unlimited = {"requests": None, "tokens": None, "parallel": None, "budget": None}
+        return unlimited | self.counted.get(key_id, {})
+
+    def _speak(self) -> None:
+        if self.silent:
+            raise ConnectionError("the gateway does not answer")
+
+
+@dataclass
 class Dashboard:
     """The running pages; what they do is in `admin` and `store`."""
 
     store: Store
     admin: Admin
+    view: FakeView = field(default_factory=FakeView)
     client: Any = None
     actor: Actor | None = field(default=OWNER)
 
@@ -93,7 +135,8 @@ def make_application(site: Dashboard) -> web.Application:
 @pytest.fixture
 async def dashboard(tmp_path: Path) -> AsyncIterator[Dashboard]:
     store = await open_store(f"sqlite:{tmp_path}/gateway.db", migrate=True)
-    site = Dashboard(store, build_admin(store, PEPPER, Clock()))
+    view = FakeView()
+    site = Dashboard(store, build_admin(store, PEPPER, Clock(), view=view), view)
     async with TestClient(TestServer(make_application(site))) as client:
         site.client = client
         yield site

@@ -60,7 +60,7 @@ async def test_models_with_their_prices(tmp_path: Path) -> None:
 async def test_counters_are_looked_at_and_not_touched(tmp_path: Path) -> None:
     limits = {"requests_per_minute": 10, "max_parallel_requests": 3, "budget_usd": "5"}
     async with serve(tmp_path, TABLES, **limits) as served:
-        (key_id,) = served.gateway.directory._policies
+        (key_id,) = served.gateway.directory._entries
         view = view_of(served)
         before = served.gateway.limiter.counters()
         told = await view.counters(key_id)

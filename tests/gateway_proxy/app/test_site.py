@@ -4,7 +4,6 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
@@ -13,8 +12,6 @@ from gateway_proxy.app.site import build_site
 from gateway_proxy.config import config_from_dict
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.storage import open_store
-
-pytestmark = pytest.mark.filterwarnings("ignore:It is recommended to use web.AppKey")
 
 
 async def build(folder: Path, *, dashboard: bool) -> list[str]:

@@ -13,8 +13,6 @@ from gateway_proxy.config import config_from_dict
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.storage import open_store
 
-pytestmark = pytest.mark.filterwarnings("ignore:It is recommended to use web.AppKey")
-
 
 @pytest.fixture
 async def site(tmp_path: Path) -> AsyncIterator[Site]:

@@ -3,6 +3,8 @@
 import time
 from dataclasses import replace
 
+import pytest
+
 from gateway_proxy.core.key import Key
 from gateway_proxy.core.store import KeyRecord, StoredSecret
 from gateway_proxy.keys.directory import KeyDirectory
@@ -82,3 +84,25 @@ def test_looking_up_is_cheap() -> None:
             directory.find(digest, NOW)
         rounds.append(time.perf_counter() - begin)
     assert min(rounds) / 1000 < 1e-6
+
+
+def test_a_broken_policy_refuses_its_own_key_only() -> None:
+    broken = replace(KEY, id="key_b", ip_allowlist=("nonsense",))
+    directory = KeyDirectory()
+    directory.apply([record(broken, (b"b", None)), record(KEY, (b"a", None))])
+    assert directory.find(b"a", NOW) is not None
+    for _ in range(2):
+        with pytest.raises(ValueError, match="nonsense"):
+            directory.find(b"b", NOW)
+    assert directory.key("key_b") == broken
+    directory.apply([record(replace(broken, ip_allowlist=None), (b"b", None))])
+    assert directory.find(b"b", NOW) is not None
+
+
+def test_an_ended_grace_leaves_no_trace() -> None:
+    directory = KeyDirectory()
+    directory.apply([record(KEY, (b"1", NOW))])
+    directory.apply([record(KEY, (b"1", None))])
+    assert directory.find(b"1", NOW) is not None
+    directory.apply([record(KEY, (b"1", NOW)), KeyRecord("key_a", None)])
+    assert not directory._ends and not directory._by_digest and directory.key("key_a") is None

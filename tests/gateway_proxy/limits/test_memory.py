@@ -133,6 +133,7 @@ def test_a_refusal_by_another_limit_is_no_refusal_for_budget(limiter):
     held = limiter.acquire((claim(key, 1000), Claim("key_a", Meter.PARALLEL, SlotsRule(1), 1)))
     with pytest.raises(LimitExceeded):
         limiter.acquire((claim(key, 1000), Claim("key_a", Meter.PARALLEL, SlotsRule(1), 1)))
+    assert limiter.slots_used("key_a") == 1 and limiter.slots_used("key_b") == 0
     assert limiter.take_events() == []
     limiter.release(held, None)
 
@@ -256,6 +257,14 @@ def test_an_edited_period_keeps_the_old_counter_until_the_new_one_is_there(limit
     limiter.acquire((claim(old, 1),))  # judged just before the edit, counted where it belongs
     limiter.settle_nanos(running, 30)
     assert limiter.budget_state(new).spent_nanos == 87
+
+
+def test_a_counter_that_got_lost_must_be_rebuilt(limiter, clock):
+    key = make_key(budget_period=BudgetPeriod.DAY)
+    load(limiter, key)
+    assert not limiter.needs_rebuild(key)
+    clock.set_wall(clock.now_ms() - 5 * 86_400_000)
+    assert limiter.needs_rebuild(key)
 
 
 def test_a_later_rebuild_voids_the_earlier_one(limiter):

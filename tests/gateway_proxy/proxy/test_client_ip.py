@@ -77,3 +77,9 @@ def test_without_proxies_nothing_is_believed() -> None:
     assert ClientIp([]).find(
         "127.0.0.1", CIMultiDict({"X-Forwarded-For": "203.0.113.9"})
     ) == ipaddress.ip_address("127.0.0.1")
+
+
+def test_only_the_proxies_themselves_are_trusted() -> None:
+    assert PROXIES.trusts("10.1.2.3") and PROXIES.trusts("::ffff:10.1.2.3")
+    assert not PROXIES.trusts("11.1.2.3") and not PROXIES.trusts(None) and not PROXIES.trusts("nonsense")
+    assert not ClientIp(()).trusts("127.0.0.1")

@@ -107,3 +107,17 @@ def test_tripped_circuits_are_listed_until_they_are_answered() -> None:
     assert breakers.list_tripped() == [TARGET]
     breakers.succeed(TARGET)
     assert breakers.list_tripped() == []
+
+
+def test_a_providers_health_is_that_of_its_worst_target() -> None:
+    clock = FakeClock()
+    breakers = Breakers(clock)
+    assert breakers.health("openai") == "up"
+    breakers.fail(("openai", "other"))  # one fault opens nothing
+    assert breakers.health("openai") == "up"
+    _open(breakers)
+    assert (breakers.health("openai"), breakers.health("groq")) == ("down", "up")
+    clock.advance(5)
+    assert breakers.health("openai") == "half_open"
+    breakers.succeed(TARGET)
+    assert breakers.health("openai") == "up"

@@ -4,7 +4,7 @@ from gateway_proxy.core.key import Key
 from gateway_proxy.core.ledger import EventRow, LogRow
 from gateway_proxy.core.store import Batch
 from gateway_proxy.storage import Store
-from gateway_proxy.storage.maintenance import prune_events, prune_request_log, prune_secrets
+from gateway_proxy.storage.maintenance import clear_reserved, prune_events, prune_request_log, prune_secrets
 
 MINUTE_MS = 60_000
 START = 30_000_000 * MINUTE_MS
@@ -63,3 +63,10 @@ async def test_secrets_go_when_their_grace_is_over(store: Store) -> None:
     assert await prune_secrets(store.db, 99) == 0
     assert await prune_secrets(store.db, 100) == 1
     assert await store.keys.has_secrets()
+
+
+async def test_what_an_earlier_process_had_reserved_is_cleared(store: Store) -> None:
+    await store.ledger.append("g", Batch(reserved={"key_1": 5, "key_2": 0}))
+    assert (await store.keys.stats(["key_1"]))["key_1"].reserved_nanos == 5
+    await clear_reserved(store.db)
+    assert (await store.keys.stats(["key_1"]))["key_1"].reserved_nanos == 0

@@ -22,6 +22,7 @@ from dashboard.views import (
     logs,
     mcp,
     members,
+    notifications,
     overview,
     playground,
     settings,
@@ -48,6 +49,7 @@ _PAGES = (
     gateways,
     members,
     settings,
+    notifications,
     tokens,
     playground,
 )

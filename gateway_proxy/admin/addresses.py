@@ -19,12 +19,12 @@ def find_base_url(server: Server) -> str:
     return f"{'https' if server.tls.cert else 'http'}://{shown}:{listen.port}"
 
 
-def find_data_origin(server: Server, page_host: str) -> str:
+def find_data_origin(server: Server | None, page_host: str) -> str:
     """The origin of the data plane where it is not that of the dashboard, "" where it is.
 
     `page_host` is the name under which the dashboard was reached: it stands for a listener on all addresses.
     """
-    if server.admin_listen is None:
+    if server is None or server.admin_listen is None:
         return ""
     listen = server.listen
     host = page_host if listen.host in ("0.0.0.0", "::") else listen.host

@@ -1,9 +1,12 @@
 """All admin services of one store, as the admin API and the dashboard take them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from gateway_proxy.admin.addresses import find_base_url, find_data_origin
+from gateway_proxy.admin.audit import AuditAdmin
 from gateway_proxy.admin.catalog import CatalogAdmin
 from gateway_proxy.admin.choices import ChoiceAdmin
 from gateway_proxy.admin.config_view import ConfigAdmin
@@ -15,6 +18,7 @@ from gateway_proxy.admin.keys import KeyAdmin
 from gateway_proxy.admin.links import Links
 from gateway_proxy.admin.logs import LogAdmin
 from gateway_proxy.admin.members import MemberAdmin
+from gateway_proxy.admin.notifications import NotificationAdmin
 from gateway_proxy.admin.organizations import OrganizationAdmin
 from gateway_proxy.admin.overview import OverviewAdmin
 from gateway_proxy.admin.passwords import Passwords
@@ -24,7 +28,6 @@ from gateway_proxy.admin.throttle import Throttle
 from gateway_proxy.admin.tokens import TokenAdmin
 from gateway_proxy.admin.usage import UsageAdmin
 from gateway_proxy.config import Config
-from gateway_proxy.config.model import Server
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.keys.service import FindOwner, KeyService
 from gateway_proxy.storage.store import Store
@@ -51,14 +54,12 @@ class Admin:
     config: ConfigAdmin
     usage: UsageAdmin
     logs: LogAdmin
+    audit: AuditAdmin
+    notifications: NotificationAdmin
     replays: ReplayGuard
     key_filter: KeyFilter
+    find_data_origin: Callable[[str], str]  # of the data plane, for a page of this host; "" = the page's own
     oidc: "OidcSignIn | None" = None
-    server: Server | None = None
-
-    def find_data_origin(self, page_host: str) -> str:
-        """Where the data plane is for a page of this host; "" at the page's own origin."""
-        return "" if self.server is None else find_data_origin(self.server, page_host)
 
 
 def build_admin(
@@ -97,9 +98,11 @@ def build_admin(
         config=ConfigAdmin(view),
         usage=UsageAdmin(store, clock),
         logs=logs,
+        audit=AuditAdmin(store, clock, pepper, config.storage.data_dir if config else None),
+        notifications=NotificationAdmin(store, clock),
         key_filter=KeyFilter(store),
         replays=ReplayGuard(store.replays, clock, pepper),
-        server=config.server if config else None,
+        find_data_origin=partial(find_data_origin, config.server if config else None),
         oidc=_build_oidc(store, pepper, clock, config, sessions) if config else None,
     )
 

@@ -1,4 +1,3 @@
-from gateway_proxy.config.model import Server
 from tests.support.dashboard import Dashboard
 
 

@@ -11,9 +11,7 @@ async def test_the_page_calls_its_own_origin_and_nothing_else(dashboard: Dashboa
 
 
 async def test_a_data_plane_of_another_origin_is_named_and_how_to_allow_it(dashboard: Dashboard) -> None:
-    dashboard.admin.server = Server.model_validate(
-        {"listen": "0.0.0.0:9999", "admin_listen": "127.0.0.1:9998"}
-    )
+    dashboard.admin.find_data_origin = lambda host: f"http://{host}:9999"
     page = await dashboard.get("/playground")
     assert 'data-playground="http://127.0.0.1:9999/v1"' in page.text
     origin = str(dashboard.client.make_url("/")).rstrip("/")

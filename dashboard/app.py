@@ -16,13 +16,19 @@ from dashboard.filters import FILTERS
 from dashboard.views import (
     account,
     audit,
+    gateways,
     key_acts,
     key_forms,
     keys,
     logs,
+    mcp,
     members,
+    notifications,
     overview,
+    playground,
+    settings,
     signin,
+    tokens,
     usage,
 )
 from gateway_proxy.admin.services import Admin
@@ -38,10 +44,16 @@ _PAGES = (
     keys,
     key_forms,
     key_acts,
+    mcp,
     logs,
     usage,
+    gateways,
     members,
     audit,
+    settings,
+    notifications,
+    tokens,
+    playground,
 )
 
 

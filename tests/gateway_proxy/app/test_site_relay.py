@@ -280,6 +280,24 @@ async def test_nobody_there() -> None:
             assert answer.status == 503 and answer.content_type == "text/html"
 
 
+async def test_a_connection_is_used_again_and_its_end_is_no_fault() -> None:
+    ends: list[asyncio.Transport] = []
+
+    async def remember(request: web.Request) -> web.Response:
+        assert request.transport is not None
+        ends.append(request.transport)
+        return web.Response(text="ok")
+
+    async with site_of(remember) as site:
+        for _ in range(3):
+            async with site.client.get(site.url + "/api") as answer:
+                assert await answer.text() == "ok"
+        assert len(set(map(id, ends))) == 1
+        ends[0].abort()
+        async with site.client.get(site.url + "/api") as answer:
+            assert answer.status == 200
+
+
 async def test_not_more_at_once_than_are_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(site_relay, "MAX_RUNNING", 1)
     begun, go_on = asyncio.Event(), asyncio.Event()

@@ -8,6 +8,17 @@ CREATE TABLE audit_heads (
   at BIGINT NOT NULL
 );
 
+-- What the settings of the gateways name, without what may be secret, for those who look.
+CREATE TABLE endpoints (
+  organization TEXT NOT NULL,
+  id TEXT NOT NULL,
+  position BIGINT NOT NULL,
+  kind TEXT NOT NULL,
+  shown TEXT NOT NULL,
+  events_json TEXT NOT NULL,
+  PRIMARY KEY (organization, id)
+);
+
 -- An event on its way to one endpoint. `endpoint` is the id made from the settings, `shown` its name without secrets.
 -- state: pending | delivered | failed. While
 -- a gateway sends it, `sender` is its id and `next_at` the end of its lease.

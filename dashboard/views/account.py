@@ -63,6 +63,7 @@ async def _page(
     admin = request.app[ADMIN]
     context: dict[str, Any] = {
         "member": await admin.members.find(actor, actor.member_id) | (typed or {}),
+        "has_password": await admin.members.has_password(actor),
         "sessions": await admin.sessions.list(actor),
         "mistakes": describe_mistakes(problem),
     }

@@ -63,7 +63,7 @@ class LogAdmin:
 
 def log_object(row: LogRow) -> dict[str, Any]:
     """One request as JSON: money as a decimal string, times as RFC 3339, metadata as the object it is."""
-    shown = dataclasses.asdict(row)
+    shown = row._asdict()
     shown["at"] = format_time(row.at)
     shown["cost_usd"] = format_usd(shown.pop("cost_nanos"))
     shown["metadata"] = json.loads(shown.pop("metadata_json") or "{}")

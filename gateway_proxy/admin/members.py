@@ -179,6 +179,11 @@ class MemberAdmin:
             await _record(change, "member.removed", account, actor, details)
         await self._leave_keys(actor, account, heir)
 
+    async def has_password(self, actor: Actor) -> bool:
+        """Whether the actor has a password of their own, which a change then asks for."""
+        account = await self._identity.find_account(actor.member_id)
+        return account is not None and account.password_hash is not None
+
     async def change_password(self, actor: Actor, current: str, new: str) -> None:
         """The actor's own; all their other sessions end. Raises Invalid at `current_password` or `password`."""
         if actor.via != "session":

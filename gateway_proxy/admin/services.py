@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway_proxy.admin.addresses import find_base_url
+from gateway_proxy.admin.audit import AuditAdmin
 from gateway_proxy.admin.catalog import CatalogAdmin
 from gateway_proxy.admin.choices import ChoiceAdmin
 from gateway_proxy.admin.config_view import ConfigAdmin
@@ -15,6 +16,7 @@ from gateway_proxy.admin.keys import KeyAdmin
 from gateway_proxy.admin.links import Links
 from gateway_proxy.admin.logs import LogAdmin
 from gateway_proxy.admin.members import MemberAdmin
+from gateway_proxy.admin.notifications import NotificationAdmin
 from gateway_proxy.admin.organizations import OrganizationAdmin
 from gateway_proxy.admin.overview import OverviewAdmin
 from gateway_proxy.admin.passwords import Passwords
@@ -50,6 +52,8 @@ class Admin:
     config: ConfigAdmin
     usage: UsageAdmin
     logs: LogAdmin
+    audit: AuditAdmin
+    notifications: NotificationAdmin
     replays: ReplayGuard
     key_filter: KeyFilter
     oidc: "OidcSignIn | None" = None
@@ -91,6 +95,8 @@ def build_admin(
         config=ConfigAdmin(view),
         usage=UsageAdmin(store, clock),
         logs=logs,
+        audit=AuditAdmin(store, clock, pepper, config.storage.data_dir if config else None),
+        notifications=NotificationAdmin(store, clock),
         key_filter=KeyFilter(store),
         replays=ReplayGuard(store.replays, clock, pepper),
         oidc=_build_oidc(store, pepper, clock, config, sessions) if config else None,

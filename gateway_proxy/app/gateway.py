@@ -72,6 +72,7 @@ class Gateway:
         self._pepper = pepper
         self._organization = config.gateway.organization
         self._started_at = self.clock.now_ms()
+        self._take_staleness(config)
         self._tasks: list[asyncio.Task[Any]] = []
         self.on_applied: Callable[[], None] = lambda: None  # new settings are in force
         self.reloading = asyncio.Lock()  # held from reading the file until its settings are in force
@@ -168,6 +169,7 @@ class Gateway:
             if old != new:
                 log.warning("%s was changed in the file; it takes effect at the next start", what)
         self.config, self.revision, self.reload_error = config, runtime.revision, ""
+        self._take_staleness(config)
         self.runtime = self.plane.runtime = runtime
         self.settlement.log_requests = config.logs.requests
         self.notifier.configure(list_endpoints(config.notifications, self._pepper))
@@ -210,10 +212,13 @@ class Gateway:
             return policy
         return None  # another organization's key is unknown here
 
+    def _take_staleness(self, config: Config) -> None:
+        self._staleness_ns = round(config.gateway.max_staleness_seconds * 1e9)
+        self._strict_staleness_ns = round(config.gateway.strict_staleness_seconds * 1e9)
+
     def _is_stale(self, strict: bool) -> bool:
-        gateway = self.config.gateway
-        limit = gateway.strict_staleness_seconds if strict else gateway.max_staleness_seconds
-        return self.follower.staleness_seconds() > limit
+        limit_ns = self._strict_staleness_ns if strict else self._staleness_ns
+        return self.clock.monotonic_ns() - self.follower.synced_ns > limit_ns
 
     async def _prepare_keys(self, records: Sequence[KeyRecord]) -> None:
         """Make the counters of these keys ready for their new revision."""

@@ -11,7 +11,7 @@ from gateway_proxy.proxy.client_ip import parse_ip
 from gateway_proxy.proxy.request import ClientRequest
 
 _FORWARDING = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip", "Via")
-_JSON = [("content-type", "application/json"), ("cache-control", "no-store")]
+_JSON = "content-type: application/json\r\ncache-control: no-store\r\n"
 
 
 def may_see_details(request: ClientRequest) -> bool:
@@ -30,7 +30,7 @@ class Health:
 
     def check_alive(self, request: ClientRequest) -> BaseAnswer:
         """`GET /healthz`: the process serves."""
-        return Answer(200, list(_JSON), orjson.dumps({"status": "ok"}))
+        return Answer(200, _JSON, orjson.dumps({"status": "ok"}))
 
     def check_ready(self, request: ClientRequest) -> BaseAnswer:
         """`GET /readyz`: 200 when everything works, 503 when something needs somebody's attention."""
@@ -38,4 +38,4 @@ class Health:
         body: dict[str, Any] = {"status": "ready" if ready else "not ready"}
         if may_see_details(request):
             body.update(details)
-        return Answer(200 if ready else 503, list(_JSON), orjson.dumps(body))
+        return Answer(200 if ready else 503, _JSON, orjson.dumps(body))

@@ -141,9 +141,7 @@ class Server:
     def _answer_probe(self, request: ClientRequest, path: str) -> BaseAnswer:
         if request.method not in ("GET", "HEAD"):
             refusal = BadExchange("Use GET for this route.", code="method_not_allowed", status=405)
-            answer = self._error(refusal)
-            answer.headers["allow"] = "GET, HEAD"
-            return answer
+            return self._error(refusal, "allow: GET, HEAD\r\n")
         return self._health.check_alive(request) if path == "/healthz" else self._health.check_ready(request)
 
     def _refuse_host(self) -> Answer:
@@ -160,8 +158,10 @@ class Server:
             return self._error(GatewayError("The gateway failed on this request."))
         return self._error(BadExchange(public, code=code, status=status))
 
-    def _error(self, error: GatewayError) -> Answer:
-        answer = Answer(error.status, describe_error(error), self.gateway.runtime.dialect.error_body(error))
+    def _error(self, error: GatewayError, lines: str = "") -> Answer:
+        answer = Answer(
+            error.status, lines + describe_error(error), self.gateway.runtime.dialect.error_body(error)
+        )
         if error.status == 400:
             answer.force_close()  # where this request ends is not certain
         return answer

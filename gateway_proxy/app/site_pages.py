@@ -3,7 +3,7 @@
 import orjson
 from multidict import MultiMapping
 
-from gateway_proxy.proxy.answers import Answer
+from gateway_proxy.proxy.answers import Answer, header_line
 
 RETRY_SECONDS = 2
 _PAGE = """\
@@ -25,15 +25,12 @@ def accepts_html(headers: MultiMapping[str]) -> bool:
 
 def answer_down(headers: MultiMapping[str], why: str) -> Answer:
     """503 as a page or as a problem document (RFC 9457). `why` completes "but …"."""
-    common = [("cache-control", "no-store"), ("retry-after", str(RETRY_SECONDS))]
+    common = f"cache-control: no-store\r\nretry-after: {RETRY_SECONDS}\r\n"
     if accepts_html(headers):
         policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
         page = _PAGE.format(retry=RETRY_SECONDS, why=why).encode()
-        return Answer(
-            503,
-            [*common, ("content-type", "text/html; charset=utf-8"), ("content-security-policy", policy)],
-            page,
-        )
+        lines = f"{common}content-type: text/html; charset=utf-8\r\ncontent-security-policy: {policy}\r\n"
+        return Answer(503, lines, page)
     problem = {
         "type": "about:blank",
         "title": "Not available now",
@@ -41,9 +38,9 @@ def answer_down(headers: MultiMapping[str], why: str) -> Answer:
         "code": "admin_unavailable",
         "detail": f"The gateway itself works, but {why}. Try again in {RETRY_SECONDS} seconds.",
     }
-    return Answer(503, [*common, ("content-type", "application/problem+json")], orjson.dumps(problem))
+    return Answer(503, f"{common}content-type: application/problem+json\r\n", orjson.dumps(problem))
 
 
 def answer_moved(path: str) -> Answer:
     """To a page of this server."""
-    return Answer(303, [("location", path), ("cache-control", "no-store")], b"")
+    return Answer(303, f"{header_line('location', path)}cache-control: no-store\r\n", b"")

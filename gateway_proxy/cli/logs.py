@@ -1,7 +1,6 @@
 """`logs`: the request log, newest last, and what arrives while one watches."""
 
 import asyncio
-import dataclasses
 import json
 import re
 from pathlib import Path
@@ -89,7 +88,7 @@ def read_span_ms(text: str, flag: str) -> int:
 
 def log_object(row: "LogRow") -> dict[str, Any]:
     """One request as JSON: money as a decimal string, times as RFC 3339, metadata as the object it is."""
-    shown = dataclasses.asdict(row)
+    shown = row._asdict()
     shown["at"] = format_time(row.at)
     shown["cost_usd"] = format_usd(shown.pop("cost_nanos"))
     shown["metadata"] = json.loads(shown.pop("metadata_json") or "{}")

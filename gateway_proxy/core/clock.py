@@ -14,9 +14,9 @@ class Clock:
         """Wall time in Unix milliseconds, UTC."""
         return time.time_ns() // 1_000_000
 
-    def monotonic_ns(self) -> int:
-        """Monotonic time in nanoseconds."""
-        return time.monotonic_ns()
+    # The function itself: a method around it would cost more than it does, several times a request.
+    monotonic_ns = staticmethod(time.monotonic_ns)
+    """Monotonic time in nanoseconds."""
 
 
 class FakeClock(Clock):

@@ -14,6 +14,7 @@ from gateway_proxy.core.usage import Rates, Usage, UsageSource
 
 if TYPE_CHECKING:
     from gateway_proxy.core.errors import GatewayError
+    from gateway_proxy.core.ledger import LedgerRow
 
 
 class Outcome(StrEnum):
@@ -45,6 +46,7 @@ class Attempt:
     reported_model: str = ""
     charged_nanos: int = 0
     settled_at: int = 0
+    row: "LedgerRow | None" = None  # as its intent says, once that is written
 
     def __init__(
         self,
@@ -112,7 +114,7 @@ class Exchange:
         self.outcome = _OPEN
         self.claims: list[Claim] = []  # by rate, budget, plugins
         self.attempts: list[Attempt] = []  # by the relay
-        self.answer_headers: list[tuple[str, str]] = [("x-request-id", id)]  # on every answer, refusals too
+        self.answer_lines = f"x-request-id: {id}\r\n"  # header lines on every answer, refusals too
 
     @cached_property
     def extras(self) -> dict[str, Any]:

@@ -18,7 +18,6 @@ _EIGHT = struct.Struct("<8H").unpack
 # Ids are unique, not secret: a generator seeded once saves a system call each.
 _random = random.Random(os.urandom(32))
 os.register_at_fork(after_in_child=lambda: _random.seed(os.urandom(32)))
-_stamp = (-1, "")
 
 
 def random_bits(bits: int) -> int:
@@ -28,12 +27,12 @@ def random_bits(bits: int) -> int:
 
 def new_id(prefix: Prefix) -> str:
     """A fresh id such as `req_01j9…`: 48 bits of milliseconds, 80 bits of randomness."""
-    global _stamp
     now_ms = time.time_ns() // 1_000_000
-    stamp_ms, stamp = _stamp
-    if stamp_ms != now_ms:
-        stamp = "".join(_ALPHABET[now_ms >> shift & 31] for shift in range(45, -1, -5))
-        _stamp = (now_ms, stamp)
+    # Ten characters of time, two for every ten bits.
+    stamp = (
+        f"{_PAIRS[now_ms >> 40]}{_PAIRS[now_ms >> 30 & 1023]}{_PAIRS[now_ms >> 20 & 1023]}"
+        f"{_PAIRS[now_ms >> 10 & 1023]}{_PAIRS[now_ms & 1023]}"
+    )
     tail = "".join(map(_PAIRS.__getitem__, _EIGHT(_random.getrandbits(128).to_bytes(16, "little"))))
     return f"{prefix}_{stamp}{tail}"
 

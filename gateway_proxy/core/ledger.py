@@ -1,45 +1,49 @@
 """Rows of the books: what an attempt cost (ledger), what a request was (log), what happened (events)."""
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from gateway_proxy.core.exchange import NO_USAGE
 from gateway_proxy.core.usage import Rates, Usage
 
 
-@dataclass(slots=True, kw_only=True)
-class LedgerRow:
-    """One attempt, written once and never changed. Money in nano-USD, times in Unix milliseconds."""
+class LedgerRow(NamedTuple):
+    """One attempt, written once and never changed. Money in nano-USD, times in Unix milliseconds.
+
+    The first INTENT_FIELDS are known before dispatch, the others at the end.
+    """
 
     request_id: str
     attempt: int
-    kind: str = "usage"  # usage | compensation
     gateway_id: str
     organization: str
     key_id: str
-    parent_id: str | None = None
-    owner: str = ""
     provider: str
     model_requested: str
     model_sent: str
-    model_reported: str = ""
     operation: str
     admitted_at: int
-    settled_at: int = 0
+    kind: str = "usage"  # usage | compensation
+    parent_id: str | None = None
+    owner: str = ""
     period: str = ""
     reserved_nanos: int = 0
-    charged_nanos: int = 0
-    rates: Rates | None = None  # None: the target has no price
-    usage_source: str = "none"
-    usage: Usage = field(default_factory=lambda: NO_USAGE)  # shared: assign another one, never change it
-    outcome: str = "open"
     estimated_nanos: int = (
         0  # spool only: what an attempt without a budget is charged if its end is never seen
     )
+    rates: Rates | None = None  # None: the target has no price
+    settled_at: int = 0
+    charged_nanos: int = 0
+    usage_source: str = "none"
+    outcome: str = "open"
+    model_reported: str = ""
+    usage: Usage = NO_USAGE  # not to be changed any more
 
 
-@dataclass(slots=True, kw_only=True)
-class LogRow:
+INTENT_FIELDS = 16
+
+
+class LogRow(NamedTuple):
     """One request, refusals included, with a snapshot of the key's name, owner and metadata."""
 
     request_id: str
@@ -50,9 +54,6 @@ class LogRow:
     key_name: str = ""
     owner: str = ""
     metadata_json: str = "{}"
-    client_ip: str = ""
-    client_request_id: str = ""
-    trace_id: str = ""
     method: str = "POST"
     path: str = ""
     operation: str = ""
@@ -64,6 +65,9 @@ class LogRow:
     admitted: bool = False
     stream: bool = False
     attempts: int = 0
+    client_ip: str = ""
+    client_request_id: str = ""
+    trace_id: str = ""
     input_tokens: int = 0
     output_tokens: int = 0
     cost_nanos: int = 0

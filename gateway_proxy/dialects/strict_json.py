@@ -16,7 +16,6 @@ MAX_DEPTH = 128
 
 _LONGEST_NAME = 64  # no policy member, however written, is longer
 _MOST_JUDGED = 4096
-_SHORT_LIST = 64  # above it, finding the openers costs less than looking at each entry
 _MEANINGLESS = str.maketrans("", "", "_-")
 
 # Per set of policy members: these with the names found to resemble none of them; these by their folded form.
@@ -37,7 +36,7 @@ def parse_object(body: bytes, policy_members: frozenset[str]) -> dict[str, Any]:
         raise BadExchange(_explain(body, error), code="invalid_json") from None
     if type(value) is not dict:
         raise BadExchange("The request body must be a JSON object.", code="invalid_type")
-    if _may_nest(value) and _may_be_deep(body):
+    if _may_be_deep(body):
         _check_depth(value)
     refuse_variants(value, policy_members)
     return value
@@ -75,36 +74,17 @@ def _fold(name: str) -> str:
     return name.casefold().translate(_MEANINGLESS)
 
 
-def _may_nest(value: dict[str, Any]) -> bool:
-    """False for what most bodies are: plain members and short lists of flat objects."""
-    for member in value.values():
-        if type(member) is str:
-            continue
-        if type(member) is list:
-            if len(member) > _SHORT_LIST:
-                return True
-            for entry in member:
-                if type(entry) is dict:
-                    for inner in entry.values():
-                        if type(inner) is not str and (type(inner) is dict or type(inner) is list):
-                            return True
-                elif type(entry) is list:
-                    return True
-        elif type(member) is dict:
-            return True
-    return False
-
-
 def _may_be_deep(body: bytes) -> bool:
     """Whether there are openers enough. Most bodies have few, and finding them costs less than counting all."""
+    find = body.find
     left = MAX_DEPTH
     for opener in (b"{", b"["):
-        at = body.find(opener)
+        at = find(opener)
         while at >= 0:
             if left == 0:
                 return True
             left -= 1
-            at = body.find(opener, at + 1)
+            at = find(opener, at + 1)
     return False
 
 

@@ -10,6 +10,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from gateway_proxy.core.ledger import EventRow, LedgerRow, LogRow
 from gateway_proxy.core.store import Batch, LedgerStore
@@ -93,10 +94,19 @@ class Isolation:
         log.error(
             "ALARM: the store refuses the %s of %s: %s; it is kept in %s", name, identity, error, self._path
         )
-        line = json.dumps({"at": now_ms, "type": name, "error": str(error), "row": asdict(row)}) + "\n"
+        line = (
+            json.dumps(
+                {"at": now_ms, "type": name, "error": str(error), "row": _members(row)}, default=asdict
+            )
+            + "\n"
+        )
         fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             os.write(fd, line.encode())
             os.fdatasync(fd)
         finally:
             os.close(fd)
+
+
+def _members(row: Row) -> dict[str, Any]:
+    return asdict(row) if isinstance(row, EventRow) else row._asdict()

@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from gateway_proxy.core.ledger import LedgerRow
+from gateway_proxy.core.ledger import INTENT_FIELDS, LedgerRow
 from gateway_proxy.core.usage import Rates, Usage
 
 HEADER = b"GWSPOOL\x01"
@@ -31,6 +31,8 @@ _MAX_KNOWN_RATES = 256
 # The same few rates stand in every row; by identity, with the object held so that the identity stays its own.
 _known_rates: dict[int, tuple[Rates, orjson.Fragment]] = {}
 
+_UNSETTLED = tuple(LedgerRow._field_defaults.values())[-6:]
+
 RowKey = tuple[str, int]
 """(request id, attempt): a row's identity."""
 
@@ -42,14 +44,7 @@ def frame(kind: int, payload: bytes) -> bytes:
 
 def encode_intent(row: LedgerRow) -> bytes:
     """The INTENT frame of a row that is about to be dispatched."""
-    payload = orjson.dumps(
-        (
-            row.request_id, row.attempt, row.kind, row.gateway_id, row.organization, row.key_id, row.parent_id,
-            row.owner, row.provider, row.model_requested, row.model_sent, row.operation, row.admitted_at,
-            row.period, row.reserved_nanos, row.estimated_nanos, _encode_rates(row.rates),
-        )
-    )  # fmt: skip
-    return frame(INTENT, payload)
+    return frame(INTENT, orjson.dumps((*row[:INTENT_FIELDS], _encode_rates(row.rates))))
 
 
 def encode_settle(row: LedgerRow) -> bytes:
@@ -57,9 +52,7 @@ def encode_settle(row: LedgerRow) -> bytes:
     used = row.usage
     payload = orjson.dumps(
         (
-            # `"" +` makes a plain str of an enum's member, which is written faster.
-            row.request_id, row.attempt, row.settled_at, row.charged_nanos, "" + row.usage_source, "" + row.outcome,
-            row.model_reported, _encode_rates(row.rates),
+            row.request_id, row.attempt, _encode_rates(row.rates), *row[INTENT_FIELDS + 1 : -1],
             (
                 used.input, used.cached_input, used.cache_write, used.cache_write_1h, used.audio_input, used.output,
                 used.reasoning, used.audio_output, used.requests, used.images, used.millis, used.characters,
@@ -83,19 +76,14 @@ def _encode_rates(rates: Rates | None) -> orjson.Fragment | None:
 
 def decode_intent(values: list[Any]) -> LedgerRow:
     """The row as it stood before dispatch."""
-    return LedgerRow(
-        request_id=values[0], attempt=values[1], kind=values[2], gateway_id=values[3], organization=values[4],
-        key_id=values[5], parent_id=values[6], owner=values[7], provider=values[8], model_requested=values[9],
-        model_sent=values[10], operation=values[11], admitted_at=values[12], period=values[13],
-        reserved_nanos=values[14], estimated_nanos=values[15], rates=_decode_rates(values[16]),
-    )  # fmt: skip
+    return LedgerRow._make((*values[:INTENT_FIELDS], _decode_rates(values[INTENT_FIELDS]), *_UNSETTLED))
 
 
-def apply_settle(row: LedgerRow, values: list[Any]) -> None:
-    """Complete a row with its SETTLE."""
-    row.settled_at, row.charged_nanos, row.usage_source, row.outcome, row.model_reported = values[2:7]
-    row.rates = _decode_rates(values[7])
-    row.usage = Usage(**dict(zip(_USAGE_NAMES, values[8], strict=False)))
+def apply_settle(row: LedgerRow, values: list[Any]) -> LedgerRow:
+    """The row completed with its SETTLE."""
+    _, _, rates, *ending, used = values
+    usage = Usage(**dict(zip(_USAGE_NAMES, used, strict=False)))
+    return LedgerRow._make((*row[:INTENT_FIELDS], _decode_rates(rates), *ending, usage))
 
 
 def _decode_rates(values: list[Any] | None) -> Rates | None:

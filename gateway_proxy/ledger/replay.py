@@ -40,17 +40,18 @@ def recover(spool: Spool, cursor: Position | None, now_ms: int) -> Iterator[tupl
             if row is None:
                 log.error("ALARM: %s: the settle of %s attempt %d has no intent", path, *key)
                 continue
-            apply_settle(row, values)
-            yield row, (number, end)
+            yield apply_settle(row, values), (number, end)
     for row in started.values():
-        yield row, _settle_orphan(spool, row, now_ms)
+        orphan = row._replace(
+            charged_nanos=row.reserved_nanos or row.estimated_nanos,
+            usage_source=UsageSource.ESTIMATED.value,
+            outcome=Outcome.ORPHANED.value,
+            settled_at=now_ms,
+        )
+        yield orphan, _settle_orphan(spool, orphan)
 
 
-def _settle_orphan(spool: Spool, row: LedgerRow, now_ms: int) -> Position:
-    row.charged_nanos = row.reserved_nanos or row.estimated_nanos
-    row.usage_source = UsageSource.ESTIMATED
-    row.outcome = Outcome.ORPHANED
-    row.settled_at = now_ms
+def _settle_orphan(spool: Spool, row: LedgerRow) -> Position:
     spool.intent(row)
     position = spool.settle(row)
     spool.flush()

@@ -88,10 +88,12 @@ class Bucket:
         per_minute = self.rule.per_minute
         if not per_minute:
             return 0, 0
-        self._refill(now_ns)
-        missing = self._full - self._level
-        left = self._level // MINUTE_NS
-        return (left if left > 0 else 0), -(-missing // (per_minute * MILLISECOND_NS))
+        full = self._full
+        level = self._level + (now_ns - self._at_ns) * per_minute  # as in `take`, and nothing is kept
+        if level >= full:
+            return full // MINUTE_NS, 0
+        left = level // MINUTE_NS
+        return (left if left > 0 else 0), -((level - full) // (per_minute * MILLISECOND_NS))
 
     def is_full(self, now_ns: int) -> bool:
         """Whether forgetting the bucket would change nothing."""

@@ -73,7 +73,19 @@ class MemoryLimiter:
         now_ns = self._monotonic_ns()
         lease = MemoryLease(claims, self._now_ms(), "", True, True, key_ids)
         for index, claim in enumerate(claims):
-            if not self._take(claim, lease, now_ns):
+            # Most claims are on buckets that exist: they are taken without a further call.
+            meter = claim.meter
+            if meter is REQUESTS:
+                bucket = self._requests.get(claim.key_id)
+            elif meter is TOKENS:
+                bucket = self._tokens.get(claim.key_id)
+            else:
+                bucket = None
+            if bucket is None or bucket.rule is not claim.rule:
+                taken = self._take(claim, lease, now_ns)
+            else:
+                taken = bucket.take(claim.amount, now_ns)
+            if not taken:
                 self._undo(claims[:index], lease, now_ns)
                 self._refuse(claims, lease, now_ns)
         return lease
@@ -89,10 +101,7 @@ class MemoryLimiter:
             return True
         if meter is NANOS:
             return self._reserve(claim, lease)
-        bucket = (self._requests if meter is REQUESTS else self._tokens).get(key_id)
-        if bucket is None or bucket.rule is not rule:
-            bucket = self._bucket(claim, now_ns)
-        return bucket.take(claim.amount, now_ns)
+        return self._bucket(claim, now_ns).take(claim.amount, now_ns)
 
     def _reserve(self, claim: Claim, lease: MemoryLease) -> bool:
         spend = self._spend(claim, lease.admitted_at)
@@ -102,13 +111,16 @@ class MemoryLimiter:
         rule: Any = claim.rule
         if amount and spend.spent + spend.reserved + amount > rule.limit_nanos:
             return False
-        account = self._accounts[claim.key_id]
+        key_id = claim.key_id
+        account = self._accounts[key_id]
         account.reserve(lease, amount, spend)
-        if account not in lease.accounts:
+        if not lease.accounts:
+            lease.accounts = (account,)
+        elif account not in lease.accounts:
             lease.accounts += (account,)
         if not lease.period:
             lease.period = spend.label
-        self._changed.add(claim.key_id)
+        self._changed.add(key_id)
         return True
 
     def _bucket(self, claim: Claim, now_ns: int) -> Bucket:
@@ -230,7 +242,7 @@ class MemoryLimiter:
             meter = claim.meter
             if meter is PARALLEL:
                 self._free_slots(claim)
-            elif meter is TOKENS and used_tokens is not None:
+            elif meter is TOKENS and used_tokens is not None and used_tokens != claim.amount:
                 now_ns = self._monotonic_ns()
                 bucket = self._tokens.get(claim.key_id)
                 if bucket is None:

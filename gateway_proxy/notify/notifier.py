@@ -66,11 +66,12 @@ class Notifier:
         self._working: dict[str, asyncio.Task[Any]] = {}
         self._news = asyncio.Event()
         self._acts_due_ns = self._expiries_due_ns = 0
-        self._is_begun = False
+        self._is_begun = self._is_published = False
 
     def configure(self, endpoints: Sequence[Endpoint]) -> None:
         """Send to these from now on."""
         self._endpoints = {endpoint.id: endpoint for endpoint in endpoints}
+        self._is_published = False
 
     def wake(self) -> None:
         """There may be acts that nobody was told of."""
@@ -99,6 +100,10 @@ class Notifier:
         if not self._is_begun:  # what an earlier process of this gateway left in the middle
             await self._store.deliveries.release(self._gateway_id, self._clock.now_ms())
             self._is_begun = True
+        if not self._is_published:
+            self._is_published = True
+            shown = [(e.id, e.kind, e.shown, e.events) for e in self._endpoints.values()]
+            await self._store.deliveries.publish(self._organization or "*", shown)
         now_ns = self._clock.monotonic_ns()
         if now_ns >= self._acts_due_ns:
             self._acts_due_ns = now_ns + int(ACTS_SECONDS * 1e9)

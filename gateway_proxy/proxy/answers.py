@@ -7,6 +7,7 @@ our own front and of aiohttp alike. Everything that leans on aiohttp's inside li
 """
 
 import asyncio
+from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
@@ -17,22 +18,52 @@ from multidict import CIMultiDict
 
 from gateway_proxy.proxy.request import ClientRequest, FrontRequest
 
-Headers = list[tuple[str, str]]
 STALL_SECONDS = 60.0  # a client that takes nothing for so long is cut off
+_REASONS = {status.value: status.phrase for status in HTTPStatus}
+
+
+def header_line(name: str, value: str) -> str:
+    """One line of a head. Raises ValueError for a value that would smuggle a line of its own in."""
+    if "\n" in value or "\r" in value or "\0" in value:
+        raise ValueError("a response header contains a control character")
+    return f"{name}: {value}\r\n"
 
 
 class BaseAnswer(web.StreamResponse):
-    """The head, made of `status` and `headers`, goes out as it stands."""
+    """The head, made of `status` and `lines`, goes out as it stands.
 
-    def __init__(self, status: int, headers: Headers) -> None:
-        super().__init__(status=status, _real_headers=CIMultiDict(headers))
+    `lines` are whole header lines, each with its CRLF, made by `header_line` or out of what is known to hold no
+    control character. What aiohttp keeps in a response of its own is made only when aiohttp looks.
+    """
+
+    _request_headers: CIMultiDict[str] | None = None
+
+    def __init__(self, status: int, lines: str) -> None:
+        self._status = status
+        self._lines = lines
         self._begun = False
+
+    @property
+    def headers(self) -> CIMultiDict[str]:
+        """For hooks of foreign applications, which may change them."""
+        if self._request_headers is None:
+            pairs = [line.split(": ", 1) for line in self._lines.split("\r\n")[:-1]]
+            self._request_headers = CIMultiDict((name, value) for name, value in pairs)
+        return self._request_headers
+
+    @property
+    def reason(self) -> str:
+        return _REASONS.get(self._status, "")
 
     async def prepare(self, request: ClientRequest) -> AbstractStreamWriter | None:
         """Send the head, unless it has left. Raises ConnectionError when the client has."""
         if not self.is_started:
             if isinstance(request, web.BaseRequest):
+                self._state: dict[Any, Any] = {}
+                self._reason = self.reason
+                self._headers = self.headers
                 await request._prepare_hook(self)
+                self._lines = "".join([header_line(name, value) for name, value in self.headers.items()])
             self.start_now(request)
         return self._payload_writer
 
@@ -42,35 +73,33 @@ class BaseAnswer(web.StreamResponse):
 
     def _begin(self, request: ClientRequest, body_length: int | None) -> bytes:
         """The head's bytes; `body_length` None for a stream of unknown length."""
-        if isinstance(request, FrontRequest):
+        old = False
+        if type(request) is FrontRequest:
             request.begin_answer()
-        elif isinstance(request, web.BaseRequest):
-            self._req = request
-            self._payload_writer = request._payload_writer
+        else:
+            old = request.version < HttpVersion11
+            if isinstance(request, web.BaseRequest):
+                self._req = request
+                self._payload_writer = request._payload_writer
         self._begun = True
-        old = request.version < HttpVersion11
         keep_alive = self._keep_alive
         if keep_alive is None:
             keep_alive = request.keep_alive
-        if body_length is None and old:
-            keep_alive = False
-        self._keep_alive = keep_alive
-        lines = [f"HTTP/1.{0 if old else 1} {self._status} {self._reason}"]
-        lines += [f"{name}: {value}" for name, value in self._headers.items()]
         if body_length is not None:
-            lines.append(f"content-length: {body_length}")
-        elif not old:
-            lines.append("transfer-encoding: chunked")
-        lines.append(f"date: {rfc822_formatted_time()}")
-        if not keep_alive:
-            lines.append("connection: close")
+            framing = f"content-length: {body_length}\r\ndate: "
         elif old:
-            lines.append("connection: keep-alive")
-        head = "\r\n".join(lines)
-        # One look at the whole head instead of one per header: no value may smuggle a line of its own in.
-        if head.count("\n") != len(lines) - 1 or head.count("\r") != len(lines) - 1 or "\0" in head:
-            raise ValueError("a response header contains a control character")
-        return (head + "\r\n\r\n").encode("utf-8", "replace")
+            framing, keep_alive = "date: ", False
+        else:
+            framing = "transfer-encoding: chunked\r\ndate: "
+        self._keep_alive = keep_alive
+        if not keep_alive:
+            end = "\r\nconnection: close\r\n\r\n"
+        else:
+            end = "\r\nconnection: keep-alive\r\n\r\n" if old else "\r\n\r\n"
+        status = self._status
+        start = f"HTTP/1.{0 if old else 1} {status} {_REASONS.get(status, '')}\r\n"
+        head = f"{start}{self._lines}{framing}{rfc822_formatted_time()}{end}"
+        return head.encode("utf-8", "replace")
 
     @property
     def is_started(self) -> bool:
@@ -92,8 +121,8 @@ async def _wait_for_reader(protocol: Any) -> None:
 class Answer(BaseAnswer):
     """A whole answer: head and body leave in one write."""
 
-    def __init__(self, status: int, headers: Headers, body: bytes) -> None:
-        super().__init__(status, headers)
+    def __init__(self, status: int, lines: str, body: bytes) -> None:
+        BaseAnswer.__init__(self, status, lines)
         self._whole_body = body
         self._protocol: Any = None
 
@@ -126,8 +155,8 @@ class Answer(BaseAnswer):
 class StreamAnswer(BaseAnswer):
     """An answer that is written while it comes: one write per chunk, chunked coding on HTTP/1.1."""
 
-    def __init__(self, status: int, headers: Headers, body_length: int | None = None) -> None:
-        super().__init__(status, headers)
+    def __init__(self, status: int, lines: str, body_length: int | None = None) -> None:
+        BaseAnswer.__init__(self, status, lines)
         self._announced_length = body_length
         self._frames = False
         self._transport: asyncio.Transport | None = None

@@ -6,6 +6,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from gateway_proxy.core.errors import BadExchange
+from gateway_proxy.proxy.head_facts import HeadFacts
 from gateway_proxy.proxy.request import ClientRequest
 
 IDLE_SECONDS = 30.0
@@ -19,16 +20,13 @@ def _too_large(limit: int) -> BadExchange:
     return BadExchange(f"The request body is larger than {limit} bytes.", code="body_too_large", status=413)
 
 
-def check_head(request: ClientRequest, limit_bytes: int) -> None:
+def check_head(facts: HeadFacts, body_length: int | None, limit_bytes: int) -> None:
     """Refuse what the head alone condemns. Raises BadExchange (413, 415)."""
-    headers = request.headers
-    for encoding in headers.getall("Content-Encoding", ()):
-        if encoding.strip().lower() not in ("", "identity"):
-            raise BadExchange(
-                "Send the request body without Content-Encoding.", code="unsupported_encoding", status=415
-            )
-    length = headers.get("Content-Length")
-    if length is not None and length.isdigit() and int(length) > limit_bytes:
+    if facts.is_encoded:
+        raise BadExchange(
+            "Send the request body without Content-Encoding.", code="unsupported_encoding", status=415
+        )
+    if body_length is not None and body_length > limit_bytes:
         raise _too_large(limit_bytes)
 
 

@@ -23,9 +23,14 @@ def find_secret(headers: "CIMultiDictProxy[str]") -> str | None:
     return secret
 
 
+def two_credentials() -> BadExchange:
+    """The refusal of a request with two different credentials."""
+    return BadExchange(
+        "The request carries two different credentials; send one.", code="conflicting_credentials"
+    )
+
+
 def _same(first: str | None, second: str) -> str:
     if first is not None and first != second:
-        raise BadExchange(
-            "The request carries two different credentials; send one.", code="conflicting_credentials"
-        )
+        raise two_credentials()
     return second

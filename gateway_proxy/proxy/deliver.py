@@ -9,11 +9,10 @@ import orjson
 from gateway_proxy.core.dialect import Dialect, UsageTap
 from gateway_proxy.core.errors import GatewayError, UpstreamFailed
 from gateway_proxy.core.exchange import Attempt, Outcome
-from gateway_proxy.core.ledger import LedgerRow
 from gateway_proxy.core.limiter import Limiter
 from gateway_proxy.core.money import format_usd
 from gateway_proxy.core.usage import UsageSource
-from gateway_proxy.proxy.answers import Answer, BaseAnswer, Headers, StreamAnswer
+from gateway_proxy.proxy.answers import Answer, BaseAnswer, StreamAnswer, header_line
 from gateway_proxy.proxy.failures import CUT_OUTCOMES, cut_error, describe_failure
 from gateway_proxy.proxy.headers import describe_limits, pass_downward
 from gateway_proxy.proxy.pump import Pump
@@ -27,19 +26,22 @@ _COMPLETED = Outcome.COMPLETED
 _UPSTREAM_FAILED = Outcome.UPSTREAM_FAILED
 _FAILED = Outcome.FAILED
 WHOLE_ANSWER_BYTES = 1_048_576
+_STREAM_LINES = (
+    "content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\nx-accel-buffering: no\r\n"
+)
+_REPLACED_IN_STREAMS = frozenset((b"content-type", b"cache-control"))
+_target_lines: dict[tuple[str, str], str] = {}
+MAX_TARGET_LINES = 4096
 _END_OF_EVENT = b"\n\n"  # so that the error event stands on its own, whatever was under way
 
 
 class Reply:
-    """An answer of a provider that shall reach the client, and the books of its attempt."""
+    """An answer of a provider that shall reach the client, and its attempt."""
 
-    __slots__ = ("attempt", "dialect", "is_event_stream", "response", "row")
+    __slots__ = ("attempt", "dialect", "is_event_stream", "response")
 
-    def __init__(
-        self, attempt: Attempt, row: LedgerRow, response: UpstreamResponse, dialect: Dialect
-    ) -> None:
+    def __init__(self, attempt: Attempt, response: UpstreamResponse, dialect: Dialect) -> None:
         self.attempt = attempt
-        self.row = row
         self.response = response
         self.dialect = dialect
         content_type = response.header(b"content-type")
@@ -67,36 +69,33 @@ class Delivery:
         self._settlement = settlement
         self._limiter = limiter
 
-    def make_stream_head(self, run: Run, attempt: Attempt, passed: Headers) -> StreamAnswer:
-        """The head of an event stream; `passed` are the provider's headers, none if it has not answered yet."""
-        headers = [line for line in passed if line[0] not in ("content-type", "cache-control")]
-        headers += [
-            ("content-type", "text/event-stream; charset=utf-8"),
-            ("cache-control", "no-cache"),
-            ("x-accel-buffering", "no"),
-        ]
-        return StreamAnswer(200, headers + self._own_headers(run, attempt))
+    def make_stream_head(self, run: Run, attempt: Attempt, passed: str) -> StreamAnswer:
+        """The head of an event stream; `passed` are the provider's lines, none if it has not answered yet."""
+        return StreamAnswer(200, f"{passed}{_STREAM_LINES}{self._own_lines(run, attempt)}")
 
-    def _own_headers(self, run: Run, attempt: Attempt) -> Headers:
+    def _own_lines(self, run: Run, attempt: Attempt) -> str:
         target = attempt.target
-        return [
-            *run.exchange.answer_headers,
-            ("x-gateway-provider", target.provider),
-            ("x-gateway-model", target.model),
-            *describe_limits(run.exchange, self._limiter),
-        ]
+        named = (target.provider, target.model)
+        lines = _target_lines.get(named)
+        if lines is None:
+            if len(_target_lines) >= MAX_TARGET_LINES:
+                _target_lines.clear()
+            lines = header_line("x-gateway-provider", named[0]) + header_line("x-gateway-model", named[1])
+            _target_lines[named] = lines
+        exchange = run.exchange
+        return f"{exchange.answer_lines}{lines}{describe_limits(exchange, self._limiter)}"
 
-    def _passed(self, run: Run, response: UpstreamResponse) -> Headers:
+    def _passed(self, run: Run, response: UpstreamResponse, replaced: frozenset[bytes] = frozenset()) -> str:
         policy = run.exchange.policy
         assert policy is not None
         own = policy.requests_rule is not None or policy.tokens_rule is not None
-        return pass_downward(response.headers, own_rate_limits=own)
+        return pass_downward(response.headers, own_rate_limits=own, replaced=replaced)
 
     def close(self, run: Run, reply: Reply, tap: UsageTap | None, outcome: Outcome) -> None:
         """Settle the attempt; the first call decides."""
         if reply.attempt.outcome is _OPEN:
             reply.attempt.outcome = outcome
-        self._settlement.close_attempt(run.exchange, reply.attempt, reply.row, tap)
+        self._settlement.close_attempt(run.exchange, reply.attempt, tap)
 
     async def finish(self, run: Run, reply: Reply) -> BaseAnswer:
         """Deliver one answer. Raises GatewayError while the client has not seen a byte."""
@@ -176,29 +175,28 @@ class Delivery:
         if run.answer is not None:
             return self.fail(run, reply.dialect, _late_error(reply, body))
         exchange.first_byte_ns = time.monotonic_ns()
-        headers = self._passed(run, response) + self._own_headers(run, reply.attempt)
+        lines = self._passed(run, response) + self._own_lines(run, reply.attempt)
         if reply.attempt.usage_source is UsageSource.PROVIDER and reply.attempt.rates is not None:
             charged = reply.attempt.charged_nanos
             if len(exchange.attempts) > 1:
                 charged = sum(attempt.charged_nanos for attempt in exchange.attempts)
-            headers.append(("x-gateway-cost-usd", format_usd(charged)))
-        return Answer(response.status, headers, body)
+            lines += f"x-gateway-cost-usd: {format_usd(charged)}\r\n"
+        return Answer(response.status, lines, body)
 
     def pass_error(self, run: Run, error: ErrorAnswer) -> BaseAnswer:
         """The upstream's own 4xx or 5xx, as it is; the last event of a stream whose head has left."""
         reply = error.reply
         if run.answer is not None:
             return self.fail(run, reply.dialect, _late_error(reply, error.body))
-        headers = self._passed(run, reply.response) + self._own_headers(run, reply.attempt)
-        headers.append(("x-gateway-error-source", "upstream"))
-        return Answer(reply.response.status, headers, error.body)
+        lines = self._passed(run, reply.response) + self._own_lines(run, reply.attempt)
+        return Answer(reply.response.status, f"{lines}x-gateway-error-source: upstream\r\n", error.body)
 
     async def _deliver_large(self, run: Run, reply: Reply, tap: UsageTap, parts: list[bytes]) -> BaseAnswer:
         """An answer above the size that is kept whole: its head and beginning leave now."""
         response = reply.response
         length = response.header(b"content-length")
-        headers = self._passed(run, response) + self._own_headers(run, reply.attempt)
-        answer = StreamAnswer(response.status, headers, None if length is None else int(length))
+        lines = self._passed(run, response) + self._own_lines(run, reply.attempt)
+        answer = StreamAnswer(response.status, lines, None if length is None else int(length))
         run.answer = answer
         run.streaming = False
         await _start(answer, run)
@@ -224,7 +222,9 @@ class Delivery:
         run.streaming = True  # whatever was asked for: this answer has room for comments and a last event
         answer = run.answer
         if answer is None:
-            answer = self.make_stream_head(run, reply.attempt, self._passed(run, response))
+            answer = self.make_stream_head(
+                run, reply.attempt, self._passed(run, response, _REPLACED_IN_STREAMS)
+            )
             run.answer = answer
             await _start(answer, run)
         try:

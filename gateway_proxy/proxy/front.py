@@ -14,7 +14,13 @@ from aiohttp.tcp_helpers import tcp_keepalive
 
 from gateway_proxy.core.tasks import start
 from gateway_proxy.proxy.answers import BaseAnswer
-from gateway_proxy.proxy.plain_head import END_OF_HEAD, MAX_HEAD_BYTES, may_become_plain, parse_plain_head
+from gateway_proxy.proxy.plain_head import (
+    END_OF_HEAD,
+    MAX_HEAD_BYTES,
+    PlainHead,
+    may_become_plain,
+    parse_plain_head,
+)
 from gateway_proxy.proxy.request import BUFFER_BYTES, ClientRequest, FrontBody, FrontRequest
 
 log = logging.getLogger("gateway_proxy.front")
@@ -99,7 +105,7 @@ class FrontConnection(asyncio.Protocol):
     """One client connection. `deadline` is the loop time at which it is ended; 0 while a request is handled."""
 
     __slots__ = (
-        "_buffer", "_drain_waiters", "_fronts", "_keeps", "_loop", "_reading_paused", "_request", "deadline", "remote", "task",
+        "_buffer", "_drain_waiters", "_fronts", "_head", "_keeps", "_loop", "_reading_paused", "_request", "deadline", "remote", "task",
         "transport", "writing_paused",
     )  # fmt: skip
 
@@ -107,6 +113,7 @@ class FrontConnection(asyncio.Protocol):
         self._fronts = fronts
         self._loop = loop
         self._buffer = b""  # read, and not yet part of a request
+        self._head: PlainHead | None = None  # of the last request
         self._request: FrontRequest | None = None  # being handled, or answered before its body was here
         self._keeps = False  # go on with the next request once the rest of the body has been dropped
         self._reading_paused = False
@@ -226,17 +233,20 @@ class FrontConnection(asyncio.Protocol):
                 self.deadline = min(self.deadline, self._loop.time() + HEAD_SECONDS)
             self._buffer = data
             return
-        end += len(END_OF_HEAD)
-        head = parse_plain_head(data[: end - 2])
-        if head is None or not self._fronts.serves(head.path):
-            self._hand_over(transport, data)
-            return
-        body = FrontBody(self, head.body_length)
-        self._request = request = FrontRequest(
-            self, head.method, head.target, head.headers, body, head.keep_alive
-        )
+        head = self._head
+        length = -1 if head is None else head.match(data, end + 2)
+        if length < 0:
+            parsed = parse_plain_head(data[: end + 2])
+            if parsed is None or not self._fronts.serves(parsed[0].path):
+                self._hand_over(transport, data)
+                return
+            head, length = parsed
+            self._head = head
+        assert head is not None
+        body = FrontBody(self, length)
+        self._request = request = FrontRequest(self, head, body)
         self.deadline = 0.0
-        self._buffer = body.feed(data[end:])
+        self._buffer = body.feed(data[end + 4 :])
         self.task = start(self._serve(request))
 
     def _hand_over(self, transport: asyncio.Transport, data: bytes) -> None:

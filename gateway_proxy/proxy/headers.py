@@ -5,6 +5,9 @@ provider can set no cookie, framing or security policy at the client.
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
+
+from multidict import CIMultiDictProxy
 
 from gateway_proxy.core.exchange import Exchange
 from gateway_proxy.core.key import Key
@@ -14,16 +17,18 @@ from gateway_proxy.proxy.trace import make_traceparent
 
 _REQUESTS = Meter.REQUESTS
 _TOKENS = Meter.TOKENS
+MAX_UPWARD_CHARACTERS = 1024
 _UPWARDS = ("accept", "user-agent", "openai-beta", "idempotency-key", "x-client-request-id")
-_DOWNWARDS = frozenset(
-    (b"content-type", b"content-disposition", b"content-language", b"retry-after", b"retry-after-ms", b"openai-version",
-     b"openai-processing-ms", b"openai-model", b"x-should-retry", b"cache-control")
-)  # fmt: skip
+# Name at the provider → the beginning of the line for the client.
+_DOWNWARDS = {
+    name.encode(): f"{name}: "
+    for name in (
+        "content-type", "content-disposition", "content-language", "retry-after", "retry-after-ms", "openai-version",
+        "openai-processing-ms", "openai-model", "x-should-retry", "cache-control",
+    )
+} | {b"x-request-id": "x-upstream-request-id: "}  # fmt: skip
 _RATE_PREFIX = b"x-ratelimit-"
-
-
-_remembered: dict[tuple[str | None, ...], bytes] = {}
-MAX_REMEMBERED = 1024
+_format_limit = lru_cache(maxsize=4096)(format_usd)  # a key's limit is the same each time
 
 
 def is_plain(value: str) -> bool:
@@ -31,69 +36,66 @@ def is_plain(value: str) -> bool:
     return value.isascii() and value.isprintable()
 
 
-def encode_upward(exchange: Exchange) -> bytes:
-    """The client's harmless headers and our own ids, as lines of an upstream request head."""
-    get = exchange.headers.get
-    values = (
-        get("accept"),
-        get("user-agent"),
-        get("openai-beta"),
-        get("idempotency-key"),
-        get("x-client-request-id"),
-    )
-    lines = _remembered.get(values)
-    if lines is None:
-        if len(_remembered) >= MAX_REMEMBERED:
-            _remembered.clear()
-        pairs = zip(_UPWARDS, values, strict=True)
-        lines = "".join(
-            f"{name}: {value}\r\n"
-            for name, value in pairs
-            if value is not None and is_plain(value) and len(value) <= 1024
-        ).encode("ascii")
-        _remembered[values] = lines
-    ids = f"x-request-id: {exchange.id}\r\ntraceparent: {make_traceparent(exchange.trace_id, exchange.trace_flags)}\r\n"
-    if exchange.trace_state:
-        ids += f"tracestate: {exchange.trace_state}\r\n"
-    return lines + ids.encode("ascii")
+def encode_upward(headers: "CIMultiDictProxy[str]") -> bytes:
+    """The client's harmless headers as lines of an upstream request head."""
+    pairs = [(name, headers.get(name)) for name in _UPWARDS]
+    return "".join(
+        f"{name}: {value}\r\n"
+        for name, value in pairs
+        if value is not None and is_plain(value) and len(value) <= MAX_UPWARD_CHARACTERS
+    ).encode("ascii")
 
 
-def pass_downward(headers: Iterable[tuple[bytes, bytes]], *, own_rate_limits: bool) -> list[tuple[str, str]]:
-    """The provider's headers that the client may see. Its rate limits pass where the key has none of its own."""
-    passed = []
+def encode_ids(exchange: Exchange) -> bytes:
+    """Our own ids, as further lines."""
+    span = make_traceparent(exchange.trace_id, exchange.trace_flags)
+    state = f"tracestate: {exchange.trace_state}\r\n" if exchange.trace_state else ""
+    return f"x-request-id: {exchange.id}\r\ntraceparent: {span}\r\n{state}".encode("ascii")
+
+
+def pass_downward(
+    headers: Iterable[tuple[bytes, bytes]], *, own_rate_limits: bool, replaced: frozenset[bytes] = frozenset()
+) -> str:
+    """The lines of the provider's head that the client may see, without those that are `replaced`.
+
+    Its rate limits pass where the key has none of its own. The parser let no control character through.
+    """
+    passed = ""
     for name, value in headers:
-        if name in _DOWNWARDS or (not own_rate_limits and name.startswith(_RATE_PREFIX)):
-            passed.append((name.decode("ascii"), value.decode("latin-1")))
-        elif name == b"x-request-id":
-            passed.append(("x-upstream-request-id", value.decode("latin-1")))
+        line = _DOWNWARDS.get(name)
+        if line is None:
+            if own_rate_limits or not name.startswith(_RATE_PREFIX):
+                continue
+            line = f"{name.decode('ascii')}: "
+        elif name in replaced:
+            continue
+        passed += f"{line}{value.decode('latin-1')}\r\n"
     return passed
 
 
-def describe_limits(exchange: Exchange, limiter: Limiter) -> list[tuple[str, str]]:
-    """`x-ratelimit-*` and `x-gateway-budget-*` of the key, as they stand now."""
+def describe_limits(exchange: Exchange, limiter: Limiter) -> str:
+    """The lines `x-ratelimit-*` and `x-gateway-budget-*` of the key, as they stand now."""
     policy = exchange.policy
     if policy is None:
-        return []
-    lines: list[tuple[str, str]] = []
-    key_id = policy.key.id
+        return ""
+    lines = ""
+    key = policy.key
     if (rule := policy.requests_rule) is not None:
-        limit, remaining, reset_ms = limiter.bucket_state(key_id, _REQUESTS, rule)
-        lines += (
-            ("x-ratelimit-limit-requests", str(limit)),
-            ("x-ratelimit-remaining-requests", str(remaining)),
-            ("x-ratelimit-reset-requests", format_duration(reset_ms)),
+        limit, remaining, reset_ms = limiter.bucket_state(key.id, _REQUESTS, rule)
+        lines = (
+            f"x-ratelimit-limit-requests: {limit}\r\nx-ratelimit-remaining-requests: {remaining}\r\n"
+            f"x-ratelimit-reset-requests: {format_duration(reset_ms)}\r\n"
         )
     if (rule := policy.tokens_rule) is not None:
-        limit, remaining, reset_ms = limiter.bucket_state(key_id, _TOKENS, rule)
+        limit, remaining, reset_ms = limiter.bucket_state(key.id, _TOKENS, rule)
         lines += (
-            ("x-ratelimit-limit-tokens", str(limit)),
-            ("x-ratelimit-remaining-tokens", str(remaining)),
-            ("x-ratelimit-reset-tokens", format_duration(reset_ms)),
+            f"x-ratelimit-limit-tokens: {limit}\r\nx-ratelimit-remaining-tokens: {remaining}\r\n"
+            f"x-ratelimit-reset-tokens: {format_duration(reset_ms)}\r\n"
         )
-    if policy.budget_rule is not None and (budget := find_budget(limiter, policy.key)) is not None:
+    if policy.budget_rule is not None and (budget := find_budget(limiter, key)) is not None:
         lines += (
-            ("x-gateway-budget-limit-usd", format_usd(budget.limit_nanos)),
-            ("x-gateway-budget-remaining-usd", format_usd(budget.remaining_nanos)),
+            f"x-gateway-budget-limit-usd: {_format_limit(budget.limit_nanos)}\r\n"
+            f"x-gateway-budget-remaining-usd: {format_usd(budget.remaining_nanos)}\r\n"
         )
     return lines
 
@@ -111,7 +113,8 @@ def format_duration(milliseconds: int) -> str:
     if milliseconds < 1000:
         return f"{milliseconds}ms" if milliseconds else "0s"
     minutes, rest = divmod(milliseconds, 60_000)
-    seconds = f"{rest / 1000:.3f}".rstrip("0").rstrip(".")
+    whole, rest = divmod(rest, 1000)
+    seconds = f"{whole}.{rest:03d}".rstrip("0") if rest else f"{whole}"
     if not minutes:
         return f"{seconds}s"
     hours, minutes = divmod(minutes, 60)

@@ -5,9 +5,12 @@ length or none, a plain path. Being refused here is no verdict: the strict edge 
 """
 
 import re
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
 from multidict import CIMultiDict, CIMultiDictProxy, istr
+
+if TYPE_CHECKING:
+    from gateway_proxy.proxy.head_facts import HeadFacts
 
 MAX_HEAD_BYTES = 8190
 MAX_HEADERS = 128
@@ -21,6 +24,7 @@ _LINE = re.compile(
 # Anchored at each line's beginning: a line that does not fit is missing from the matches, which are counted.
 # A value begins with a visible character, so that a long row of blanks has one reading only.
 _FIELD = re.compile(r"^([A-Za-z0-9!#$%&'*+.^_`|~-]+):[ \t]*((?:[!-~][\t -~]*)?)\r\n", re.ASCII | re.MULTILINE)
+_LENGTH = re.compile(rb"^content-length:[ \t]*([0-9]+)", re.ASCII | re.IGNORECASE | re.MULTILINE)
 _HOST = re.compile(r"[A-Za-z0-9_.\-]+(?::[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?", re.ASCII)
 
 _CONTENT_LENGTH, _HOST_NAME, _CONNECTION = istr("Content-Length"), istr("Host"), istr("Connection")
@@ -28,15 +32,53 @@ _OTHERS_BUSINESS = (istr("Transfer-Encoding"), istr("Expect"), istr("Upgrade"))
 _MAX_LENGTH_DIGITS = 15
 
 
-class PlainHead(NamedTuple):
-    """`target` is path and query as sent; `body_length` in bytes."""
+class PlainHead:
+    """One head, and what `facts` the handler made of it.
 
-    method: str
-    target: str
-    path: str
-    headers: "CIMultiDictProxy[str]"
-    body_length: int
-    keep_alive: bool
+    `target` is path and query as sent. `headers` are all but Content-Length, so that a head that differs in
+    nothing else can be `matched` with this one instead of being parsed again.
+    """
+
+    __slots__ = (
+        "_after_length",
+        "_until_length",
+        "facts",
+        "headers",
+        "keep_alive",
+        "method",
+        "path",
+        "target",
+    )
+
+    def __init__(
+        self, data: bytes, method: str, target: str, path: str, headers: "CIMultiDict[str]", keep_alive: bool
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.path = path
+        self.keep_alive = keep_alive
+        self.facts: HeadFacts | None = None
+        self._until_length, self._after_length = data, b""
+        if _CONTENT_LENGTH in headers:
+            digits = _LENGTH.search(data)
+            assert digits is not None  # the head's own parser found it
+            self._until_length, self._after_length = data[: digits.start(1)], data[digits.end(1) :]
+            del headers[_CONTENT_LENGTH]
+        self.headers = CIMultiDictProxy(headers)
+
+    def match(self, data: bytes, end: int) -> int:
+        """The body's length if `data[:end]` is this head, perhaps with another Content-Length; -1 if it is not."""
+        until, after = self._until_length, self._after_length
+        if not after:
+            return 0 if end == len(until) and data.startswith(until) else -1
+        rest = end - len(after)
+        if not data.startswith(until) or not data.startswith(after, rest):
+            return -1
+        digits = data[len(until) : rest]
+        if not digits.isdigit() or len(digits) > _MAX_LENGTH_DIGITS:
+            return -1
+        length = int(digits)
+        return length if not length or self.method == "POST" else -1
 
 
 def may_become_plain(data: bytes) -> bool:
@@ -44,8 +86,11 @@ def may_become_plain(data: bytes) -> bool:
     return len(data) <= MAX_HEAD_BYTES and data[:1] in b"GHPD" and data.count(b"\n") == data.count(b"\r\n")
 
 
-def parse_plain_head(data: bytes) -> PlainHead | None:
-    """`data` runs from the request line to the last header's line end. None: not plain."""
+def parse_plain_head(data: bytes) -> tuple[PlainHead, int] | None:
+    """The head and its body's length; `data` runs from the request line to the last header's line end.
+
+    None: not plain.
+    """
     if len(data) > MAX_HEAD_BYTES or not data.isascii():
         return None
     text = data.decode("ascii")
@@ -84,4 +129,4 @@ def parse_plain_head(data: bytes) -> PlainHead | None:
         if len(wishes) != 1 or wish not in ("keep-alive", "close"):
             return None
         keep_alive = wish == "keep-alive"
-    return PlainHead(method, target, path, CIMultiDictProxy(headers), body_length, keep_alive)
+    return PlainHead(data, method, target, path, headers, keep_alive), body_length

@@ -94,8 +94,8 @@ class Queries:
         return None if rule is None else self._limiter.bucket_state(key_id, meter, rule)._asdict()
 
     def _answer(self, exchange: Exchange, value: Any) -> BaseAnswer:
-        headers = [*exchange.answer_headers, ("content-type", "application/json")]
-        return Answer(200, headers + describe_limits(exchange, self._limiter), orjson.dumps(value))
+        lines = f"{exchange.answer_lines}content-type: application/json\r\n"
+        return Answer(200, lines + describe_limits(exchange, self._limiter), orjson.dumps(value))
 
 
 def _describe_model(model: ModelEntry) -> dict[str, Any]:

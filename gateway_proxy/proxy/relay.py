@@ -13,13 +13,12 @@ from gateway_proxy.core.catalog import Target
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.errors import GatewayError, Unavailable, UpstreamFailed
 from gateway_proxy.core.exchange import Attempt, Outcome
-from gateway_proxy.core.ledger import LedgerRow
 from gateway_proxy.core.limiter import CounterUnknown, Limiter, LimitExceeded, Meter
 from gateway_proxy.core.policy import KeyPolicy
 from gateway_proxy.proxy.answers import BaseAnswer
 from gateway_proxy.proxy.deliver import Delivery, ErrorAnswer, Reply
 from gateway_proxy.proxy.failures import CUT_OUTCOMES, cut_error, describe_failure
-from gateway_proxy.proxy.headers import encode_upward
+from gateway_proxy.proxy.headers import encode_ids
 from gateway_proxy.proxy.run import Run
 from gateway_proxy.proxy.runtime import Runtime
 from gateway_proxy.proxy.settle import Settlement
@@ -55,7 +54,7 @@ class Relay:
                 status=503,
                 retry_after_ms=1000,
             )
-        upward = encode_upward(exchange)
+        upward = run.upward + encode_ids(exchange)
         reply: Reply | ErrorAnswer | GatewayError | None = None
         # Each usable target once, in order; with more retries than that, from the front again.
         tries = max(len(order), 1 + model.retries)
@@ -117,9 +116,9 @@ class Relay:
         assert route is not None
         body, content_type = link.dialect.encode(route, target, exchange.output_cap, link.modern_cap_field)
         head = link.encode_head(route.path, content_type, len(body), upward)
-        row = self._open(run, attempt)
+        self._open(run, attempt)
         if run.streaming and attempt.number == 1:
-            run.early_head = self._delivery.make_stream_head(run, attempt, [])
+            run.early_head = self._delivery.make_stream_head(run, attempt, "")
         attempt.dispatched = True
         try:
             response = await link.pool.send(head, body)
@@ -127,27 +126,27 @@ class Relay:
             attempt.dispatched = error.request_sent
             if not isinstance(error, PoolExhausted):
                 runtime.report(target, True)
-            self._close(run, attempt, row, Outcome.UPSTREAM_FAILED)
+            self._close(run, attempt, Outcome.UPSTREAM_FAILED)
             return describe_failure(error, target.provider)
         except asyncio.CancelledError:
             cut = run.take_cut()
-            self._close(run, attempt, row, Outcome.FAILED if cut is None else CUT_OUTCOMES[cut])
+            self._close(run, attempt, Outcome.FAILED if cut is None else CUT_OUTCOMES[cut])
             if cut is None:
                 raise
             return cut_error(cut)
         except BaseException:
-            self._close(run, attempt, row, Outcome.FAILED)
+            self._close(run, attempt, Outcome.FAILED)
             raise
         attempt.status = response.status
         runtime.report(target, response.status in _FAULT_STATUSES)
-        reply = Reply(attempt, row, response, link.dialect)
+        reply = Reply(attempt, response, link.dialect)
         if response.status not in _TRY_ANOTHER or is_last or run.answer is not None:
             return reply
         return await self._get_over(run, reply)
 
-    def _open(self, run: Run, attempt: Attempt) -> LedgerRow:
+    def _open(self, run: Run, attempt: Attempt) -> None:
         try:
-            return self._settlement.open_attempt(run.exchange, attempt)
+            self._settlement.open_attempt(run.exchange, attempt)
         except GatewayError:
             self._limiter.settle_nanos(attempt.lease, 0)
             run.exchange.attempts.pop()
@@ -173,9 +172,9 @@ class Relay:
             self._delivery.close(run, reply, tap, Outcome.UPSTREAM_FAILED)
         return ErrorAnswer(reply, body)
 
-    def _close(self, run: Run, attempt: Attempt, row: LedgerRow, outcome: Outcome) -> None:
+    def _close(self, run: Run, attempt: Attempt, outcome: Outcome) -> None:
         attempt.outcome = outcome
-        self._settlement.close_attempt(run.exchange, attempt, row, None)
+        self._settlement.close_attempt(run.exchange, attempt, None)
 
 
 def _may_go_on(error: GatewayError) -> bool:

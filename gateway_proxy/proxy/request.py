@@ -5,10 +5,14 @@ and by `FrontRequest`, which our own front builds. Reading sockets and answering
 """
 
 import asyncio
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from aiohttp.http import HttpVersion, HttpVersion11
 from multidict import CIMultiDictProxy
+
+if TYPE_CHECKING:
+    from gateway_proxy.proxy.head_facts import HeadFacts
+    from gateway_proxy.proxy.plain_head import PlainHead
 
 BUFFER_BYTES = 65_536
 
@@ -67,9 +71,10 @@ class Source(Connection, Protocol):
 class FrontBody:
     """A body of announced length, fed by its connection; more than 64 KiB unread stop the reading."""
 
-    __slots__ = ("_discards", "_gone", "_parts", "_size", "_source", "_waiter", "missing")
+    __slots__ = ("_discards", "_gone", "_parts", "_size", "_source", "_waiter", "length", "missing")
 
     def __init__(self, source: Source, length: int) -> None:
+        self.length = length
         self.missing = length  # bytes still to come
         self._source = source
         self._parts: list[bytes] = []
@@ -137,26 +142,27 @@ class FrontBody:
 class FrontRequest:
     """A request that our own front read."""
 
-    __slots__ = ("_wants_keep_alive", "begun", "content", "headers", "method", "protocol", "raw_path")
+    __slots__ = ("_head", "begun", "content", "headers", "method", "protocol", "raw_path")
 
     version = HttpVersion11
 
-    def __init__(
-        self,
-        source: Source,
-        method: str,
-        target: str,
-        headers: "CIMultiDictProxy[str]",
-        content: FrontBody,
-        keep_alive: bool,
-    ) -> None:
-        self.method = method
-        self.raw_path = target
-        self.headers = headers
+    def __init__(self, source: Source, head: "PlainHead", content: FrontBody) -> None:
+        self.method = head.method
+        self.raw_path = head.target
+        self.headers = head.headers
         self.content = content
         self.protocol = source
         self.begun = False  # an answer's head has left
-        self._wants_keep_alive = keep_alive
+        self._head = head
+
+    @property
+    def facts(self) -> "HeadFacts | None":
+        """What was made of an equal head on this connection."""
+        return self._head.facts
+
+    def keep_facts(self, facts: "HeadFacts") -> None:
+        """For the next request with this head."""
+        self._head.facts = facts
 
     @property
     def transport(self) -> asyncio.Transport | None:
@@ -169,7 +175,7 @@ class FrontRequest:
     @property
     def keep_alive(self) -> bool:
         """Not for a client that still has much to send: waiting for that costs more than a new connection."""
-        return self._wants_keep_alive and self.content.missing <= BUFFER_BYTES
+        return self._head.keep_alive and self.content.missing <= BUFFER_BYTES
 
     def begin_answer(self) -> None:
         """Raises ConnectionResetError when an answer has begun already: there is no room for a second one."""

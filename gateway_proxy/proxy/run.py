@@ -25,14 +25,21 @@ class Run:
 
     __slots__ = (
         "answer", "cut", "drains", "early_head", "exchange", "gone_at", "last_write_at", "paused_since", "request", "started_at",
-        "streaming", "tap", "task",
+        "streaming", "tap", "task", "upward",
     )  # fmt: skip
 
     def __init__(
-        self, exchange: Exchange, request: ClientRequest, drains: bool, streaming: bool, now: float
+        self,
+        exchange: Exchange,
+        request: ClientRequest,
+        upward: bytes,
+        drains: bool,
+        streaming: bool,
+        now: float,
     ) -> None:
         self.exchange = exchange
         self.request = request
+        self.upward = upward  # the client's header lines that go up
         self.drains = drains  # go on reading the upstream when the client leaves
         self.streaming = streaming  # the client asked for an event stream
         self.task = asyncio.current_task()

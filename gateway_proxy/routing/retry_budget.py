@@ -35,6 +35,9 @@ class RetryBudgets:
 
     def earn(self, provider: str) -> None:
         """Count a first attempt."""
+        bucket = self._buckets.get(provider)
+        if bucket is not None and bucket.level >= MOST_SAVED:
+            return  # nothing can be added, by time neither
         bucket = self._bucket(provider)
         bucket.level = min(bucket.level + EARNED_PER_REQUEST, MOST_SAVED)
 

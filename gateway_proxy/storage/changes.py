@@ -52,6 +52,32 @@ async def record_change(
     return seq
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeFilter:
+    """What of the change log is wanted. `action` may end with `*`; `subject` is the id of a key or of what else it was."""
+
+    action: str = ""
+    actor: str = ""
+    subject: str = ""
+    start_ms: int | None = None
+    end_ms: int | None = None
+
+    def apply(self, where: Where) -> None:
+        if self.action.endswith("*"):
+            prefix = self.action.rstrip("*")
+            where.add(f"substr(action, 1, {len(prefix)}) = {where.bind(prefix)}")
+        else:
+            where.equal("action", self.action or None)
+        where.equal("actor", self.actor or None)
+        if self.subject:
+            subject = where.bind(self.subject)
+            where.add(f"(key_id = {subject} OR subject = {where.bind(self.subject)})")
+        if self.start_ms is not None:
+            where.add(f"at >= {where.bind(self.start_ms)}")
+        if self.end_ms is not None:
+            where.add(f"at < {where.bind(self.end_ms)}")
+
+
 async def list_changes(
     statements: Statements,
     *,
@@ -59,6 +85,7 @@ async def list_changes(
     key_id: str | None = None,
     before: int | None = None,
     after: int | None = None,
+    wanted: ChangeFilter | None = None,
     limit: int = 50,
 ) -> list[ChangeRow]:
     """Newest first, with numbers below `before`; with `after` oldest first, with numbers above it."""
@@ -69,6 +96,8 @@ async def list_changes(
         where.add(f"seq < {where.bind(before)}")
     if after is not None:
         where.add(f"seq > {where.bind(after)}")
+    if wanted is not None:
+        wanted.apply(where)
     order = "DESC" if after is None else "ASC"
     rows = await statements.fetch(
         f"SELECT {_COLUMNS} FROM changes{where} ORDER BY seq {order} LIMIT {where.bind(limit)}",  # noqa: S608

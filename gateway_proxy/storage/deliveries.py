@@ -7,14 +7,48 @@ lease's end. It is delivered at least once. Which endpoints there are is the set
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import orjson
+
+from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.ledger import EventRow
-from gateway_proxy.storage.database import Database, Row
+from gateway_proxy.storage.changes import record_change
+from gateway_proxy.storage.database import Database, Row, Statements
 from gateway_proxy.storage.outbox import EVENT_FIELDS, add_events, finish_events, row_to_event
 from gateway_proxy.storage.where import Where
 
 _EVENT = ", ".join(f"e.{name}" for name in EVENT_FIELDS)
 _DELIVERY = "d.event_id, d.endpoint, d.shown, d.state, d.attempts, d.next_at, d.created_at, d.attempted_at, d.status, d.error"
+_ENDPOINT = ("organization", "id", "position", "kind", "shown", "events_json")
 _COLUMNS = ("event_id", "endpoint", "shown", "state", "attempts", "next_at", "created_at", "error", "sender")
+
+
+@dataclass(frozen=True, slots=True)
+class Doer:
+    """Who acts on an endpoint, for the change log."""
+
+    clock: Clock
+    organization: str
+    actor: str
+    ip: str
+
+    async def record(self, tx: Statements, action: str, subject: str, **details: str) -> None:
+        """Write down what they did, in the transaction that does it."""
+        await record_change(
+            tx, self.clock, action, organization=self.organization, actor=self.actor, ip=self.ip,
+            details=orjson.dumps(details).decode(), subject=subject,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class KnownEndpoint:
+    """An endpoint of the settings; `disabled` says why nothing is sent there, "" while something is."""
+
+    id: str
+    organization: str
+    kind: str  # webhook | service
+    shown: str
+    events: tuple[str, ...]
+    disabled: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +90,33 @@ class Deliveries:
     def __init__(self, db: Database) -> None:
         self._db = db
 
+    async def publish(
+        self, organization: str, endpoints: Sequence[tuple[str, str, str, Sequence[str]]]
+    ) -> None:
+        """The endpoints of the settings, (id, kind, shown, events) each, for those who look."""
+        rows = [
+            (organization, id_, position, kind, shown, orjson.dumps(events).decode())
+            for position, (id_, kind, shown, events) in enumerate(endpoints)
+        ]
+        async with self._db.transaction() as tx:
+            await tx.execute("DELETE FROM endpoints WHERE organization = $1", organization)
+            await tx.insert_many("endpoints", _ENDPOINT, rows)
+
+    async def list_endpoints(self, organization: str | None = None) -> list[KnownEndpoint]:
+        """In the order of the settings; with an organization its own and those for all."""
+        where = Where()
+        if organization is not None:
+            where.add(f"e.organization IN ({where.bind(organization)}, '*')")
+        rows = await self._db.fetch(
+            "SELECT e.id, e.organization, e.kind, e.shown, e.events_json, COALESCE(o.reason, '') FROM endpoints e"  # noqa: S608
+            f" LEFT JOIN disabled_endpoints o ON o.endpoint = e.id{where} ORDER BY e.organization, e.position",
+            *where.args,
+        )
+        return [
+            KnownEndpoint(id_, owner, kind, shown, tuple(orjson.loads(events)), disabled)
+            for id_, owner, kind, shown, events, disabled in rows
+        ]
+
     async def spread(
         self, events: Sequence[EventRow], takers: Callable[[EventRow], Sequence[tuple[str, str]]], now_ms: int
     ) -> None:
@@ -71,12 +132,13 @@ class Deliveries:
             await tx.insert_many("deliveries", _COLUMNS, rows, "ON CONFLICT DO NOTHING")
             await finish_events(tx, [event.id for event in events])
 
-    async def add_single(self, event: EventRow, endpoint: str, shown: str, now_ms: int) -> None:
+    async def add_single(self, event: EventRow, endpoint: str, shown: str, now_ms: int, by: Doer) -> None:
         """An event for one endpoint only; the outbox hands it to nobody else."""
         async with self._db.transaction() as tx:
             await add_events(tx, [event], state="done")
             row = (event.id, endpoint, shown, "pending", 0, now_ms, now_ms, "", "")
             await tx.insert_many("deliveries", _COLUMNS, [row])
+            await by.record(tx, "endpoint.tested", endpoint)
 
     async def next_due(self, endpoint: str) -> int | None:
         """When something is to be sent there; None when nothing waits, or the endpoint is disabled."""
@@ -126,13 +188,17 @@ class Deliveries:
         """Given up; `redeliver` begins anew."""
         await self._end(event_id, endpoint, "failed", 0, status, error)
 
-    async def redeliver(self, event_id: str, endpoint: str, now_ms: int) -> bool:
+    async def redeliver(self, event_id: str, endpoint: str, now_ms: int, by: Doer) -> bool:
         """Send it once more, under its old id; whether there is such a delivery."""
-        return await self._db.execute(
-            "UPDATE deliveries SET state = 'pending', attempts = 0, next_at = $3, error = ''"
-            " WHERE event_id = $1 AND endpoint = $2",
-            event_id, endpoint, now_ms,
-        ) > 0  # fmt: skip
+        async with self._db.transaction() as tx:
+            known = await tx.execute(
+                "UPDATE deliveries SET state = 'pending', attempts = 0, next_at = $3, error = '', sender = ''"
+                " WHERE event_id = $1 AND endpoint = $2",
+                event_id, endpoint, now_ms,
+            )  # fmt: skip
+            if known:
+                await by.record(tx, "delivery.repeated", endpoint, event=event_id)
+        return known > 0
 
     async def disable(self, endpoint: str, reason: str, now_ms: int) -> None:
         """Send nothing there until `enable`; what waits goes on waiting."""
@@ -142,9 +208,13 @@ class Deliveries:
             endpoint, reason, now_ms,
         )  # fmt: skip
 
-    async def enable(self, endpoint: str) -> bool:
+    async def enable(self, endpoint: str, by: Doer) -> bool:
         """Whether it was disabled."""
-        return await self._db.execute("DELETE FROM disabled_endpoints WHERE endpoint = $1", endpoint) > 0
+        async with self._db.transaction() as tx:
+            known = await tx.execute("DELETE FROM disabled_endpoints WHERE endpoint = $1", endpoint) > 0
+            if known:
+                await by.record(tx, "endpoint.enabled", endpoint)
+        return known
 
     async def disabled(self) -> dict[str, str]:
         """Disabled endpoints and why they are."""

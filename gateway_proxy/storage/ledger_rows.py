@@ -36,6 +36,7 @@ LOG_OWN = (
     "cost_nanos", "latency_ms", "first_byte_ms",
 )  # fmt: skip
 LOG_COLUMNS = LOG_SHARED + LOG_OWN
+_LOG_OWN_FROM = 2 + len(LOG_SHARED)  # of a LogRow, whose fields stand in this order behind id and time
 EVENT_COLUMNS = (
     "id",
     "type",
@@ -82,11 +83,10 @@ def group_ledger(rows: Iterable[LedgerRow]) -> Groups:
     for row in rows:
         used = row.usage
         rates = row.rates
-        # `"" +` makes a plain str of an enum's member, which hashes and binds at a fraction of the cost.
         shared = (
             row.attempt, row.kind, row.gateway_id, row.organization, row.key_id, row.parent_id, row.owner, row.provider,
             row.model_requested, row.model_sent, row.model_reported, row.operation, row.period,
-            None if rates is None else rates_json(rates), "" + row.usage_source, "" + row.outcome,
+            None if rates is None else rates_json(rates), row.usage_source, row.outcome,
             used.cache_write, used.cache_write_1h, used.audio_input, used.audio_output, used.requests, used.images,
             used.millis, used.characters, used.searches, row.admitted_at // SLOT_MS,
         )  # fmt: skip
@@ -106,15 +106,9 @@ def group_logs(rows: Iterable[LogRow], first_seq: int) -> Groups:
     """By `LOG_SHARED` and the minute; values as in `LOG_OWN`, numbered from `first_seq` in the order given."""
     groups: Groups = {}
     for seq, row in enumerate(rows, first_seq):
-        shared = (
-            row.gateway_id, row.organization, row.key_id, row.key_name, row.owner, row.metadata_json, row.method, row.path,
-            row.operation, row.model, row.provider, row.status, row.error_code, "" + row.outcome, row.admitted,
-            row.stream, row.attempts, row.at // MINUTE_MS,
-        )  # fmt: skip
-        own = (
-            row.request_id, seq, row.at, row.client_ip, row.client_request_id, row.trace_id, row.input_tokens,
-            row.output_tokens, row.cost_nanos, row.latency_ms, row.first_byte_ms,
-        )  # fmt: skip
+        request_id, at = row[:2]
+        shared = (*row[2:_LOG_OWN_FROM], at // MINUTE_MS)
+        own = (request_id, seq, at, *row[_LOG_OWN_FROM:])
         group = groups.get(shared)
         if group is None:
             groups[shared] = [own]

@@ -41,7 +41,7 @@ async def announce_changes(db: Database, organization: str | None, make: MakeEve
         after = last if mark is None else min(int(mark[0]), last)
         changes = await list_changes(tx, organization=organization, after=after, limit=_BATCH)
         acts = [change for change in changes if change.key_id and change.action.startswith("key.")]
-        facts = await _find_facts(tx, sorted({act.key_id for act in acts}))
+        facts = await find_key_facts(tx, sorted({act.key_id for act in acts}))
         await add_events(
             tx, [make(act, facts.get(act.key_id) or KeyFacts(act.key_id, "", "", "")) for act in acts]
         )
@@ -73,7 +73,8 @@ async def list_expiring(
     return [row_to_key(row) for row in rows]
 
 
-async def _find_facts(tx: Statements, key_ids: Sequence[str]) -> dict[str, KeyFacts]:
+async def find_key_facts(tx: Statements, key_ids: Sequence[str]) -> dict[str, KeyFacts]:
+    """By id, of those that are or were."""
     if not key_ids:
         return {}
     marks = ", ".join(f"${n + 1}" for n in range(len(key_ids)))

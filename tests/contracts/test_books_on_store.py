@@ -68,10 +68,8 @@ async def test_a_row_that_the_database_cannot_hold_is_set_aside(store, open_book
     for number in range(8):
         row = make_row(number)
         assert books.intent(row)
-        finish(row, charged=10)
-        if number == 5:
-            row.model_reported = "\ud800"
-        books.settle(row)
+        reported = "\ud800" if number == 5 else "gpt-4o"
+        books.settle(finish(row, charged=10)._replace(model_reported=reported))
     await books.flush()
     assert len(await read_ledger(store)) == 7
     assert "req_5" in (tmp_path / "spool" / "set-aside.jsonl").read_text()

@@ -23,13 +23,14 @@ def make_row(number: int = 1, attempt: int = 1, **members) -> LedgerRow:
 
 
 def finish(row: LedgerRow, charged: int | None = None) -> LedgerRow:
-    row.settled_at = row.admitted_at + 500
-    row.charged_nanos = row.reserved_nanos - 1 if charged is None else charged
-    row.usage_source = "provider"
-    row.outcome = "completed"
-    row.model_reported = "gpt-4o-2026"
-    row.usage = Usage(input=10, output=3, cached_input=2)
-    return row
+    return row._replace(
+        settled_at=row.admitted_at + 500,
+        charged_nanos=row.reserved_nanos - 1 if charged is None else charged,
+        usage_source="provider",
+        outcome="completed",
+        model_reported="gpt-4o-2026",
+        usage=Usage(input=10, output=3, cached_input=2),
+    )
 
 
 def make_log(number: int) -> LogRow:

@@ -9,7 +9,18 @@ from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMessage
 
 from gateway_proxy.admin.actor import Actor
-from gateway_proxy.admin.api import catalog, gateways, keys, logs, members, organizations, tokens, usage
+from gateway_proxy.admin.api import (
+    audit,
+    catalog,
+    gateways,
+    keys,
+    logs,
+    members,
+    notifications,
+    organizations,
+    tokens,
+    usage,
+)
 from gateway_proxy.admin.api.answers import json_response, speak_problems
 from gateway_proxy.admin.api.body import check_size, check_type, parse_document
 from gateway_proxy.admin.api.openapi import describe
@@ -28,6 +39,8 @@ OPERATIONS: tuple[Operation, ...] = (
     *catalog.OPERATIONS,
     *logs.OPERATIONS,
     *usage.OPERATIONS,
+    *audit.OPERATIONS,
+    *notifications.OPERATIONS,
 )
 _Endpoint = Callable[[web.Request], Awaitable[web.Response]]
 

@@ -59,3 +59,11 @@ async def test_a_token_without_a_member_has_no_account(site: Site) -> None:
     made = await site.admin.tokens.create(owner, {"role": "admin", "expires_in": "never"})
     page = await site.get("/dashboard/account", headers={"Authorization": f"Bearer {made.secret}"})
     assert page.status == 403
+
+
+async def test_whoever_has_no_password_sets_one_without_the_old(site: Site) -> None:
+    await site.get(await site.admin.links.make_demo_link())
+    page = await site.get("/dashboard/account")
+    assert "Set password" in page.text and "current_password" not in page.text
+    assert (await site.post("/dashboard/account/password", {"password": NEW})).status == 303
+    assert "Change password" in (await site.get("/dashboard/account")).text

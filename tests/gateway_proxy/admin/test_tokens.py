@@ -134,7 +134,11 @@ async def test_who_sees_and_revokes_which(admin: Admin, owner: Actor) -> None:
         await admin.tokens.find(zoe, top.token["id"])
 
 
-@pytest.mark.parametrize("secret", ["", "gwa_", mint("gwa"), mint("gwk"), "gwa_" + "é" * 49])
+@pytest.mark.parametrize(
+    "secret",
+    ["", "gwa_", mint("gwa"), mint("gwk"), "gwa_" + "é" * 49],
+    ids=["empty", "bare", "unknown", "of a key", "foreign letters"],
+)
 async def test_a_foreign_secret_is_nobody(admin: Admin, secret: str) -> None:
     assert await admin.tokens.authenticate(secret, "") is None
 

@@ -9,11 +9,11 @@ def test_nothing_is_shared() -> None:
     first, second = make_exchange(), make_exchange()
     first.claims.append("claim")  # type: ignore[arg-type]
     first.attempts.append("attempt")  # type: ignore[arg-type]
-    first.answer_headers.append(("a", "b"))
+    first.answer_lines += "a: b\r\n"
     first.extras["stage"] = 1
     first.secret = "s"
     assert (second.claims, second.attempts, second.extras, second.secret) == ([], [], {}, None)
-    assert second.answer_headers == [("x-request-id", "req_1")] and second.outcome is Outcome.OPEN
+    assert second.answer_lines == "x-request-id: req_1\r\n" and second.outcome is Outcome.OPEN
 
 
 def test_nothing_used_stays_nothing() -> None:

@@ -21,14 +21,15 @@ def segment(count: int) -> bytes:
 def test_a_row_survives_whole():
     row = make_row(7, parent_id="key_p", estimated_nanos=5, owner="zoë@example.com")
     intent = records.encode_intent(row)
-    finish(row).rates = Rates(input=1, searches=9, source="tier", version="2")
-    row.usage = Usage(**{name: index for index, name in enumerate(records._USAGE_NAMES)})
+    row = finish(row)._replace(
+        rates=Rates(input=1, searches=9, source="tier", version="2"),
+        usage=Usage(**{name: index for index, name in enumerate(records._USAGE_NAMES)}),
+    )
     found = scan(HEADER + intent + records.encode_settle(row))
     assert [kind for kind, _, _ in found.records] == [INTENT, SETTLE]
     read = decode_intent(found.records[0][1])
     assert read.outcome == "open"
-    apply_settle(read, found.records[1][1])
-    assert read == row
+    assert apply_settle(read, found.records[1][1]) == row
 
 
 def test_a_row_without_a_price_has_no_rates():

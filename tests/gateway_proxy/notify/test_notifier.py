@@ -16,7 +16,9 @@ from gateway_proxy.notify.occasions import Occasions, ProviderWatch
 from gateway_proxy.notify.webhook import Outcome
 from gateway_proxy.storage import Store
 from gateway_proxy.storage.database import StoreError
+from gateway_proxy.storage.deliveries import Doer
 
+DOER = Doer(FakeClock(), "default", "ada", "192.0.2.1")
 Answer = Callable[[EventRow], Outcome]
 
 
@@ -138,7 +140,7 @@ async def test_410_disables_the_endpoint_until_it_is_enabled(scene: Scene, event
     await scene.turn(100_000)
     assert scene.sent() == [event.id] and await scene.states() == [("hook-1", "failed", 1)]
     scene.fakes["hook-1"].answer = lambda _: Outcome(200)
-    await scene.store.deliveries.enable("hook-1")
+    await scene.store.deliveries.enable("hook-1", DOER)
     await scene.add(replace(event, id="evt_3"))
     await scene.turn()
     assert scene.sent() == [event.id, "evt_3"]
@@ -147,7 +149,7 @@ async def test_410_disables_the_endpoint_until_it_is_enabled(scene: Scene, event
 async def test_a_test_is_sent_once_and_to_nobody_else(scene: Scene, event: EventRow) -> None:
     scene.fakes["hook-2"].answer = lambda _: Outcome(500, "answered 500")
     test = replace(event, type="notification.test")
-    await scene.store.deliveries.add_single(test, "hook-2", "https://hook-2", scene.clock.now_ms())
+    await scene.store.deliveries.add_single(test, "hook-2", "https://hook-2", scene.clock.now_ms(), DOER)
     await scene.turn()
     await scene.turn(100)
     assert scene.sent("hook-2") == [event.id] and scene.sent() == []

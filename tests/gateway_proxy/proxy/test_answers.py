@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 
 from gateway_proxy.proxy import answers
-from gateway_proxy.proxy.answers import Answer, StreamAnswer
+from gateway_proxy.proxy.answers import Answer, StreamAnswer, header_line
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -33,7 +33,7 @@ def get(method: str = "GET", version: str = "1.1", more: str = "") -> bytes:
 
 async def test_whole_answers_keep_the_connection() -> None:
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
-        return Answer(404, [("x-a", "b"), ("x-a", "c")], b"body")
+        return Answer(404, "x-a: b\r\nx-a: c\r\n", b"body")
 
     async with served(handle) as (reader, writer):
         for _ in range(2):
@@ -52,7 +52,7 @@ async def test_whole_answers_keep_the_connection() -> None:
 
 async def test_streams_are_chunked_or_end_with_the_connection() -> None:
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
-        answer = StreamAnswer(200, [])
+        answer = StreamAnswer(200, "")
         await answer.prepare(request)
         answer.send(b"one")
         answer.send(b"")
@@ -69,7 +69,7 @@ async def test_streams_are_chunked_or_end_with_the_connection() -> None:
 
 async def test_an_aborted_stream_has_no_end() -> None:
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
-        answer = StreamAnswer(200, [], 100)
+        answer = StreamAnswer(200, "", 100)
         await answer.prepare(request)
         answer.send(b"half")
         await asyncio.sleep(0.01)
@@ -89,10 +89,10 @@ async def test_no_header_brings_a_line_of_its_own(value: str) -> None:
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         try:
-            await Answer(200, [("x-a", value)], b"").prepare(request)
+            await Answer(200, header_line("x-a", value), b"").prepare(request)
         except ValueError as error:
             failures.append(str(error))
-        return Answer(500, [], b"")
+        return Answer(500, "", b"")
 
     async with served(handle) as (reader, writer):
         writer.write(get())
@@ -107,7 +107,7 @@ async def test_who_does_not_read_gets_no_further_answers(monkeypatch: pytest.Mon
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         nonlocal served_requests
         served_requests += 1
-        return Answer(200, [], b"a" * 2_000_000)
+        return Answer(200, "", b"a" * 2_000_000)
 
     async with served(handle) as (reader, writer):
         reader._transport.pause_reading()  # type: ignore[attr-defined]

@@ -40,7 +40,7 @@ class Bench:
             while part := await request.content.readany():
                 parts.append(part)
             self.bodies.append(b"".join(parts))
-        return Answer(200, [], b"o" * self.answer_bytes)
+        return Answer(200, "", b"o" * self.answer_bytes)
 
     def take_over(self, transport: asyncio.Transport, data: bytes, seconds: float) -> asyncio.Protocol:
         protocol = TakenOver(data)
@@ -55,7 +55,7 @@ class Bench:
         loop = asyncio.get_running_loop()
         self.fronts = Fronts(
             self.dispatch,
-            lambda status: Answer(status, [], b""),
+            lambda status: Answer(status, "", b""),
             lambda path: path.startswith("/v1/"),
             self.take_over,
         )
@@ -105,7 +105,7 @@ async def test_a_flood_in_the_pipeline_is_not_read_ahead_of_its_handling() -> No
     class Watched(Bench):
         async def dispatch(self, request: ClientRequest) -> BaseAnswer:
             kept.extend(len(connection._buffer) for connection in self.fronts.connections)
-            return Answer(200, [], b"")
+            return Answer(200, "", b"")
 
     bench = Watched()
     async with bench.connect() as (reader, writer):

@@ -21,14 +21,10 @@ def parse(line: str = "GET /v1/models HTTP/1.1", headers: str = HOST):  # type: 
     ],
 )
 def test_plain_targets(target: str, path: str) -> None:
-    head = parse(f"GET {target} HTTP/1.1")
-    assert head is not None and (head.method, head.target, head.path, head.body_length, head.keep_alive) == (
-        "GET",
-        target,
-        path,
-        0,
-        True,
-    )
+    parsed = parse(f"GET {target} HTTP/1.1")
+    assert parsed is not None
+    head, length = parsed
+    assert (head.method, head.target, head.path, length, head.keep_alive) == ("GET", target, path, 0, True)
 
 
 @pytest.mark.parametrize(
@@ -75,17 +71,56 @@ def test_lengths_that_are_not_plain(lines: str) -> None:
 
 
 def test_bodies_belong_to_post() -> None:
-    head = parse("POST /v1 HTTP/1.1", HOST + "content-length: 0012\r\nConnection: Close\r\n")
-    assert head is not None and (head.body_length, head.keep_alive) == (12, False)
+    parsed = parse("POST /v1 HTTP/1.1", HOST + "content-length: 0012\r\nConnection: Close\r\n")
+    assert parsed is not None and (parsed[1], parsed[0].keep_alive) == (12, False)
     for method in ("GET", "HEAD", "DELETE"):
         assert parse(f"{method} /v1 HTTP/1.1", HOST + "Content-Length: 5\r\n") is None
 
 
 def test_values_are_as_sent() -> None:
-    head = parse(headers=HOST + "X-A:1\r\nx-a: \t two  words\r\nEmpty:\r\n")
-    assert (
-        head is not None and head.headers.getall("X-A") == ["1", "two  words"] and head.headers["empty"] == ""
-    )
+    parsed = parse(headers=HOST + "X-A:1\r\nx-a: \t two  words\r\nEmpty:\r\n")
+    assert parsed is not None
+    headers = parsed[0].headers
+    assert headers.getall("X-A") == ["1", "two  words"] and headers["empty"] == ""
+
+
+LENGTHS = ["", "Content-Length: 7\r\n", "content-length:   0\r\n", "CONTENT-LENGTH: 123456\r\n", "Content-Length: 9x\r\n",
+           "Content-Length: 7\r\nContent-Length: 7\r\n", "X-Content-Length: 7\r\n", "Content-Length: 99999999999999999\r\n"]  # fmt: skip
+BEGINNINGS = [
+    "POST /v1/a HTTP/1.1\r\nHost: a\r\n",
+    "GET /v1/a HTTP/1.1\r\nHost: a\r\n",
+    "POST /v1/b HTTP/1.1\r\nHost: a\r\nX: content-length: 3\r\n",
+]
+ENDS = ["", "Accept: a\r\n", "Accept: b\r\n"]
+HEADS = [(start + length + end).encode() for start in BEGINNINGS for length in LENGTHS for end in ENDS]
+
+
+@pytest.mark.parametrize("first", HEADS)
+def test_a_head_that_matches_means_what_parsing_it_would_have_said(first: bytes) -> None:
+    parsed = parse_plain_head(first)
+    if parsed is None:
+        return
+    head, length = parsed
+    assert head.match(first + b"\r\nbody", len(first)) == length
+    assert "Content-Length" not in head.headers
+    for second in HEADS:
+        matched = head.match(second + b"\r\nbody", len(second))
+        other = parse_plain_head(second)
+        if matched < 0:
+            continue
+        assert other is not None and other[1] == matched
+        assert (other[0].target, list(other[0].headers.items())) == (head.target, list(head.headers.items()))
+
+
+def test_only_the_length_may_differ() -> None:
+    parsed = parse_plain_head(b"POST /v1 HTTP/1.1\r\nHost: a\r\nContent-Length: 7\r\nX: 1\r\n")
+    assert parsed is not None
+    same = b"POST /v1 HTTP/1.1\r\nHost: a\r\nContent-Length: %b\r\nX: 1\r\n"
+    for digits, length in ((b"8", 8), (b"1000000", 1_000_000), (b"", -1), (b"-1", -1), (b"8 ", -1), (b"1" * 16, -1), (b"8\r\nY: 2", -1)):  # fmt: skip
+        assert parsed[0].match(same % digits, len(same % digits)) == length
+    bare = parse_plain_head(b"GET /v1 HTTP/1.1\r\nHost: a\r\n")
+    assert bare is not None
+    assert bare[0].match(b"GET /v1 HTTP/1.1\r\nHost: a\r\nX: 1\r\n\r\n", 37) == -1
 
 
 @pytest.mark.parametrize(

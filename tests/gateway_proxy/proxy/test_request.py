@@ -3,8 +3,8 @@
 import asyncio
 
 import pytest
-from multidict import CIMultiDict, CIMultiDictProxy
 
+from gateway_proxy.proxy.plain_head import parse_plain_head
 from gateway_proxy.proxy.request import BUFFER_BYTES, FrontBody, FrontRequest
 
 
@@ -66,14 +66,12 @@ def test_what_nobody_wants_is_counted_and_dropped() -> None:
 
 
 def test_one_answer_for_a_request() -> None:
-    request = FrontRequest(
-        Source(), "POST", "/v1?a", CIMultiDictProxy(CIMultiDict()), FrontBody(Source(), 0), True
-    )
+    parsed = parse_plain_head(b"POST /v1?a HTTP/1.1\r\nHost: a\r\n")
+    assert parsed is not None
+    request = FrontRequest(Source(), parsed[0], FrontBody(Source(), 0))
     assert request.keep_alive and request.remote == "192.0.2.1"
     request.begin_answer()
     with pytest.raises(ConnectionResetError):
         request.begin_answer()
-    big = FrontRequest(
-        Source(), "POST", "/v1", CIMultiDictProxy(CIMultiDict()), FrontBody(Source(), BUFFER_BYTES + 1), True
-    )
+    big = FrontRequest(Source(), parsed[0], FrontBody(Source(), BUFFER_BYTES + 1))
     assert not big.keep_alive

@@ -11,7 +11,12 @@ from tests.support.exchanges import make_exchange
 
 def make_run(*, drains: bool = False, streaming: bool = True) -> Run:
     return Run(
-        make_exchange(), make_mocked_request("POST", "/v1/x"), drains=drains, streaming=streaming, now=100.0
+        make_exchange(),
+        make_mocked_request("POST", "/v1/x"),
+        b"",
+        drains=drains,
+        streaming=streaming,
+        now=100.0,
     )
 
 

@@ -70,10 +70,10 @@ class Bench:
         self.exchange.attempts.append(self.attempt)
 
     def close(self, tap: Tap | None, outcome: Outcome = Outcome.COMPLETED) -> Attempt:
-        row = self.settlement.open_attempt(self.exchange, self.attempt)
+        self.settlement.open_attempt(self.exchange, self.attempt)
         self.attempt.outcome = outcome
         for _ in range(2):
-            self.settlement.close_attempt(self.exchange, self.attempt, row, tap)  # type: ignore[arg-type]
+            self.settlement.close_attempt(self.exchange, self.attempt, tap)  # type: ignore[arg-type]
         assert (
             len(self.books.settled) == 1 and self.books.settled[0].charged_nanos == self.attempt.charged_nanos
         )
@@ -166,7 +166,8 @@ def test_no_spool_no_budget() -> None:
     assert refused.value.code == "budget_unverifiable"
     free = Bench()
     free.books.open = False
-    assert free.settlement.open_attempt(free.exchange, free.attempt).estimated_nanos == 100 * 2000
+    free.settlement.open_attempt(free.exchange, free.attempt)
+    assert free.attempt.row is not None and free.attempt.row.estimated_nanos == 100 * 2000
 
 
 def test_the_log_row_tells_the_whole_exchange() -> None:

@@ -5,9 +5,13 @@ from dataclasses import replace
 
 import pytest
 
+from gateway_proxy.core.clock import FakeClock
 from gateway_proxy.core.ledger import EventRow
 from gateway_proxy.storage import Store
+from gateway_proxy.storage.changes import list_changes
+from gateway_proxy.storage.deliveries import Doer
 
+DOER = Doer(FakeClock(), "o", "ada", "192.0.2.1")
 EVENT = EventRow(
     id="evt_1", type="key.created", at=5, organization="o", key_id="k", dedupe="1", data={"key_id": "k"}
 )
@@ -70,10 +74,10 @@ async def test_how_it_ended_is_kept(store: Store) -> None:
     ]
     assert found["evt_2"].next_at == 500 and found["evt_2"].attempted_at == 10
     assert await claimed(store, "hook-1", 499) == [] and await claimed(store, "hook-1", 500) == ["evt_2"]
-    assert await store.deliveries.redeliver("evt_3", "hook-1", 550)
+    assert await store.deliveries.redeliver("evt_3", "hook-1", 550, DOER)
     [due] = await store.deliveries.claim("hook-1", "gtw_1", 550, 100, 9)
     assert (due.event.id, due.attempts) == ("evt_3", 1)
-    assert not await store.deliveries.redeliver("evt_9", "hook-1", 600)
+    assert not await store.deliveries.redeliver("evt_9", "hook-1", 600, DOER)
 
 
 async def test_a_disabled_endpoint_gets_nothing_until_it_is_enabled(store: Store) -> None:
@@ -83,7 +87,7 @@ async def test_a_disabled_endpoint_gets_nothing_until_it_is_enabled(store: Store
     assert await claimed(store, "hook-1", 30) == [] and await store.deliveries.next_due("hook-1") is None
     await spread(store, "evt_2", now_ms=31)
     assert await claimed(store, "hook-2", 40) == ["evt_1", "evt_2"]
-    assert await store.deliveries.enable("hook-1") and not await store.deliveries.enable("hook-1")
+    assert await store.deliveries.enable("hook-1", DOER) and not await store.deliveries.enable("hook-1", DOER)
     assert await claimed(store, "hook-1", 40) == ["evt_1"]  # what happened meanwhile is not sent
 
 
@@ -107,9 +111,40 @@ async def test_the_list_is_newest_first_filtered_and_paged(store: Store) -> None
 
 
 async def test_a_single_delivery_goes_to_its_endpoint_only(store: Store) -> None:
-    await store.deliveries.add_single(EVENT, "hook-1", "https://one", 10)
+    await store.deliveries.add_single(EVENT, "hook-1", "https://one", 10, DOER)
     assert await store.outbox.pending() == []
     assert await claimed(store, "hook-1", 10) == ["evt_1"] and await claimed(store, "hook-2", 10) == []
     found = await store.deliveries.find("evt_1", "hook-1", "o")
     assert found is not None and found.shown == "https://one"
     assert await store.deliveries.find("evt_1", "hook-1", "other") is None
+
+
+async def test_what_admins_do_is_in_the_change_log(store: Store) -> None:
+    await store.deliveries.add_single(EVENT, "hook-1", "https://one", 10, DOER)
+    await store.deliveries.redeliver("evt_1", "hook-1", 20, DOER)
+    await store.deliveries.disable("hook-1", "answered 410", 30)
+    await store.deliveries.enable("hook-1", DOER)
+    await store.deliveries.redeliver("evt_9", "hook-1", 20, DOER)  # nothing happened
+    rows = await list_changes(store.db, after=0)
+    assert [(row.action, row.subject, row.actor) for row in rows] == [
+        ("endpoint.tested", "hook-1", "ada"),
+        ("delivery.repeated", "hook-1", "ada"),
+        ("endpoint.enabled", "hook-1", "ada"),
+    ]
+
+
+async def test_endpoints_are_shown_as_the_settings_name_them_now(store: Store) -> None:
+    await store.deliveries.publish("o", [("hook-2", "webhook", "https://two", ("key.*",))])
+    await store.deliveries.publish("*", [("service-1", "service", "slack://…", ("*",))])
+    await store.deliveries.publish(
+        "o", [("hook-1", "webhook", "https://one", ("*",)), ("hook-2", "webhook", "https://two", ("key.*",))]
+    )
+    await store.deliveries.disable("hook-2", "answered 410", 1)
+    found = await store.deliveries.list_endpoints("o")
+    assert [(e.id, e.disabled, e.events) for e in found] == [
+        ("service-1", "", ("*",)),
+        ("hook-1", "", ("*",)),
+        ("hook-2", "answered 410", ("key.*",)),
+    ]
+    assert [e.id for e in await store.deliveries.list_endpoints("other")] == ["service-1"]
+    assert len(await store.deliveries.list_endpoints()) == 3

@@ -15,13 +15,19 @@ from dashboard import assets, errors, frame, guard, theme
 from dashboard.filters import FILTERS
 from dashboard.views import (
     account,
+    gateways,
     key_acts,
     key_forms,
     keys,
     logs,
+    mcp,
     members,
+    notifications,
     overview,
+    playground,
+    settings,
     signin,
+    tokens,
     usage,
 )
 from gateway_proxy.admin.services import Admin
@@ -37,9 +43,15 @@ _PAGES = (
     keys,
     key_forms,
     key_acts,
+    mcp,
     logs,
     usage,
+    gateways,
     members,
+    settings,
+    notifications,
+    tokens,
+    playground,
 )
 
 

@@ -32,6 +32,7 @@ _DENIED = Outcome.DENIED
 _CLIENT_GONE = Outcome.CLIENT_GONE
 _FAILED = Outcome.FAILED
 _VARY = "vary: Origin\r\n"
+_CORS = "access-control-expose-headers: *\r\n" + _VARY
 log = logging.getLogger("gateway_proxy.handler")
 
 Query = Callable[[Exchange, Runtime], BaseAnswer]  # a GET that the gateway answers itself
@@ -114,7 +115,7 @@ class DataPlane:
             exchange.client_request_id = facts.client_request_id
         origin = facts.origin
         if origin is not None and origin in runtime.cors_origins:
-            exchange.answer_lines += header_line("access-control-allow-origin", origin) + _VARY
+            exchange.answer_lines += header_line("access-control-allow-origin", origin) + _CORS
         return exchange
 
     async def _answer(

@@ -24,8 +24,9 @@ _BODIES = {
     "audio": '{"model":"%s","input":"hi","voice":"alloy"}',
     "rerank": '{"model":"%s","query":"hi","documents":["a","b"]}',
     "messages": '{"model":"%s","messages":[{"role":"user","content":"hi"}],"max_tokens":5}',
-    "gemini": '{"contents":[{"parts":[{"text":"hi"}]}],"content":{"parts":[{"text":"hi"}]},"generationConfig":{"maxOutputTokens":5}}',
+    "gemini": '{"contents":[{"parts":[{"text":"hi"}]}],"generationConfig":{"maxOutputTokens":5}}',
 }
+_EMBEDDING = '{"content":{"parts":[{"text":"hi"}]}}'
 # By dialect: what a provider that speaks it is called, and the model that it serves.
 _MODELS = {"openai": "chat", "azure": "chat", "anthropic": "claude", "gemini": "gem"}
 
@@ -47,7 +48,8 @@ def request_for(route: DataRoute, secret: str, model: str = "") -> bytes:
             headers=b"Content-Type: multipart/form-data; boundary=b\r\n",
         )
     assert route.operation is not None
-    return make_request(secret, line=head, body=_BODIES[route.operation].replace("%s", model).encode())
+    body = _EMBEDDING if "mbedContent" in route.path else _BODIES[route.operation]
+    return make_request(secret, line=head, body=body.replace("%s", model).encode())
 
 
 @pytest.fixture(scope="module")

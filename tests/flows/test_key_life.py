@@ -113,6 +113,7 @@ def test_a_budget_is_raised_lowered_and_cleared_and_forgets_nothing(gateway: Run
     expect(gateway, key.secret, "insufficient_quota")
     keys(gateway, "rotate", key.id, "--grace", "60")
     assert gateway.key_state(key.secret)["budget"]["spent_usd"] == spent
+    gateway.settled_rows()  # the books are written a moment later
     assert keys(gateway, "show", key.id)["spent_usd"] == spent
     keys(gateway, "update", key.id, "--no-budget-usd")
     expect(gateway, key.secret, "ok")

@@ -62,16 +62,26 @@ class FakeView:
     silent: bool = False
     provider_names: list[str] = field(default_factory=lambda: ["openai", "anthropic"])
     servers: list[str] = field(default_factory=lambda: ["github"])
+    reload_error: str | None = None
+    listed: list[dict[str, Any]] = field(default_factory=list)
     counted: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     async def config(self) -> dict[str, Any]:
         self._speak()
-        settings = {"mcp": {"servers": [{"name": name} for name in self.servers]}}
+        servers = [
+            {"name": name, "url": f"https://{name}.example.com/mcp", "command": [], "price_per_call": "0.01"}
+            for name in self.servers
+        ]
+        settings = {
+            "server": {"listen": "127.0.0.1:8080", "workers": 1, "cors_origins": []},
+            "providers": [{"name": "openai", "api_key": "***"}],
+            "mcp": {"servers": servers},
+        }
         return {
             "revision": 1,
             "digest": "d",
             "source": None,
-            "reload_error": None,
+            "reload_error": self.reload_error,
             "settings": settings,
         }
 
@@ -84,7 +94,7 @@ class FakeView:
 
     async def models(self) -> list[dict[str, Any]]:
         self._speak()
-        return []
+        return self.listed
 
     async def counters(self, key_id: str) -> dict[str, Any]:
         self._speak()

@@ -7,6 +7,7 @@
 """
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from gateway_proxy.admin.services import Admin, build_admin
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.storage import Store, open_store
 
-__all__ = ["OWNER", "Dashboard", "FakeView", "acting_as", "dashboard", "make_application"]
+__all__ = ["OWNER", "Dashboard", "FakeView", "acting_as", "dashboard", "make_application", "open_dashboard"]
 
 PREFIX = "/dashboard"
 PEPPER = b"p" * 32
@@ -142,12 +143,21 @@ def make_application(site: Dashboard) -> web.Application:
     return application
 
 
-@pytest.fixture
-async def dashboard(tmp_path: Path) -> AsyncIterator[Dashboard]:
-    store = await open_store(f"sqlite:{tmp_path}/gateway.db", migrate=True)
+@asynccontextmanager
+async def open_dashboard(folder: Path) -> AsyncIterator[Dashboard]:
+    """The pages on a loopback port, over a fresh store in this folder."""
+    store = await open_store(f"sqlite:{folder}/gateway.db", migrate=True)
     view = FakeView()
     site = Dashboard(store, build_admin(store, PEPPER, Clock(), view=view), view)
-    async with TestClient(TestServer(make_application(site))) as client:
-        site.client = client
+    try:
+        async with TestClient(TestServer(make_application(site))) as client:
+            site.client = client
+            yield site
+    finally:
+        await store.close()
+
+
+@pytest.fixture
+async def dashboard(tmp_path: Path) -> AsyncIterator[Dashboard]:
+    async with open_dashboard(tmp_path) as site:
         yield site
-    await store.close()

@@ -25,7 +25,7 @@ class Budget:
         policy, route, model = exchange.policy, exchange.route, exchange.model
         assert policy is not None and route is not None and model is not None
         rule = policy.budget_rule
-        if rule is None:
+        if rule is None or route.free:
             return
         if not self._books_open():
             raise unverifiable()

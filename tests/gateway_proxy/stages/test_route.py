@@ -8,7 +8,9 @@ from gateway_proxy.stages.route import Route
 from tests.support.exchanges import make_exchange, make_model
 
 MODEL = make_model()
-STAGE = Route(OpenAIDialect(), lambda name: MODEL if name == "m" else None)
+STAGE = Route(
+    {"openai": OpenAIDialect()}, lambda name: MODEL if name == "m" else None, {"openai": frozenset()}
+)
 
 
 def test_the_parsed_value_is_the_only_copy() -> None:

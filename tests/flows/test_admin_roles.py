@@ -10,8 +10,8 @@ import pytest
 
 from gateway_proxy.admin import notifications
 from gateway_proxy.admin.actor import Actor, Role
-from gateway_proxy.admin.api.app import OPERATIONS
 from gateway_proxy.admin.api.operation import Operation
+from gateway_proxy.admin.api.table import OPERATIONS
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.ids import new_id
 from gateway_proxy.core.ledger import LogRow
@@ -78,6 +78,8 @@ POLICY: dict[str, tuple[Row, Row | None, Row | None]] = {
     "enableEndpoint": (MANAGERS, None, LOST_OR_FORBIDDEN),
     "listDeliveries": (READERS, None, None),
     "redeliver": (MANAGERS, None, LOST_OR_FORBIDDEN),
+    "getMe": (ANYBODY, None, None),
+    "importKey": (MANAGERS, None, None),
 }
 OWN, OTHER, ALIEN = range(3)
 OTHER_EMAIL = "other@example.com"
@@ -143,6 +145,8 @@ def body_of(operation: Operation, whose: int) -> Any:
     match operation.name:
         case "createKey":
             return {"name": "a"} | ({"owner": OTHER_EMAIL} if whose == OTHER else {})
+        case "importKey":
+            return {"id": new_id("key"), "name": "a"}
         case "updateKey":
             return {"name": "b"}
         case "inviteMember":

@@ -120,7 +120,8 @@ def _problem(status: int, body: Mapping[str, Any]) -> Problem:
     errors = body.get("errors")
     if status == 422 and isinstance(errors, list) and errors:
         return Invalid([FieldError(str(e.get("path", "")), str(e.get("message", ""))) for e in errors])
-    return _PROBLEMS.get(status, Problem)(body["detail"], code=str(body["code"]))
+    told = str(body["code"])
+    return _PROBLEMS.get(status, Problem)(body["detail"], code=told)
 
 
 def _reason(error: BaseException) -> str:

@@ -22,7 +22,8 @@ async def take() -> None:
         async with open_dashboard(Path(folder)) as site, async_playwright() as playwright:
             ids = await furnish(site)
             browser = await playwright.chromium.launch(
-                executable_path=find_chromium(), args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+                executable_path=find_chromium(),
+                args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
             )
             pictures = [
                 ("keys", KEYS, WIDE, "light"),

@@ -15,6 +15,7 @@ from dashboard import assets, errors, frame, guard, theme
 from dashboard.filters import FILTERS
 from dashboard.views import (
     account,
+    audit,
     gateways,
     key_acts,
     key_forms,
@@ -48,6 +49,7 @@ _PAGES = (
     usage,
     gateways,
     members,
+    audit,
     settings,
     notifications,
     tokens,

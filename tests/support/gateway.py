@@ -262,8 +262,8 @@ class RunningGateway:
         return self.ledger_rows(key_id)
 
     def events(self) -> list[dict[str, Any]]:
-        """The outbox, oldest first."""
-        return self.query("SELECT * FROM outbox ORDER BY at, id")
+        """The budget events of the outbox, oldest first."""
+        return self.query("SELECT * FROM outbox WHERE type LIKE 'budget.%' ORDER BY at, id")
 
     def log_text(self) -> str:
         """Everything that all processes of this gateway wrote to stdout and stderr."""

@@ -1,7 +1,8 @@
 """Reads usage out of Gemini answers while they pass by, unchanged.
 
 Every piece of a stream brings the totals so far; those that come with a finish reason close the account. The searches behind
-an answer stand in no usage: they are counted by the queries that its grounding names.
+an answer stand in no usage: they are counted by the queries that its grounding names, which is how they are billed; before
+Gemini 3 an answer with any counts one (https://ai.google.dev/gemini-api/docs/pricing).
 """
 
 from typing import Any
@@ -16,6 +17,8 @@ from gateway_proxy.dialects.event_tap import EventTap
 from gateway_proxy.dialects.findings import Findings, WholeAnswer
 from gateway_proxy.dialects.gemini.array import ArrayReader
 from gateway_proxy.dialects.gemini.usage import parse_usage
+
+_BILLED_ONCE = ("gemini-1", "gemini-2")
 
 
 class _Notes(Findings):
@@ -36,7 +39,7 @@ class _Notes(Findings):
         for candidate in candidates if type(candidates) is list else ():
             if type(candidate) is dict:
                 ends |= candidate.get("finishReason") is not None
-                searches = max(searches, _count_searches(candidate))
+                searches = max(searches, _count_searches(candidate, self.reported_model))
         feedback = response.get("promptFeedback")
         if type(feedback) is dict and feedback.get("blockReason") is not None:
             ends = True
@@ -62,10 +65,12 @@ class _Notes(Findings):
             self.service_tier = tier.removeprefix("SERVICE_TIER_").lower()
 
 
-def _count_searches(candidate: dict[str, Any]) -> int:
+def _count_searches(candidate: dict[str, Any], model: str) -> int:
     grounding = candidate.get("groundingMetadata")
     queries = grounding.get("webSearchQueries") if type(grounding) is dict else None
-    return len(queries) if type(queries) is list else 0
+    if type(queries) is not list:
+        return 0
+    return min(len(queries), 1) if model.startswith(_BILLED_ONCE) else len(queries)
 
 
 class AnswerTap(_Notes, WholeAnswer):

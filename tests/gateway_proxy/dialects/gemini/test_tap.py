@@ -101,13 +101,18 @@ def test_totals_that_cannot_be_believed(bad: object) -> None:
     assert tap.usage is None and tap.invalid_usage
 
 
-def test_a_whole_answer_with_searches_and_a_tier() -> None:
-    body = piece("x", 3, reason="STOP")
+@pytest.mark.parametrize(("model", "searches"), [("gemini-2.5-flash", 1), ("gemini-3-pro-preview", 2)])
+def test_a_whole_answer_with_searches_and_a_tier(model: str, searches: int) -> None:
+    body = {**piece("x", 3, reason="STOP"), "modelVersion": model}
     body["candidates"][0]["groundingMetadata"] = {"webSearchQueries": ["a", "b"]}
     body["usageMetadata"]["serviceTier"] = "SERVICE_TIER_FLEX"
     tap = AnswerTap(Route("gemini", "/v1beta/models/:generateContent", "m"))
     assert run(tap, orjson.dumps(body)) == orjson.dumps(body)
-    assert tap.usage == Usage(input=9, output=3, searches=2) and tap.service_tier == "flex" and tap.finished
+    assert (
+        tap.usage == Usage(input=9, output=3, searches=searches)
+        and tap.service_tier == "flex"
+        and tap.finished
+    )
 
 
 def test_an_answer_without_usage_tells_none() -> None:

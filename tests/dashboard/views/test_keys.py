@@ -204,3 +204,14 @@ async def test_the_export_keeps_filters(dashboard: Dashboard) -> None:
         await make(dashboard, name)
     data = json.loads((await dashboard.get(f"{KEYS}?format=json&search=two")).text)["data"]
     assert [key["name"] for key in data] == ["Two"]
+
+
+async def test_shares_are_written_without_idle_zeros(dashboard: Dashboard) -> None:
+    one, two = await make(dashboard, "one"), await make(dashboard, "two")
+    for key_id, requests in ((one, 1), (two, 2)):
+        await dashboard.store.db.execute(
+            "UPDATE key_stats SET requests = $2 WHERE key_id = $1", key_id, requests
+        )
+    await make(dashboard, "unused")
+    shares = re.findall(r'data-label="Usage" class="number">([^<]*)<', (await dashboard.get(KEYS)).text)
+    assert shares == ["0%", "66.67%", "33.33%"]

@@ -12,6 +12,7 @@ from typing import Any
 from gateway_proxy import __version__
 from gateway_proxy.app.audit import AuditTrail
 from gateway_proxy.app.books import GatewayBooks
+from gateway_proxy.app.extensions import Extensions
 from gateway_proxy.app.follower import Follower
 from gateway_proxy.app.notices import make_notifier
 from gateway_proxy.app.runtimes import Services, build_runtime
@@ -75,10 +76,14 @@ class Gateway:
         self._take_staleness(config)
         self._tasks: list[asyncio.Task[Any]] = []
         self.on_applied: Callable[[], None] = lambda: None  # new settings are in force
+        self.extensions = Extensions(self.clock)
         self.reloading = asyncio.Lock()  # held from reading the file until its settings are in force
 
     async def open(self) -> None:
-        """Recover the books, load the keys, build the first runtime. Raises StoreError, SpoolUnavailable, ValueError."""
+        """Recover the books, load the keys, build the first runtime.
+
+        Raises StoreError, SpoolUnavailable, ValueError, and ConfigError for a plugin that cannot be used.
+        """
         config = self.config
         make_private_folder(config.storage.data_dir)
         self.id = _read_gateway_id(config.storage.data_dir)
@@ -100,17 +105,11 @@ class Gateway:
         self.settlement = Settlement(
             self.books, self.limiter, learned, self.clock, identity, log_requests=config.logs.requests
         )
+        self._extend()
         self.plane = DataPlane(self.runtime, self.settlement, self.limiter, self.clock)
         self.plane.is_stale = self._is_stale
         self.plane.relay.find_policy = self.directory.policy
-        queries = Queries(self.limiter)
-        self.plane.queries = {
-            "/v1/models": queries.list_models, "/v1beta/models": queries.list_models, "/v1/key": queries.show_key,
-        }  # fmt: skip
-        self.plane.prefix_queries = {
-            "/v1/models/": queries.show_model,
-            "/v1beta/models/": queries.show_model,
-        }
+        self._answer_queries()
         self.audit = self._make_audit()
         self.notifier = make_notifier(
             self.store, self.clock, self.services.breakers, self.id, self._organization
@@ -137,6 +136,16 @@ class Gateway:
             spawn(self._maintain(), "maintenance"),
         ]
 
+    def _answer_queries(self) -> None:
+        queries = Queries(self.limiter)
+        self.plane.queries = {
+            "/v1/models": queries.list_models, "/v1beta/models": queries.list_models, "/v1/key": queries.show_key,
+        }  # fmt: skip
+        self.plane.prefix_queries = {
+            "/v1/models/": queries.show_model,
+            "/v1beta/models/": queries.show_model,
+        }
+
     async def close(self) -> None:
         """Let running exchanges finish for `drain_seconds`, then end them; write the books to the end."""
         self.draining = True
@@ -153,6 +162,7 @@ class Gateway:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         with contextlib.suppress(StoreError):
             await self.notifier.close()
+        await self.extensions.close()
         await self.writer.stop()  # it runs until it is told to end: waiting for it first would wait in vain
         await drain(5)
         await asyncio.to_thread(self.audit.log.close)  # after what a cancelled task left it to write
@@ -176,13 +186,20 @@ class Gateway:
         self.config, self.revision, self.reload_error = config, runtime.revision, ""
         self._take_staleness(config)
         self.runtime = self.plane.runtime = runtime
-        self.settlement.log_requests = config.logs.requests
+        self._extend()
         self.notifier.configure(list_endpoints(config.notifications, self._pepper))
         for name, link in before.links.items():
             if runtime.links.get(name) is not link:
                 spawn(_close_when_idle(link), "close a retired provider's connections")
         self.on_applied()
         log.info("configuration revision %d is in force (digest %s)", self.revision, config.digest[:12])
+
+    def _extend(self) -> None:
+        """Put the runtime's plugins in force."""
+        self.extensions.apply(self.runtime.plugins)
+        tee, keep_logs = self.extensions.tee, self.config.logs.requests
+        self.books.share(tee, keep_logs=keep_logs)
+        self.settlement.log_requests = keep_logs or tee is not None
 
     def describe_readiness(self) -> tuple[bool, dict[str, Any]]:
         """Whether this gateway can do all of its work, and what an operator wants to know."""
@@ -282,6 +299,7 @@ class Gateway:
             await asyncio.sleep(SWEEP_SECONDS)
             self.limiter.sweep()
             await self._follow_prices()
+            await self.extensions.tidy()
             due -= SWEEP_SECONDS
             if due > 0:
                 continue

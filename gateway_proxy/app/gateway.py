@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway_proxy import __version__
+from gateway_proxy.app.access import OperatorAccess
 from gateway_proxy.app.audit import AuditTrail
 from gateway_proxy.app.books import GatewayBooks
 from gateway_proxy.app.follower import Follower
@@ -43,6 +44,8 @@ from gateway_proxy.storage import Store
 from gateway_proxy.storage.database import StoreConflict, StoreError
 from gateway_proxy.storage.maintenance import clear_reserved, prune_events, prune_request_log, prune_secrets
 from gateway_proxy.storage.registry import Gateway as GatewayRecord
+from gateway_proxy.telemetry.pulse import Pulse
+from gateway_proxy.telemetry.tally import Tally
 
 log = logging.getLogger("gateway_proxy.gateway")
 
@@ -71,7 +74,8 @@ class Gateway:
         self._digester = Digester(pepper)
         self._pepper = pepper
         self._organization = config.gateway.organization
-        self._started_at = self.clock.now_ms()
+        self.access = OperatorAccess(store.identity, self.clock, pepper, config.gateway.organization)
+        self.started_at = self.applied_at = self.clock.now_ms()
         self._take_staleness(config)
         self._tasks: list[asyncio.Task[Any]] = []
         self.on_applied: Callable[[], None] = lambda: None  # new settings are in force
@@ -84,7 +88,9 @@ class Gateway:
         self.id = _read_gateway_id(config.storage.data_dir)
         await self._refuse_company()
         await self._open_books()
-        self.books = GatewayBooks(self.writer, self.limiter, self.directory, self.clock)
+        self.pulse = Pulse(Tally(self._lists_model))
+        self.books = GatewayBooks(self.writer, self.limiter, self.directory, self.clock, self.pulse.tally)
+        self.books.log_requests = config.logs.requests
         learned = LearnedOutput()
         self.services = Services(
             clock=self.clock,
@@ -97,9 +103,7 @@ class Gateway:
         )
         self.runtime = await asyncio.to_thread(build_runtime, config, self.revision, self.services, None)
         identity = GatewayIdentity(self.id, config.gateway.organization)
-        self.settlement = Settlement(
-            self.books, self.limiter, learned, self.clock, identity, log_requests=config.logs.requests
-        )
+        self.settlement = Settlement(self.books, self.limiter, learned, self.clock, identity)
         self.plane = DataPlane(self.runtime, self.settlement, self.limiter, self.clock)
         self.plane.is_stale = self._is_stale
         self.plane.relay.find_policy = self.directory.policy
@@ -135,6 +139,7 @@ class Gateway:
             spawn(self.audit.run(), "write the audit log"),
             spawn(self.notifier.run(), "notify"),
             spawn(self._maintain(), "maintenance"),
+            spawn(self.pulse.run(), "add up metrics"),
         ]
 
     async def close(self) -> None:
@@ -174,9 +179,10 @@ class Gateway:
             if old != new:
                 log.warning("%s was changed in the file; it takes effect at the next start", what)
         self.config, self.revision, self.reload_error = config, runtime.revision, ""
+        self.applied_at = self.clock.now_ms()
         self._take_staleness(config)
         self.runtime = self.plane.runtime = runtime
-        self.settlement.log_requests = config.logs.requests
+        self.books.log_requests = config.logs.requests
         self.notifier.configure(list_endpoints(config.notifications, self._pepper))
         for name, link in before.links.items():
             if runtime.links.get(name) is not link:
@@ -217,9 +223,13 @@ class Gateway:
             return policy
         return None  # another organization's key is unknown here
 
+    def _lists_model(self, name: str) -> bool:
+        return self.runtime.catalog.lists(name)
+
     def _take_staleness(self, config: Config) -> None:
         self._staleness_ns = round(config.gateway.max_staleness_seconds * 1e9)
         self._strict_staleness_ns = round(config.gateway.strict_staleness_seconds * 1e9)
+        self.access.staleness_seconds = config.gateway.strict_staleness_seconds
 
     def _is_stale(self, strict: bool) -> bool:
         limit_ns = self._strict_staleness_ns if strict else self._staleness_ns
@@ -259,7 +269,7 @@ class Gateway:
                 name=config.gateway.name or socket.gethostname(),
                 organization=config.gateway.organization,
                 version=__version__,
-                started_at=self._started_at,
+                started_at=self.started_at,
                 last_seen_at=self.clock.now_ms(),
                 applied_seq=self.follower.seq,
                 config_digest=config.digest,

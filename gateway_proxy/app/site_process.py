@@ -52,6 +52,11 @@ class SiteProcess:
         self._told = ""
         self.pid: int | None = None
 
+    @property
+    def serves(self) -> bool:
+        """Whether it serves now."""
+        return self._serves
+
     def begin(self) -> None:
         """Have it running from now on; returns at once. Further calls do nothing."""
         if self._keeper is None and not self._stopping:

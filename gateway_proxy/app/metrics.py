@@ -54,8 +54,8 @@ class Metrics:
             "config_reload_ok": {(): int(not gateway.reload_error)},
             "config_applied_timestamp_seconds": {(): gateway.applied_at / 1000},
         }
-        if self._site is not None:
-            samples["admin_process_up"] = {(): int(self._site.serves)}
+        if self._site is not None and (serves := self._site.serves) is not None:
+            samples["admin_process_up"] = {(): int(serves)}
         return samples
 
     def _sample_books(self) -> dict[str, Samples]:

@@ -53,9 +53,9 @@ class SiteProcess:
         self.pid: int | None = None
 
     @property
-    def serves(self) -> bool:
-        """Whether it serves now."""
-        return self._serves
+    def serves(self) -> bool | None:
+        """Whether it serves now; None as long as it is not wanted at all."""
+        return None if self._keeper is None else self._serves
 
     def begin(self) -> None:
         """Have it running from now on; returns at once. Further calls do nothing."""

@@ -57,7 +57,7 @@ METRICS: tuple[Metric, ...] = (
     Metric(_P + "config_revision", "gauge", "Revision of the settings in force."),
     Metric(_P + "config_reload_ok", "gauge", "0 when the last reload was refused; the old settings are in force."),
     Metric(_P + "config_applied_timestamp_seconds", "gauge", "When the settings in force took effect."),
-    Metric(_P + "admin_process_up", "gauge", "1 while the process of dashboard and admin API serves."),
+    Metric(_P + "admin_process_up", "gauge", "1 while the process of dashboard and admin API serves, once it was started."),
     Metric(_P + "event_loop_lag_seconds", "histogram", "How late a timer fires, sampled four times a second."),
     Metric("process_cpu_seconds_total", "counter", "CPU time of the gateway's process, user and system."),
     Metric("process_resident_memory_bytes", "gauge", "Its memory in RAM."),

@@ -17,6 +17,11 @@ DURATIONS_MS = (
 TOKEN_CLASSES = (
     "input", "cached_input", "cache_write", "cache_write_1h", "audio_input", "output", "reasoning", "audio_output",
 )  # fmt: skip
+SHOWN_FROM_START = (
+    "budget_unverifiable", "insufficient_quota", "internal_error", "invalid_api_key", "model_unpriced", "overloaded",
+    "rate_limit_exceeded", "store_stale", "upstream_auth_failed", "upstream_timeout", "upstream_unavailable",
+)  # fmt: skip
+"""Codes that are shown with 0 before they happen: Prometheus sees no increase in what was not there before."""
 OTHER = "other"
 MAX_MODELS = 500
 MAX_CODES = 200
@@ -121,7 +126,7 @@ class Tally:
         """What was counted, by the metric's name."""
         self.add_up()
         requests: Counter[tuple[str, ...]] = Counter()
-        refusals: Counter[tuple[str, ...]] = Counter()
+        refusals: Counter[tuple[str, ...]] = Counter({(code,): 0 for code in SHOWN_FROM_START})
         for (operation, provider, model, status, outcome, *_), cell in self._requests.items():
             requests[operation, provider, model, str(status), outcome] += cell.count
             if cell.refusal:

@@ -81,7 +81,8 @@ def test_metrics_say_what_the_books_say(gateway: RunningGateway) -> None:
     requests = told["gateway_proxy_requests_total"]
     assert requests[("chat", "fake", "chat", "200", "completed")] == 3
     assert requests[("chat", "", "other", "404", "denied")] == 1
-    assert told["gateway_proxy_refusals_total"] == {("model_not_found",): 1, ("invalid_api_key",): 1}
+    refusals = {code: count for code, count in told["gateway_proxy_refusals_total"].items() if count}
+    assert refusals == {("model_not_found",): 1, ("invalid_api_key",): 1}
     cost = sum(row["charged_nanos"] for row in rows) / 1e9
     assert cost > 0 and told["gateway_proxy_cost_usd_total"][("fake", "chat")] == pytest.approx(
         cost, abs=1e-12
@@ -120,4 +121,4 @@ def test_for_operators_only(gateway: RunningGateway) -> None:
         assert fetch(gateway, {**elsewhere, "authorization": f"Bearer {token}"})[0] == status
     stranger = gateway.admin_token("owner", "elsewhere")
     assert fetch(gateway, {**elsewhere, "authorization": f"Bearer {stranger}"})[0] == 401
-    assert read(gateway)["gateway_proxy_admin_process_up"] == {(): 0.0}
+    assert "gateway_proxy_admin_process_up" not in read(gateway)  # nobody has asked for it yet

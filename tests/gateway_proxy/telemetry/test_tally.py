@@ -5,7 +5,7 @@ from typing import Any
 from gateway_proxy.core.ledger import LedgerRow, LogRow
 from gateway_proxy.core.usage import Usage
 from gateway_proxy.telemetry.exposition import Histogram
-from gateway_proxy.telemetry.tally import MAX_CODES, MAX_MODELS, OTHER, Tally, format_nanos
+from gateway_proxy.telemetry.tally import MAX_CODES, MAX_MODELS, OTHER, SHOWN_FROM_START, Tally, format_nanos
 
 LISTED = {"gpt", "claude"}
 
@@ -47,7 +47,8 @@ def test_each_request_is_counted_once() -> None:
             ("chat", "openai", "gpt", "200", "completed"): 3,
             ("chat", "openai", "gpt", "503", "upstream_failed"): 1,
         }
-        assert sample["gateway_proxy_refusals_total"] == {("upstream_timeout",): 1}
+        refusals = sample["gateway_proxy_refusals_total"]
+        assert refusals == {(code,): int(code == "upstream_timeout") for code in SHOWN_FROM_START}
 
 
 def test_latency_is_of_admitted_requests_and_the_first_token_of_streams() -> None:
@@ -122,7 +123,7 @@ def test_labels_are_bounded_whatever_the_catalogue_lists() -> None:
         tally.note_request(request(model=f"m{number}", error_code=f"code_{number}"))
     sample = tally.sample()
     assert len(sample["gateway_proxy_requests_total"]) == MAX_MODELS + 1
-    assert len(sample["gateway_proxy_refusals_total"]) == MAX_CODES + 1
+    assert len(sample["gateway_proxy_refusals_total"]) == MAX_CODES + 1 + len(SHOWN_FROM_START)
     assert sum(sample["gateway_proxy_requests_total"].values()) == MAX_MODELS + 100  # type: ignore[arg-type]
 
 

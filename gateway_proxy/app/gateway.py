@@ -13,6 +13,7 @@ from gateway_proxy import __version__
 from gateway_proxy.app.audit import AuditTrail
 from gateway_proxy.app.books import GatewayBooks
 from gateway_proxy.app.follower import Follower
+from gateway_proxy.app.made_ids import IdBooks
 from gateway_proxy.app.notices import make_notifier
 from gateway_proxy.app.runtimes import Services, build_runtime
 from gateway_proxy.audit.chain import derive_key
@@ -86,6 +87,7 @@ class Gateway:
         await self._open_books()
         self.books = GatewayBooks(self.writer, self.limiter, self.directory, self.clock)
         learned = LearnedOutput()
+        self.made_ids = IdBooks(self.store.made_ids, self.clock)
         self.services = Services(
             clock=self.clock,
             limiter=self.limiter,
@@ -94,6 +96,8 @@ class Gateway:
             retry_budgets=RetryBudgets(self.clock),
             find_key=self._find_key,
             books_open=lambda: self.writer.healthy,
+            find_id=self.made_ids.find,
+            note_ids=self.made_ids.note,
         )
         self.runtime = await asyncio.to_thread(build_runtime, config, self.revision, self.services, None)
         identity = GatewayIdentity(self.id, config.gateway.organization)
@@ -102,6 +106,7 @@ class Gateway:
         )
         self.plane = DataPlane(self.runtime, self.settlement, self.limiter, self.clock)
         self.plane.is_stale = self._is_stale
+        self.plane.recall = self.made_ids.recall
         self.plane.relay.find_policy = self.directory.policy
         queries = Queries(self.limiter)
         self.plane.queries = {
@@ -132,6 +137,7 @@ class Gateway:
         self._tasks = [
             spawn(self.follower.follow(), "follow the change log"),
             spawn(self._beat(), "heartbeat"),
+            spawn(self.made_ids.run(), "write the ids of stored responses"),
             spawn(self.audit.run(), "write the audit log"),
             spawn(self.notifier.run(), "notify"),
             spawn(self._maintain(), "maintenance"),
@@ -153,6 +159,7 @@ class Gateway:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         with contextlib.suppress(StoreError):
             await self.notifier.close()
+        await self.made_ids.close()
         await self.writer.stop()  # it runs until it is told to end: waiting for it first would wait in vain
         await drain(5)
         await asyncio.to_thread(self.audit.log.close)  # after what a cancelled task left it to write
@@ -293,6 +300,7 @@ class Gateway:
                     self.store.db, events_before
                 ):
                     await asyncio.sleep(0.05)
+                await self.made_ids.prune()
                 await prune_secrets(self.store.db, self.clock.now_ms())
                 await self.store.timeline.fold(self.clock.now_ms() - FINE_TIMELINE_MS)
             except StoreError as error:

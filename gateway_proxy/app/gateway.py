@@ -66,6 +66,7 @@ class Gateway:
         self.store = store
         self.directory = KeyDirectory()
         self.limiter = MemoryLimiter(self.clock)
+        self.made_ids = IdBooks(store.made_ids, self.clock)
         self.revision = 1
         self.reload_error = ""
         self.draining = False
@@ -87,18 +88,7 @@ class Gateway:
         await self._open_books()
         self.books = GatewayBooks(self.writer, self.limiter, self.directory, self.clock)
         learned = LearnedOutput()
-        self.made_ids = IdBooks(self.store.made_ids, self.clock)
-        self.services = Services(
-            clock=self.clock,
-            limiter=self.limiter,
-            learned=learned,
-            breakers=Breakers(self.clock),
-            retry_budgets=RetryBudgets(self.clock),
-            find_key=self._find_key,
-            books_open=lambda: self.writer.healthy,
-            find_id=self.made_ids.find,
-            note_ids=self.made_ids.note,
-        )
+        self.services = self._make_services(learned)
         self.runtime = await asyncio.to_thread(build_runtime, config, self.revision, self.services, None)
         identity = GatewayIdentity(self.id, config.gateway.organization)
         self.settlement = Settlement(
@@ -142,6 +132,19 @@ class Gateway:
             spawn(self.notifier.run(), "notify"),
             spawn(self._maintain(), "maintenance"),
         ]
+
+    def _make_services(self, learned: LearnedOutput) -> Services:
+        return Services(
+            clock=self.clock,
+            limiter=self.limiter,
+            learned=learned,
+            breakers=Breakers(self.clock),
+            retry_budgets=RetryBudgets(self.clock),
+            find_key=self._find_key,
+            books_open=lambda: self.writer.healthy,
+            find_id=self.made_ids.find,
+            note_ids=self.made_ids.note,
+        )
 
     async def close(self) -> None:
         """Let running exchanges finish for `drain_seconds`, then end them; write the books to the end."""

@@ -16,7 +16,7 @@ from gateway_proxy.app.books import GatewayBooks
 from gateway_proxy.app.follower import Follower
 from gateway_proxy.app.made_ids import IdBooks
 from gateway_proxy.app.notices import make_notifier
-from gateway_proxy.app.runtimes import Services, build_runtime
+from gateway_proxy.app.runtimes import Services, build_runtime, list_fixed
 from gateway_proxy.audit.chain import derive_key
 from gateway_proxy.audit.log import AuditLog
 from gateway_proxy.config import Config
@@ -34,7 +34,6 @@ from gateway_proxy.limits.budget import Rebuild
 from gateway_proxy.limits.memory import MemoryLimiter
 from gateway_proxy.notify.endpoints import list_endpoints
 from gateway_proxy.proxy.handler import DataPlane
-from gateway_proxy.proxy.links import ProviderLink
 from gateway_proxy.proxy.queries import Queries
 from gateway_proxy.proxy.runtime import Runtime
 from gateway_proxy.proxy.settle import GatewayIdentity, Settlement
@@ -57,7 +56,6 @@ RETENTION_SECONDS = 600.0
 DAY_MS = 86_400_000
 EVENT_DAYS = 62  # an event keeps its occasion from firing again: longer than any month
 FINE_TIMELINE_MS = 3 * DAY_MS
-LINK_CLOSE_SECONDS = 600.0
 
 
 class Gateway:
@@ -185,7 +183,7 @@ class Gateway:
         """
         before = self.runtime
         runtime = await asyncio.to_thread(build_runtime, config, self.revision + 1, self.services, before)
-        for what, old, new in _fixed_settings(self.config, config):
+        for what, old, new in list_fixed(self.config, config):
             if old != new:
                 log.warning("%s was changed in the file; it takes effect at the next start", what)
         self.config, self.revision, self.reload_error = config, runtime.revision, ""
@@ -196,7 +194,7 @@ class Gateway:
         self.notifier.configure(list_endpoints(config.notifications, self._pepper))
         for name, link in before.links.items():
             if runtime.links.get(name) is not link:
-                spawn(_close_when_idle(link), "close a retired provider's connections")
+                spawn(link.close_when_idle(), "close a retired provider's connections")
         self.on_applied()
         log.info("configuration revision %d is in force (digest %s)", self.revision, config.digest[:12])
 
@@ -378,26 +376,6 @@ def _read_gateway_id(data_dir: Path) -> str:
     if not is_id(text, "gtw"):
         raise ValueError(f"{path} does not hold a gateway id; restore it, or delete it to get a new one")
     return text
-
-
-def _fixed_settings(old: Config, new: Config) -> list[tuple[str, object, object]]:
-    """What only a restart can change."""
-    return [
-        ("[server] listen", old.server.listen, new.server.listen),
-        ("[server] admin_listen", old.server.admin_listen, new.server.admin_listen),
-        ("[server] tls", old.server.tls, new.server.tls),
-        ("[storage]", old.storage, new.storage),
-        ("[security] pepper", old.security.pepper, new.security.pepper),
-        ("[gateway] organization", old.gateway.organization, new.gateway.organization),
-    ]
-
-
-async def _close_when_idle(link: ProviderLink) -> None:
-    for _ in range(int(LINK_CLOSE_SECONDS)):
-        if not link.pool.stats().in_use:
-            break
-        await asyncio.sleep(1)
-    await link.close()
 
 
 __all__ = ["Gateway", "Runtime"]

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gateway_proxy.core.clock import Clock
 from gateway_proxy.storage import open_store
 
 DAYS = 30

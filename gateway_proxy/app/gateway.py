@@ -13,6 +13,7 @@ from gateway_proxy import __version__
 from gateway_proxy.app.audit import AuditTrail
 from gateway_proxy.app.books import GatewayBooks
 from gateway_proxy.app.follower import Follower
+from gateway_proxy.app.made_ids import IdBooks
 from gateway_proxy.app.notices import make_notifier
 from gateway_proxy.app.runtimes import Services, build_runtime
 from gateway_proxy.audit.chain import derive_key
@@ -66,6 +67,7 @@ class Gateway:
         self.store = store
         self.directory = KeyDirectory()
         self.limiter = MemoryLimiter(self.clock)
+        self.made_ids = IdBooks(store.made_ids, self.clock)
         self.revision = 1
         self.reload_error = ""
         self.draining = False
@@ -87,15 +89,7 @@ class Gateway:
         await self._open_books()
         self.books = GatewayBooks(self.writer, self.limiter, self.directory, self.clock)
         learned = LearnedOutput()
-        self.services = Services(
-            clock=self.clock,
-            limiter=self.limiter,
-            learned=learned,
-            breakers=Breakers(self.clock),
-            retry_budgets=RetryBudgets(self.clock),
-            find_key=self._find_key,
-            books_open=lambda: self.writer.healthy,
-        )
+        self.services = self._make_services(learned)
         self.runtime = await asyncio.to_thread(build_runtime, config, self.revision, self.services, None)
         identity = GatewayIdentity(self.id, config.gateway.organization)
         self.settlement = Settlement(
@@ -103,6 +97,7 @@ class Gateway:
         )
         self.plane = DataPlane(self.runtime, self.settlement, self.limiter, self.clock)
         self.plane.is_stale = self._is_stale
+        self.plane.recall = self.made_ids.recall
         self.plane.relay.find_policy = self.directory.policy
         queries = Queries(self.limiter)
         self.plane.queries = {
@@ -133,10 +128,24 @@ class Gateway:
         self._tasks = [
             spawn(self.follower.follow(), "follow the change log"),
             spawn(self._beat(), "heartbeat"),
+            spawn(self.made_ids.run(), "write the ids of stored responses"),
             spawn(self.audit.run(), "write the audit log"),
             spawn(self.notifier.run(), "notify"),
             spawn(self._maintain(), "maintenance"),
         ]
+
+    def _make_services(self, learned: LearnedOutput) -> Services:
+        return Services(
+            clock=self.clock,
+            limiter=self.limiter,
+            learned=learned,
+            breakers=Breakers(self.clock),
+            retry_budgets=RetryBudgets(self.clock),
+            find_key=self._find_key,
+            books_open=lambda: self.writer.healthy,
+            find_id=self.made_ids.find,
+            note_ids=self.made_ids.note,
+        )
 
     async def close(self) -> None:
         """Let running exchanges finish for `drain_seconds`, then end them; write the books to the end."""
@@ -154,6 +163,7 @@ class Gateway:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         with contextlib.suppress(StoreError):
             await self.notifier.close()
+        await self.made_ids.close()
         await self.writer.stop()  # it runs until it is told to end: waiting for it first would wait in vain
         await drain(5)
         await asyncio.to_thread(self.audit.log.close)  # after what a cancelled task left it to write
@@ -294,6 +304,7 @@ class Gateway:
                     self.store.db, events_before
                 ):
                     await asyncio.sleep(0.05)
+                await self.made_ids.prune()
                 await prune_secrets(self.store.db, self.clock.now_ms())
                 await self.store.timeline.fold(self.clock.now_ms() - FINE_TIMELINE_MS)
                 while await self.store.usage_sums.carry(self.clock.now_ms() // HOUR_MS):

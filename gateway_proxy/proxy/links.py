@@ -49,6 +49,13 @@ class ProviderLink:
                 self._starts[path, content_type] = start
         return b"%bcontent-length: %d\r\n%b\r\n" % (start, length, upward)
 
+    def encode_bare_head(self, method: str, path: str, upward: bytes) -> bytes:
+        """The head of a request without a body; its path names a single thing, so it is not remembered."""
+        target = f"{self._target_prefix}{self._base_path}{path}"
+        length = "content-length: 0\r\n" if method == "POST" else ""
+        start = f"{method} {target} HTTP/1.1\r\n{length}".encode("latin-1")
+        return b"%b%b%b\r\n" % (start, self._fixed, upward)
+
     async def close(self) -> None:
         await self.pool.close()
 
@@ -58,6 +65,6 @@ def identify_provider(provider: Provider) -> tuple[object, ...]:
     timeouts = provider.timeouts
     secret = None if provider.api_key is None else provider.api_key.reveal()
     return (
-        provider.name, provider.dialect, provider.base_url, provider.api_version, secret,
+        provider.name, provider.dialect, provider.base_url, provider.api_version, secret, provider.allow_stateful,
         timeouts.connect, timeouts.first_byte, timeouts.between_bytes,
     )  # fmt: skip

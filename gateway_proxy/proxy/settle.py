@@ -122,7 +122,13 @@ class Settlement:
             used = sum(attempt.usage.tokens() for attempt in exchange.attempts)
             self._limiter.release(lease, used)
             last = exchange.attempts[-1] if exchange.attempts else None
-            if last is not None and last.usage_source is _PROVIDER and exchange.model is not None:
+            if (
+                last is not None
+                and last.usage_source is _PROVIDER
+                and exchange.model is not None
+                and exchange.route is not None
+                and not exchange.route.free
+            ):
                 self._learned.learn(exchange.model.name, last.usage.output_tokens())
         if lease is None:
             self._books.collect_events()

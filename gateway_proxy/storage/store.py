@@ -9,6 +9,7 @@ from gateway_proxy.storage.deliveries import Deliveries
 from gateway_proxy.storage.identity import Identity
 from gateway_proxy.storage.keys import SqlKeys
 from gateway_proxy.storage.ledger import SqlLedger
+from gateway_proxy.storage.made_ids import MadeIdRows
 from gateway_proxy.storage.outbox import Outbox
 from gateway_proxy.storage.registry import Registry
 from gateway_proxy.storage.replays import Replays
@@ -31,6 +32,7 @@ class Store:
         self.outbox = Outbox(db)
         self.deliveries = Deliveries(db)
         self.registry = Registry(db, clock)
+        self.made_ids = MadeIdRows(db)
         self.replays = Replays(db)
         self.identity = Identity(db, clock)
 

@@ -55,6 +55,7 @@ SWEEP_SECONDS = 10.0
 RETENTION_SECONDS = 600.0
 DAY_MS = 86_400_000
 EVENT_DAYS = 62  # an event keeps its occasion from firing again: longer than any month
+HOUR_MS = 3_600_000
 FINE_TIMELINE_MS = 3 * DAY_MS
 
 
@@ -314,6 +315,8 @@ class Gateway:
                 await self.made_ids.prune()
                 await prune_secrets(self.store.db, self.clock.now_ms())
                 await self.store.timeline.fold(self.clock.now_ms() - FINE_TIMELINE_MS)
+                while await self.store.usage_sums.carry(self.clock.now_ms() // HOUR_MS):
+                    await asyncio.sleep(0.05)
             except StoreError as error:
                 log.error("old log rows could not be deleted: %s", error)
 

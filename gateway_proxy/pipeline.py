@@ -47,9 +47,18 @@ class Pipeline:
 
 def _compile(stages: Stages, authenticate: Stage | None) -> Check:
     """Without a stage that waits nothing of waiting is left in what runs for each request."""
-    if any(iscoroutinefunction(stage.check) for stage in stages):
-        return partial(_check_waiting, tuple(stages), authenticate)
-    return partial(_check, cast("tuple[Stage, ...]", tuple(stages)))
+    first = next((i for i, stage in enumerate(stages) if iscoroutinefunction(stage.check)), len(stages))
+    prompt = cast("tuple[Stage, ...]", tuple(stages[:first]))
+    if first == len(stages):
+        return partial(_check, prompt)
+    rest = tuple(stages[first:])
+
+    def check(exchange: Exchange) -> Awaitable[None]:
+        secret = exchange.secret
+        _check(prompt, exchange)
+        return _check_waiting(rest, authenticate, exchange, secret)
+
+    return check
 
 
 def _check(stages: tuple[Stage, ...], exchange: Exchange) -> None:
@@ -65,9 +74,12 @@ def _check(stages: tuple[Stage, ...], exchange: Exchange) -> None:
 
 
 async def _check_waiting(
-    stages: tuple[Stage | WaitingStage, ...], authenticate: Stage | None, exchange: Exchange
+    stages: tuple[Stage | WaitingStage, ...],
+    authenticate: Stage | None,
+    exchange: Exchange,
+    secret: str | None,
 ) -> None:
-    secret = exchange.secret
+    secret = secret or exchange.secret
     for stage in stages:
         try:
             waiting = stage.check(exchange)

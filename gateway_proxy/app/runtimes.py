@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from gateway_proxy.app.translators import find_foreign
 from gateway_proxy.config import Config, Provider
 from gateway_proxy.core.catalog import ModelEntry, Target
 from gateway_proxy.core.clock import Clock
@@ -111,22 +112,15 @@ def _choose_dialect(provider: Provider, dialects: dict[str, Dialect]) -> Dialect
     return AzureDialect(provider.api_version) if provider.dialect == "azure" else dialects[provider.dialect]
 
 
-def _find_foreign(config: Config, dialects: dict[str, Dialect]) -> dict[str, frozenset[str]]:
-    """Per client dialect, the providers that cannot be sent what it parsed."""
-    return {
-        name: frozenset(p.name for p in config.providers if name not in dialects[p.dialect].speaks)
-        for name in dialects
-    }
-
-
 def build_stages(
     config: Config, services: Services, dialects: dict[str, Dialect], resolve: Resolve
 ) -> list[Stage]:
     """The built-in stages in their order; plugins are inserted before the stage that they name."""
+    providers = {provider.name: _choose_dialect(provider, dialects) for provider in config.providers}
     return [
         Authenticate(services.find_key, services.clock),
         Network(),
-        Route(dialects, resolve, _find_foreign(config, dialects)),
+        Route(dialects, resolve, find_foreign(dialects, providers)),
         Allow(hide_forbidden_models=config.security.hide_forbidden_models),
         Rate(services.learned),
         Budget(services.limiter, services.books_open),

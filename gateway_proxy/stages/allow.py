@@ -28,9 +28,12 @@ class Allow:
                 gateway={"reason": "model_not_allowed"},
             )
         if not exchange.targets:
+            for provider, obstacle in exchange.obstacles.items():
+                if policy.allows_provider(provider):
+                    raise obstacle
             raise BadExchange(
-                f"The model '{model.name}' is not served in this API's format: none of its providers speaks it, and the "
-                "gateway does not translate. Use the API of its provider, or another model.",
+                f"The model '{model.name}' is not served in this API's format: none of its providers speaks it, and it is "
+                "not translated. Use the API of its provider, or another model.",
                 code="dialect_not_served",
                 param="model",
                 gateway={"reason": "dialect_not_served", "dialect": exchange.dialect},

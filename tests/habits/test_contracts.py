@@ -16,6 +16,8 @@ WITHOUT_BACKEND = {
     "Stage": "one rule a file, each with its own tests",
     "Dialect": "a wire format with a corpus of its own",
     "UsageTap": "part of a dialect",
+    "Translator": "a pair of dialects, tried there and back",
+    "Translated": "what a translator made",
 }
 
 

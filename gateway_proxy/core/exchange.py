@@ -85,6 +85,7 @@ class Exchange:
     translated: dict[tuple[str, str], Translated] | None = None  # by route, for targets of another dialect
     obstacles: "Mapping[str, GatewayError]" = {}  # by route: why a provider cannot be told. Shared: assign another
     lease: Lease | None = None  # by admission
+    recalled: bool = False  # the store was asked for the ids that the request names
     error: "GatewayError | None" = None
     status: int = 0  # sent to the client
     first_byte_ns: int = 0  # monotonic, 0 = never

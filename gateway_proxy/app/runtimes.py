@@ -123,12 +123,17 @@ def build_stages(
     config: Config, services: Services, dialects: dict[str, Dialect], resolve: Resolve
 ) -> list[Stage]:
     """The built-in stages in their order; plugins are inserted before the stage that they name."""
-    return [
-        Authenticate(services.find_key, services.clock),
-        Network(),
-        Route(dialects, resolve, _find_foreign(config, dialects)),
+    network = Network()
+    scopes_and_limits: list[Stage] = [
         Allow(hide_forbidden_models=config.security.hide_forbidden_models),
         Rate(services.learned),
         Budget(services.limiter, services.books_open),
-        Admission(services.limiter, budget_status=config.security.budget_status),
+    ]
+    shadowed = (network, *scopes_and_limits)
+    return [
+        Authenticate(services.find_key, services.clock),
+        network,
+        Route(dialects, resolve, _find_foreign(config, dialects)),
+        *scopes_and_limits,
+        Admission(services.limiter, budget_status=config.security.budget_status, shadowed=shadowed),
     ]

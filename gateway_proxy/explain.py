@@ -6,7 +6,8 @@ would see. No rule is written down here a second time, and nothing here reads a 
 """
 
 import inspect
-from collections.abc import Iterable, Sequence
+import ipaddress
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import quote
@@ -16,7 +17,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from gateway_proxy.core.catalog import ModelEntry, Target
 from gateway_proxy.core.clock import format_time
-from gateway_proxy.core.errors import Forbidden, GatewayError, ModelUnknown
+from gateway_proxy.core.errors import GatewayError, ModelUnknown
 from gateway_proxy.core.exchange import Exchange
 from gateway_proxy.core.key import IpAddress
 from gateway_proxy.core.limiter import BucketRule, CounterUnknown, Limiter, Meter
@@ -55,6 +56,22 @@ class Question:
     client_ip: IpAddress | None = None
     provider: str = ""
     mcp_tool: str = ""  # server/tool
+
+    def to_json(self) -> dict[str, str]:
+        """For the line to whoever has the counters."""
+        shown = {
+            "model": self.model,
+            "endpoint": self.endpoint,
+            "provider": self.provider,
+            "mcp_tool": self.mcp_tool,
+        }
+        return shown if self.client_ip is None else shown | {"ip": str(self.client_ip)}
+
+    @staticmethod
+    def from_json(document: Mapping[str, str]) -> "Question":
+        members = dict(document)
+        ip = members.pop("ip", None)
+        return Question(**members, client_ip=None if ip is None else ipaddress.ip_address(ip))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +116,12 @@ def is_allowed(verdicts: Iterable[Verdict], policy: KeyPolicy) -> bool:
 def explanation(verdicts: Sequence[Verdict], policy: KeyPolicy) -> dict[str, Any]:
     """As the admin API answers."""
     return {"allowed": is_allowed(verdicts, policy), "verdicts": [verdict.to_json() for verdict in verdicts]}
+
+
+def unknown_here() -> dict[str, Any]:
+    """The same for a key that the gateway does not know, as one of another organization."""
+    why = "This gateway does not know the key: it serves another organization, or has not heard of it yet."
+    return {"allowed": False, "verdicts": [Verdict("status", "deny", "invalid_api_key", why).to_json()]}
 
 
 class Trial(Exchange):
@@ -200,7 +223,7 @@ def _judge_mcp(policy: KeyPolicy, named: str) -> Verdict:
         why = f"The key that this token was made from may not call '{named}'."
     else:
         why = f"The tools of the server '{server}' that this API key may call do not include '{tool}'."
-    return Verdict(MCP_RULE, "deny", Forbidden(why, code="mcp_disabled").code, why)
+    return Verdict(MCP_RULE, "deny", code="mcp_disabled", detail=why)
 
 
 def _is_shadowed(verdict: Verdict) -> bool:

@@ -82,9 +82,7 @@ class Exchange:
     bound: Bound | None = None  # by budget
     output_cap: int | None = None  # by budget: per choice, to be written into the upstream request
     lease: Lease | None = None  # by admission
-    would_deny: str = (
-        ""  # by admission: the code that an enforced rule of a shadowed key would have answered with
-    )
+    would_deny: str = ""  # by admission: the code of the rule that is only shadowed and would have refused it
     error: "GatewayError | None" = None
     is_trial: bool = False  # nobody sent it: a stage that leaves traces must leave none
     status: int = 0  # sent to the client

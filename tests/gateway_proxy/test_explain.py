@@ -3,7 +3,6 @@
 import ipaddress
 import os
 import random
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from gateway_proxy.config import load_config
 from gateway_proxy.core.clock import FakeClock
 from gateway_proxy.core.errors import Denied, GatewayError
 from gateway_proxy.core.exchange import Exchange
-from gateway_proxy.core.key import BudgetPeriod, Key, McpMode, McpScope
+from gateway_proxy.core.key import BudgetPeriod, Key
 from gateway_proxy.core.limiter import Meter
 from gateway_proxy.core.policy import KeyPolicy, compile_policy
 from gateway_proxy.explain import ENDPOINTS, Question, Trial, explain, explanation

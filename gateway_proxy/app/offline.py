@@ -11,6 +11,7 @@ from gateway_proxy.config import Config
 from gateway_proxy.core.clock import Clock
 
 if TYPE_CHECKING:
+    from gateway_proxy.app.runtimes import Services
     from gateway_proxy.core.policy import KeyPolicy
     from gateway_proxy.limits.memory import MemoryLimiter
     from gateway_proxy.storage import Store
@@ -26,23 +27,17 @@ class StoreView(NoGateway):
 
     async def explain(self, key_id: str, question: dict[str, str]) -> dict[str, Any]:
         # Here: every other command would wait for the whole data plane to be imported.
-        from gateway_proxy.app.runtimes import Services, build_stages, make_dialects
+        from gateway_proxy.app.runtimes import build_stages, make_dialects
         from gateway_proxy.explain import Question, explain, explanation, unknown_here
         from gateway_proxy.limits.memory import MemoryLimiter
         from gateway_proxy.pricing.book import PriceBook
-        from gateway_proxy.routing.breaker import Breakers
         from gateway_proxy.routing.catalog import build_catalog
-        from gateway_proxy.routing.retry_budget import RetryBudgets
-        from gateway_proxy.stages.rate import LearnedOutput
 
         clock, config, limiter = self._clock, self._config, MemoryLimiter(self._clock)
         policy = await self._load(key_id, limiter)
         if policy is None:
             return unknown_here()
-        services = Services(
-            clock=clock, limiter=limiter, learned=LearnedOutput(), breakers=Breakers(clock),
-            retry_budgets=RetryBudgets(clock), find_key=lambda secret, now_ms: None, books_open=lambda: True,
-        )  # fmt: skip
+        services = make_idle_services(clock, limiter)
         catalog = build_catalog(config, PriceBook.load(clock.now_ms()))
         stages = build_stages(config, services, make_dialects(), catalog.resolve)
         verdicts = explain(stages, limiter, policy, Question.from_json(question), clock.now_ms())
@@ -63,3 +58,23 @@ class StoreView(NoGateway):
             job.spend.reserved += stats[key_id].reserved_nanos
             limiter.finish_rebuild(job, nanos)
         return compile_policy(key)
+
+
+def make_idle_services(clock: Clock, limiter: "MemoryLimiter") -> "Services":
+    """What stages need, where no request is ever served."""
+    from gateway_proxy.app.runtimes import Services
+    from gateway_proxy.routing.breaker import Breakers
+    from gateway_proxy.routing.retry_budget import RetryBudgets
+    from gateway_proxy.stages.rate import LearnedOutput
+
+    return Services(
+        clock=clock,
+        limiter=limiter,
+        learned=LearnedOutput(),
+        breakers=Breakers(clock),
+        retry_budgets=RetryBudgets(clock),
+        find_key=lambda secret, now_ms: None,
+        books_open=lambda: True,
+        find_id=lambda id: None,
+        note_ids=lambda ids, lasting: None,
+    )

@@ -83,6 +83,7 @@ class Exchange:
     output_cap: int | None = None  # by budget: per choice, to be written into the upstream request
     lease: Lease | None = None  # by admission
     would_deny: str = ""  # by admission: the code of the rule that is only shadowed and would have refused it
+    recalled: bool = False  # the store was asked for the ids that the request names
     error: "GatewayError | None" = None
     is_trial: bool = False  # nobody sent it: a stage that leaves traces must leave none
     status: int = 0  # sent to the client

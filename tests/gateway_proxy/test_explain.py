@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from gateway_proxy.app.runtimes import Services, build_stages, make_dialects
+from gateway_proxy.app.offline import make_idle_services
+from gateway_proxy.app.runtimes import build_stages, make_dialects
 from gateway_proxy.config import load_config
 from gateway_proxy.core.clock import FakeClock
 from gateway_proxy.core.errors import Denied, GatewayError
@@ -20,10 +21,7 @@ from gateway_proxy.explain import ENDPOINTS, Question, Trial, explain, explanati
 from gateway_proxy.limits.memory import MemoryLimiter
 from gateway_proxy.pipeline import Pipeline
 from gateway_proxy.pricing.book import PriceBook
-from gateway_proxy.routing.breaker import Breakers
 from gateway_proxy.routing.catalog import build_catalog
-from gateway_proxy.routing.retry_budget import RetryBudgets
-from gateway_proxy.stages.rate import LearnedOutput
 
 CASES = int(os.environ.get("EXPLAIN_CASES", "2000"))
 MODELS = ("fast", "two", "dear", "unpriced", "endless", "claude", "nobody", "local/x", "fast-2")
@@ -68,11 +66,9 @@ class Gateway:
         self.limiter = MemoryLimiter(self.clock)
         self.policies: dict[str, KeyPolicy] = {}
         self.books_open = True
-        services = Services(
-            clock=self.clock, limiter=self.limiter, learned=LearnedOutput(), breakers=Breakers(self.clock),
-            retry_budgets=RetryBudgets(self.clock), find_key=lambda secret, now: self.policies.get(secret),
-            books_open=lambda: self.books_open,
-        )  # fmt: skip
+        services = make_idle_services(self.clock, self.limiter)
+        services.find_key = lambda secret, now: self.policies.get(secret)
+        services.books_open = lambda: self.books_open
         catalog = build_catalog(config, PriceBook.load(self.clock.now_ms()))
         self.stages = build_stages(config, services, make_dialects(), catalog.resolve)
         self.pipeline = Pipeline(self.stages)

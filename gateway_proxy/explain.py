@@ -23,7 +23,7 @@ from gateway_proxy.core.key import IpAddress
 from gateway_proxy.core.limiter import BucketRule, CounterUnknown, Limiter, Meter
 from gateway_proxy.core.money import format_usd
 from gateway_proxy.core.policy import KeyPolicy
-from gateway_proxy.core.stage import Stage
+from gateway_proxy.core.stage import Stage, WaitingStage
 
 Word = Literal["allow", "deny", "skip"]
 MCP_RULE = "mcp"
@@ -88,7 +88,11 @@ class Verdict:
 
 
 def explain(
-    stages: Sequence[Stage], limiter: Limiter, policy: KeyPolicy, question: Question, now_ms: int
+    stages: Sequence[Stage | WaitingStage],
+    limiter: Limiter,
+    policy: KeyPolicy,
+    question: Question,
+    now_ms: int,
 ) -> list[Verdict]:
     """Every rule's verdict, in the order of the pipeline.
 
@@ -155,9 +159,10 @@ class Trial(Exchange):
             for rule, seen in self._seen.items()
         ]
 
-    def judge(self, stage: Stage, question: Question) -> None:
+    def judge(self, stage: Stage | WaitingStage, question: Question) -> None:
         """Run one stage, or what it has instead for those who only want to know."""
         rules: tuple[str, ...] = getattr(stage, "rules", (stage.name,))
+        first = rules[0] if rules else stage.name
         unread = stage.needs_body and self.route is None and "route" in self._seen
         for rule in rules:
             blind = unread or rule in self._blind
@@ -169,14 +174,16 @@ class Trial(Exchange):
             return
         run = getattr(stage, "probe", stage.check)
         if inspect.iscoroutinefunction(run):
-            self._seen[rules[0]] = Verdict(
-                rules[0], "skip", detail="It waits for others, and only real requests do."
+            self._seen[first] = Verdict(
+                first, "skip", detail="It waits for others, and only real requests do."
             )
             return
         try:
             run(self)
         except GatewayError as error:
-            self.refuse(rules[0], error)
+            self.refuse(first, error)
+        except Exception:  # noqa: BLE001 - a guard that breaks refuses
+            self.refuse(first, GatewayError("The stage broke on this request."))
         if rules == ("route",):
             self._go_on(question)
         self._note_blindness()

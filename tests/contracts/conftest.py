@@ -14,9 +14,12 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(params=["sqlite", "postgres"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock) -> AsyncIterator[Store]:
-    url = {"sqlite": f"sqlite:{tmp_path}/gateway.db"}[request.param]
+    if request.param == "sqlite":
+        url = f"sqlite:{tmp_path}/gateway.db"
+    else:
+        url = await request.getfixturevalue("postgres").make_store()
     store = await open_store(url, migrate=True, clock=clock)
     yield store
     await store.close()

@@ -9,11 +9,10 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
-from typing import Any, Union
+from typing import Any
 from urllib.parse import urlsplit
 
 import asyncpg
-from asyncpg.pool import PoolConnectionProxy
 
 from gateway_proxy.storage.database import Row, Statements, StoreError
 from gateway_proxy.storage.postgres_errors import explain
@@ -27,7 +26,7 @@ _COMMAND_SECONDS = 30.0
 _STALL_SECONDS = 10
 _MOST_CONNECTIONS = 6
 _FAULTS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, ValueError)
-Connection = Union["asyncpg.Connection[asyncpg.Record]", "PoolConnectionProxy[asyncpg.Record]"]
+Connection = Any  # asyncpg brings no types
 
 
 def _count(status: str) -> int:
@@ -78,7 +77,9 @@ class _Statements:
         common = columns[: len(shared)]
         own = columns[len(shared) :]
         # A column is one argument, whatever the number of rows: one statement a table, prepared once.
-        selected = [f"${n}::{types[name]}" for n, name in enumerate(common, 1)] + [f"u.{name}" for name in own]
+        selected = [f"${n}::{types[name]}" for n, name in enumerate(common, 1)] + [
+            f"u.{name}" for name in own
+        ]
         arrays = ", ".join(f"${n}::{types[name]}[]" for n, name in enumerate(own, len(common) + 1))
         sql = (
             f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(selected)}"  # noqa: S608
@@ -96,14 +97,16 @@ class PostgresDatabase:
 
     dialect = "postgres"
 
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", url: str) -> None:
+    def __init__(self, pool: Any, url: str) -> None:
         self._pool = pool
         self._url = url
         parts = urlsplit(url)
-        self.name = f"postgresql://{parts.hostname or 'localhost'}{parts.path}"  # as shown: without user and password
+        self.name = (
+            f"postgresql://{parts.hostname or 'localhost'}{parts.path}"  # as shown: without user and password
+        )
         self._types: dict[str, dict[str, str]] = {}
         self._turn = asyncio.Lock()
-        self._listener: asyncpg.Connection[asyncpg.Record] | None = None
+        self._listener: Connection = None
         self._announced = True
         self._asked_at = 0.0
 

@@ -67,7 +67,9 @@ async def open_store(
 async def open_database(url: str, *, create: bool = True) -> Database:
     """The database of a URL, whatever its schema. Raises `StoreError`."""
     if url.startswith("postgresql://"):
-        from gateway_proxy.storage.postgres import PostgresDatabase  # the embedded store needs no driver of it
+        from gateway_proxy.storage.postgres import (
+            PostgresDatabase,  # the embedded store needs no driver of it
+        )
 
         return await PostgresDatabase.open(url)
     return await SqliteDatabase.open(_sqlite_path(url), create=create)

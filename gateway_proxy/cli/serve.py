@@ -157,7 +157,9 @@ class OpenedStore:
             raise Refusal(str(error)) from None
         try:
             if not self._for_demo and await self.store.registry.is_demo():
-                raise StoreError(f"{path or 'this database'} is the store of a demo; give [storage] url another one")
+                raise StoreError(
+                    f"{path or 'this database'} is the store of a demo; give [storage] url another one"
+                )
             pepper = await ready_pepper(
                 config.security.pepper, os.environ, self.store.registry, self.store.keys
             )

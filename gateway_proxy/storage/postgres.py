@@ -117,7 +117,7 @@ class PostgresDatabase:
         try:
             pool = await asyncpg.create_pool(
                 url,
-                min_size=1,
+                min_size=0,  # else the pool's own attempts to reconnect end as unhandled errors
                 max_size=_MOST_CONNECTIONS,
                 timeout=_CONNECT_SECONDS,
                 command_timeout=_COMMAND_SECONDS,
@@ -129,9 +129,14 @@ class PostgresDatabase:
                     "tcp_user_timeout": str(_STALL_SECONDS * 1000),
                 },
             )
+            database = cls(pool, url)
+            await database.fetch("SELECT 1")
         except _FAULTS as error:
             raise explain(error, name) from error
-        return cls(pool, url)
+        except StoreError:
+            await pool.close()
+            raise
+        return database
 
     @contextmanager
     def explaining(self) -> Iterator[None]:

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from gateway_proxy import __version__
+from gateway_proxy.app.access import OperatorAccess
 from gateway_proxy.app.audit import AuditTrail
 from gateway_proxy.app.books import GatewayBooks
 from gateway_proxy.app.follower import Follower
 from gateway_proxy.app.made_ids import IdBooks
 from gateway_proxy.app.notices import make_notifier
 from gateway_proxy.app.probes import Probes
-from gateway_proxy.app.runtimes import Services, build_runtime
+from gateway_proxy.app.runtimes import Services, build_runtime, list_fixed
 from gateway_proxy.audit.chain import derive_key
 from gateway_proxy.audit.log import AuditLog
 from gateway_proxy.config import Config
@@ -35,7 +36,6 @@ from gateway_proxy.limits.budget import Rebuild
 from gateway_proxy.limits.memory import MemoryLimiter
 from gateway_proxy.notify.endpoints import list_endpoints
 from gateway_proxy.proxy.handler import DataPlane
-from gateway_proxy.proxy.links import ProviderLink
 from gateway_proxy.proxy.queries import Queries
 from gateway_proxy.proxy.runtime import Runtime
 from gateway_proxy.proxy.settle import GatewayIdentity, Settlement
@@ -47,6 +47,8 @@ from gateway_proxy.storage import Store
 from gateway_proxy.storage.database import StoreConflict, StoreError
 from gateway_proxy.storage.maintenance import clear_reserved, prune_events, prune_request_log, prune_secrets
 from gateway_proxy.storage.registry import Gateway as GatewayRecord
+from gateway_proxy.telemetry.pulse import Pulse
+from gateway_proxy.telemetry.tally import Tally
 
 log = logging.getLogger("gateway_proxy.gateway")
 
@@ -56,8 +58,8 @@ SWEEP_SECONDS = 10.0
 RETENTION_SECONDS = 600.0
 DAY_MS = 86_400_000
 EVENT_DAYS = 62  # an event keeps its occasion from firing again: longer than any month
+HOUR_MS = 3_600_000
 FINE_TIMELINE_MS = 3 * DAY_MS
-LINK_CLOSE_SECONDS = 600.0
 
 
 class Gateway:
@@ -78,7 +80,8 @@ class Gateway:
         self._digester = Digester(pepper)
         self._pepper = pepper
         self._organization = config.gateway.organization
-        self._started_at = self.clock.now_ms()
+        self.access = OperatorAccess(store.identity, self.clock, pepper, config.gateway.organization)
+        self.started_at = self.applied_at = self.clock.now_ms()
         self._take_staleness(config)
         self._tasks: list[asyncio.Task[Any]] = []
         self.on_applied: Callable[[], None] = lambda: None  # new settings are in force
@@ -91,14 +94,14 @@ class Gateway:
         self.id = _read_gateway_id(config.storage.data_dir)
         await self._refuse_company()
         await self._open_books()
-        self.books = GatewayBooks(self.writer, self.limiter, self.directory, self.clock)
+        self.pulse = Pulse(Tally(self._lists_model))
+        self.books = GatewayBooks(self.writer, self.limiter, self.directory, self.clock, self.pulse.tally)
+        self.books.log_requests = config.logs.requests
         learned = LearnedOutput()
         self.services = self._make_services(learned)
         self.runtime = await asyncio.to_thread(build_runtime, config, self.revision, self.services, None)
         identity = GatewayIdentity(self.id, config.gateway.organization)
-        self.settlement = Settlement(
-            self.books, self.limiter, learned, self.clock, identity, log_requests=config.logs.requests
-        )
+        self.settlement = Settlement(self.books, self.limiter, learned, self.clock, identity)
         self.plane = DataPlane(self.runtime, self.settlement, self.limiter, self.clock)
         self.plane.is_stale = self._is_stale
         self.plane.recall = self.made_ids.recall
@@ -134,6 +137,7 @@ class Gateway:
             spawn(self.audit.run(), "write the audit log"),
             spawn(self.notifier.run(), "notify"),
             spawn(self._maintain(), "maintenance"),
+            spawn(self.pulse.run(), "add up metrics"),
         ]
 
     def _make_services(self, learned: LearnedOutput) -> Services:
@@ -185,17 +189,18 @@ class Gateway:
         """
         before = self.runtime
         runtime = await asyncio.to_thread(build_runtime, config, self.revision + 1, self.services, before)
-        for what, old, new in _fixed_settings(self.config, config):
+        for what, old, new in list_fixed(self.config, config):
             if old != new:
                 log.warning("%s was changed in the file; it takes effect at the next start", what)
         self.config, self.revision, self.reload_error = config, runtime.revision, ""
+        self.applied_at = self.clock.now_ms()
         self._take_staleness(config)
         self.runtime = self.plane.runtime = runtime
-        self.settlement.log_requests = config.logs.requests
+        self.books.log_requests = config.logs.requests
         self.notifier.configure(list_endpoints(config.notifications, self._pepper))
         for name, link in before.links.items():
             if runtime.links.get(name) is not link:
-                spawn(_close_when_idle(link), "close a retired provider's connections")
+                spawn(link.close_when_idle(), "close a retired provider's connections")
         self.probes.configure(config, runtime.links)
         self.on_applied()
         log.info("configuration revision %d is in force (digest %s)", self.revision, config.digest[:12])
@@ -233,9 +238,13 @@ class Gateway:
             return policy
         return None  # another organization's key is unknown here
 
+    def _lists_model(self, name: str) -> bool:
+        return self.runtime.catalog.lists(name)
+
     def _take_staleness(self, config: Config) -> None:
         self._staleness_ns = round(config.gateway.max_staleness_seconds * 1e9)
         self._strict_staleness_ns = round(config.gateway.strict_staleness_seconds * 1e9)
+        self.access.staleness_seconds = config.gateway.strict_staleness_seconds
 
     def _is_stale(self, strict: bool) -> bool:
         limit_ns = self._strict_staleness_ns if strict else self._staleness_ns
@@ -275,7 +284,7 @@ class Gateway:
                 name=config.gateway.name or socket.gethostname(),
                 organization=config.gateway.organization,
                 version=__version__,
-                started_at=self._started_at,
+                started_at=self.started_at,
                 last_seen_at=self.clock.now_ms(),
                 applied_seq=self.follower.seq,
                 config_digest=config.digest,
@@ -312,6 +321,8 @@ class Gateway:
                 await self.made_ids.prune()
                 await prune_secrets(self.store.db, self.clock.now_ms())
                 await self.store.timeline.fold(self.clock.now_ms() - FINE_TIMELINE_MS)
+                while await self.store.usage_sums.carry(self.clock.now_ms() // HOUR_MS):
+                    await asyncio.sleep(0.05)
             except StoreError as error:
                 log.error("old log rows could not be deleted: %s", error)
 
@@ -374,26 +385,6 @@ def _read_gateway_id(data_dir: Path) -> str:
     if not is_id(text, "gtw"):
         raise ValueError(f"{path} does not hold a gateway id; restore it, or delete it to get a new one")
     return text
-
-
-def _fixed_settings(old: Config, new: Config) -> list[tuple[str, object, object]]:
-    """What only a restart can change."""
-    return [
-        ("[server] listen", old.server.listen, new.server.listen),
-        ("[server] admin_listen", old.server.admin_listen, new.server.admin_listen),
-        ("[server] tls", old.server.tls, new.server.tls),
-        ("[storage]", old.storage, new.storage),
-        ("[security] pepper", old.security.pepper, new.security.pepper),
-        ("[gateway] organization", old.gateway.organization, new.gateway.organization),
-    ]
-
-
-async def _close_when_idle(link: ProviderLink) -> None:
-    for _ in range(int(LINK_CLOSE_SECONDS)):
-        if not link.pool.stats().in_use:
-            break
-        await asyncio.sleep(1)
-    await link.close()
 
 
 __all__ = ["Gateway", "Runtime"]

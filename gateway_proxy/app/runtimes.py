@@ -145,3 +145,15 @@ def build_stages(
         Budget(services.limiter, services.books_open),
         Admission(services.limiter, budget_status=config.security.budget_status),
     ]
+
+
+def list_fixed(old: Config, new: Config) -> list[tuple[str, object, object]]:
+    """What only a restart can change."""
+    return [
+        ("[server] listen", old.server.listen, new.server.listen),
+        ("[server] admin_listen", old.server.admin_listen, new.server.admin_listen),
+        ("[server] tls", old.server.tls, new.server.tls),
+        ("[storage]", old.storage, new.storage),
+        ("[security] pepper", old.security.pepper, new.security.pepper),
+        ("[gateway] organization", old.gateway.organization, new.gateway.organization),
+    ]

@@ -1,10 +1,13 @@
 """One provider as the relay reaches it: its dialect, its credential, its warm connections."""
 
+import asyncio
+
 from gateway_proxy.config import Provider
 from gateway_proxy.core.dialect import Dialect
 from gateway_proxy.proxy.upstream import Origin, Timeouts, UpstreamPool, proxy_for
 
 MAX_STARTS = 1024
+CLOSE_SECONDS = 600.0
 
 
 class ProviderLink:
@@ -58,6 +61,14 @@ class ProviderLink:
 
     async def close(self) -> None:
         await self.pool.close()
+
+    async def close_when_idle(self) -> None:
+        """For a link that no new request takes: wait for those that run, at most ten minutes."""
+        for _ in range(int(CLOSE_SECONDS)):
+            if not self.pool.stats().in_use:
+                break
+            await asyncio.sleep(1)
+        await self.close()
 
 
 def identify_provider(provider: Provider) -> tuple[object, ...]:

@@ -16,6 +16,7 @@ from gateway_proxy.storage.replays import Replays
 from gateway_proxy.storage.reports import Reports
 from gateway_proxy.storage.sqlite import SqliteDatabase
 from gateway_proxy.storage.timeline import Timeline
+from gateway_proxy.storage.usage_sums import UsageSums
 
 
 class Store:
@@ -27,6 +28,7 @@ class Store:
         self.ledger = SqlLedger(db)
         self.reports = Reports(db)
         self.timeline = Timeline(db)
+        self.usage_sums = UsageSums(db)
         self.outbox = Outbox(db)
         self.deliveries = Deliveries(db)
         self.registry = Registry(db, clock)

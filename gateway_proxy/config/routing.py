@@ -12,6 +12,7 @@ from pydantic import (
     AfterValidator,
     Discriminator,
     Field,
+    PlainValidator,
     Tag,
     ValidationInfo,
     WithJsonSchema,
@@ -181,15 +182,17 @@ def _check_sticky(name: str) -> str:
 _FAULT_WORDS = ("connect_error", "timeout", "5xx")
 
 
-def _check_fault(fault: str | int) -> str | int:
-    if fault in _FAULT_WORDS or (type(fault) is int and 400 <= fault <= 599):
+def _parse_fault(fault: object) -> str | int:
+    if isinstance(fault, str) and fault in _FAULT_WORDS:
+        return fault
+    if type(fault) is int and 400 <= fault <= 599:
         return fault
     raise ValueError('must be "connect_error", "timeout", "5xx" or a status from 400 to 599')
 
 
 Fault = Annotated[
     str | int,
-    AfterValidator(_check_fault),
+    PlainValidator(_parse_fault),
     WithJsonSchema(
         {"anyOf": [{"enum": [*_FAULT_WORDS]}, {"type": "integer", "minimum": 400, "maximum": 599}]}
     ),

@@ -5,7 +5,6 @@ import contextlib
 import logging
 import os
 import socket
-from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from gateway_proxy import __version__
 from gateway_proxy.app.access import OperatorAccess
 from gateway_proxy.app.audit import AuditTrail
 from gateway_proxy.app.books import GatewayBooks
+from gateway_proxy.app.extensions import Extensions
 from gateway_proxy.app.follower import Follower
 from gateway_proxy.app.made_ids import IdBooks
 from gateway_proxy.app.notices import make_notifier
@@ -40,8 +40,6 @@ from gateway_proxy.proxy.queries import Queries
 from gateway_proxy.proxy.runtime import Runtime
 from gateway_proxy.proxy.settle import GatewayIdentity, Settlement
 from gateway_proxy.routing.breaker import Breakers
-from gateway_proxy.routing.latencies import Latencies
-from gateway_proxy.routing.retry_budget import RetryBudgets
 from gateway_proxy.stages.rate import LearnedOutput
 from gateway_proxy.storage import Store
 from gateway_proxy.storage.database import StoreConflict, StoreError
@@ -85,10 +83,14 @@ class Gateway:
         self._take_staleness(config)
         self._tasks: list[asyncio.Task[Any]] = []
         self.on_applied: Callable[[], None] = lambda: None  # new settings are in force
+        self.extensions = Extensions(self.clock)
         self.reloading = asyncio.Lock()  # held from reading the file until its settings are in force
 
     async def open(self) -> None:
-        """Recover the books, load the keys, build the first runtime. Raises StoreError, SpoolUnavailable, ValueError."""
+        """Recover the books, load the keys, build the first runtime.
+
+        Raises StoreError, SpoolUnavailable, ValueError, and ConfigError for a plugin that cannot be used.
+        """
         config = self.config
         make_private_folder(config.storage.data_dir)
         self.id = _read_gateway_id(config.storage.data_dir)
@@ -96,25 +98,19 @@ class Gateway:
         await self._open_books()
         self.pulse = Pulse(Tally(self._lists_model))
         self.books = GatewayBooks(self.writer, self.limiter, self.directory, self.clock, self.pulse.tally)
-        self.books.log_requests = config.logs.requests
         learned = LearnedOutput()
         self.services = self._make_services(learned)
         self.runtime = await asyncio.to_thread(build_runtime, config, self.revision, self.services, None)
         identity = GatewayIdentity(self.id, config.gateway.organization)
         self.settlement = Settlement(self.books, self.limiter, learned, self.clock, identity)
+        self._extend()
         self.plane = DataPlane(self.runtime, self.settlement, self.limiter, self.clock)
         self.plane.is_stale = self._is_stale
         self.plane.recall = self.made_ids.recall
         self.plane.relay.find_policy = self.directory.policy
-        queries = Queries(self.limiter)
-        self.plane.queries = {
-            "/v1/models": queries.list_models, "/v1beta/models": queries.list_models, "/v1/key": queries.show_key,
-        }  # fmt: skip
-        self.plane.prefix_queries = dict.fromkeys(("/v1/models/", "/v1beta/models/"), queries.show_model)
+        self._answer_queries()
         self.audit = self._make_audit()
-        self.notifier = make_notifier(
-            self.store, self.clock, self.services.breakers, self.id, self._organization
-        )
+        self.notifier = make_notifier(self.store, self.clock, self.breakers, self.id, self._organization)
         self.notifier.configure(list_endpoints(config.notifications, self._pepper))
         self.follower = Follower(
             self.store.keys,
@@ -140,15 +136,19 @@ class Gateway:
             spawn(self.pulse.run(), "add up metrics"),
         ]
 
+    def _answer_queries(self) -> None:
+        queries = Queries(self.limiter)
+        self.plane.queries = {
+            "/v1/models": queries.list_models, "/v1beta/models": queries.list_models, "/v1/key": queries.show_key,
+        }  # fmt: skip
+        self.plane.prefix_queries = dict.fromkeys(("/v1/models/", "/v1beta/models/"), queries.show_model)
+
     def _make_services(self, learned: LearnedOutput) -> Services:
         return Services(
             clock=self.clock,
             limiter=self.limiter,
             learned=learned,
             breakers=self.breakers,
-            retry_budgets=RetryBudgets(self.clock),
-            latencies=Latencies(self.clock),
-            running=Counter(),
             find_key=self._find_key,
             books_open=lambda: self.writer.healthy,
             find_id=self.made_ids.find,
@@ -171,6 +171,7 @@ class Gateway:
         with contextlib.suppress(StoreError):
             await self.notifier.close()
         await self.probes.close()
+        await self.extensions.close()
         await self.made_ids.close()
         await self.writer.stop()  # it runs until it is told to end: waiting for it first would wait in vain
         await drain(5)
@@ -196,7 +197,7 @@ class Gateway:
         self.applied_at = self.clock.now_ms()
         self._take_staleness(config)
         self.runtime = self.plane.runtime = runtime
-        self.books.log_requests = config.logs.requests
+        self._extend()
         self.notifier.configure(list_endpoints(config.notifications, self._pepper))
         for name, link in before.links.items():
             if runtime.links.get(name) is not link:
@@ -204,6 +205,11 @@ class Gateway:
         self.probes.configure(config, runtime.links)
         self.on_applied()
         log.info("configuration revision %d is in force (digest %s)", self.revision, config.digest[:12])
+
+    def _extend(self) -> None:
+        """Put the runtime's plugins in force."""
+        self.extensions.apply(self.runtime.plugins)
+        self.books.share(self.extensions.tee, keep_logs=self.config.logs.requests)
 
     def describe_readiness(self) -> tuple[bool, dict[str, Any]]:
         """Whether this gateway can do all of its work, and what an operator wants to know."""
@@ -307,6 +313,7 @@ class Gateway:
             await asyncio.sleep(SWEEP_SECONDS)
             self.limiter.sweep()
             await self._follow_prices()
+            await self.extensions.tidy()
             due -= SWEEP_SECONDS
             if due > 0:
                 continue

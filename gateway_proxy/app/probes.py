@@ -83,6 +83,6 @@ def _path(provider: Provider) -> str:
     if provider.probe.path:
         return provider.probe.path
     if provider.dialect != "azure":
-        return _PATHS[provider.dialect]
+        return _PATHS.get(provider.dialect, "/models")
     version = provider.api_version
     return f"/openai/models?api-version={version}" if version else "/openai/v1/models"

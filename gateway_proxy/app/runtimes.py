@@ -2,20 +2,22 @@
 
 import hashlib
 import random
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway_proxy.config import Config, Provider
 from gateway_proxy.core.catalog import ModelEntry
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.dialect import Dialect
 from gateway_proxy.core.limiter import Limiter
-from gateway_proxy.core.stage import Stage
+from gateway_proxy.core.stage import Stage, WaitingStage
 from gateway_proxy.dialects.anthropic import AnthropicDialect
 from gateway_proxy.dialects.azure import AzureDialect
 from gateway_proxy.dialects.gemini import GeminiDialect
 from gateway_proxy.dialects.openai import OpenAIDialect
 from gateway_proxy.pipeline import Pipeline
+from gateway_proxy.plugins.load import NO_PLUGINS, Plugins, load_plugins
 from gateway_proxy.pricing.book import PriceBook
 from gateway_proxy.proxy.client_ip import ClientIp
 from gateway_proxy.proxy.links import ProviderLink, identify_provider
@@ -44,47 +46,57 @@ class Services:
     limiter: Limiter
     learned: LearnedOutput
     breakers: Breakers
-    retry_budgets: RetryBudgets
-    latencies: Latencies
-    running: Running
     find_key: FindKey
     books_open: Callable[[], bool]
     find_id: FindId
     note_ids: NoteIds
+    chooser: Chooser = field(init=False)
+    running: Running = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        budgets, latencies = RetryBudgets(self.clock), Latencies(self.clock)
+        self.chooser = Chooser(self.breakers, budgets, latencies, random.Random())
 
 
 def build_runtime(config: Config, revision: int, services: Services, previous: Runtime | None) -> Runtime:
     """A complete runtime, or an exception and nothing changed. Unchanged providers keep their connections.
 
-    Raises ValueError for what the settings' own checks cannot see.
+    Raises ConfigError for a plugin that cannot be used, ValueError for what else the settings' own checks cannot see.
     """
+    plugins = load_plugins(config, NO_PLUGINS if previous is None else previous.plugins)
     dialects = make_dialects()
     book = PriceBook.load(services.clock.now_ms())
     catalog = build_catalog(config, book)
     links: dict[str, ProviderLink] = {}
     for provider in config.providers:
         kept = None if previous is None else previous.links.get(provider.name)
-        if kept is not None and kept.identity == identify_provider(provider):
+        foreign = plugins.dialects.get(provider.dialect)
+        if (
+            kept is not None
+            and kept.identity == identify_provider(provider)
+            and foreign in (None, kept.dialect)
+        ):
             links[provider.name] = kept
         else:
-            links[provider.name] = ProviderLink(provider, _choose_dialect(provider, dialects))
-    chooser = Chooser(services.breakers, services.retry_budgets, services.latencies, _random)
+            links[provider.name] = ProviderLink(provider, foreign or _choose_dialect(provider, dialects))
+    chooser = services.chooser
     return Runtime(
         revision=revision,
         digest=config.digest,
-        pipeline=Pipeline(build_stages(config, services, dialects, catalog.resolve)),
+        pipeline=Pipeline(build_stages(config, services, dialects, catalog.resolve, plugins)),
         catalog=catalog,
         dialects=dialects,
         links=links,
         client_ip=ClientIp(config.server.trusted_proxies),
         max_body_bytes=config.server.max_body_bytes,
         order=chooser.order,
-        may_retry=services.retry_budgets.take,
+        may_retry=chooser.retry_budgets.take,
         report=chooser.report,
-        observe=services.latencies.note,
+        observe=chooser.latencies.note,
         slots=_make_slots(config, services),
         price_change_at=book.next_change_at(),
         cors_origins=frozenset(config.server.cors_origins),
+        plugins=plugins,
     )
 
 
@@ -94,7 +106,6 @@ def _make_slots(config: Config, services: Services) -> TargetSlots | None:
     return TargetSlots(services.running, limits) if limits or limited else None
 
 
-_random = random.Random()
 Resolve = Callable[[str], ModelEntry | None]
 
 
@@ -124,27 +135,39 @@ def _make_keeper(config: Config, services: Services) -> Keeper:
     return Keeper(services.find_id, services.note_ids, keeping, services.clock.now_ms)
 
 
-def _find_foreign(config: Config, dialects: dict[str, Dialect]) -> dict[str, frozenset[str]]:
+def _find_foreign(
+    config: Config, dialects: dict[str, Dialect], plugins: Plugins
+) -> dict[str, frozenset[str]]:
     """Per client dialect, the providers that cannot be sent what it parsed."""
+    spoken = {**plugins.dialects, **dialects}
     return {
-        name: frozenset(p.name for p in config.providers if name not in dialects[p.dialect].speaks)
+        name: frozenset(p.name for p in config.providers if name not in spoken[p.dialect].speaks)
         for name in dialects
     }
 
 
 def build_stages(
-    config: Config, services: Services, dialects: dict[str, Dialect], resolve: Resolve
-) -> list[Stage]:
+    config: Config,
+    services: Services,
+    dialects: dict[str, Dialect],
+    resolve: Resolve,
+    plugins: Plugins = NO_PLUGINS,
+) -> list[Stage | WaitingStage]:
     """The built-in stages in their order; plugins are inserted before the stage that they name."""
-    return [
+    built_in: tuple[Stage, ...] = (
         Authenticate(services.find_key, services.clock),
         Network(),
-        Route(dialects, resolve, _find_foreign(config, dialects), _make_keeper(config, services)),
+        Route(dialects, resolve, _find_foreign(config, dialects, plugins), _make_keeper(config, services)),
         Allow(hide_forbidden_models=config.security.hide_forbidden_models),
         Rate(services.learned),
         Budget(services.limiter, services.books_open),
         Admission(services.limiter, budget_status=config.security.budget_status),
-    ]
+    )
+    stages: list[Stage | WaitingStage] = []
+    for stage in built_in:
+        stages += [guard for before, guard in plugins.guards if before == stage.name]
+        stages.append(stage)
+    return stages
 
 
 def list_fixed(old: Config, new: Config) -> list[tuple[str, object, object]]:

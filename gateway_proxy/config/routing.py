@@ -21,10 +21,11 @@ from pydantic import (
 )
 
 from gateway_proxy.config.credentials import HeaderSecret
-from gateway_proxy.config.presets import PRESETS, Dialect
+from gateway_proxy.config.presets import PRESETS
 from gateway_proxy.config.values import (
     AtLeastOne,
     BaseUrl,
+    DialectName,
     Items,
     Name,
     Seconds,
@@ -81,8 +82,10 @@ class Provider(Section):
     name: ServerName = setting(
         ..., "Unique name; a known one is a preset that fills in dialect and base_url."
     )
-    dialect: Dialect = Field(
-        default_factory=_preset_dialect, validate_default=True, description="The wire format it speaks."
+    dialect: DialectName = Field(
+        default_factory=_preset_dialect,
+        validate_default=True,
+        description="The wire format it speaks; a built-in one, or the name of a plugin's.",
     )
     base_url: BaseUrl = Field(
         default_factory=_preset_base_url,

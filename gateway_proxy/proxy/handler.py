@@ -145,7 +145,10 @@ class DataPlane:
         if facts.secrets_differ:
             raise two_credentials()
         exchange.secret = facts.secret
-        runtime.pipeline.check_head(exchange)
+        waiting = runtime.pipeline.check_head(exchange)
+        if waiting is not None:
+            exchange.secret = facts.secret
+            await waiting
         policy = exchange.policy
         assert policy is not None
         if self.is_stale(policy.key.strict):
@@ -164,11 +167,14 @@ class DataPlane:
             _answer_expectation(request, facts.expects)
         exchange.body = await read_body(request, runtime.max_body_bytes)
         try:
-            runtime.pipeline.check_body(exchange)
+            waiting = runtime.pipeline.check_body(exchange)
         except NotRemembered as missing:
             await self.recall(missing.ids)
             exchange.recalled = True
-            runtime.pipeline.check_body(exchange)
+            waiting = runtime.pipeline.check_body(exchange)
+        if waiting is not None:
+            exchange.secret = facts.secret
+            await waiting
         return await self._relay_admitted(request, facts.upward, exchange, runtime)
 
     async def _relay_admitted(

@@ -10,6 +10,7 @@ from gateway_proxy.core.catalog import Target
 from gateway_proxy.core.dialect import Dialect
 from gateway_proxy.core.exchange import Exchange
 from gateway_proxy.pipeline import Pipeline
+from gateway_proxy.plugins.load import NO_PLUGINS, Plugins
 from gateway_proxy.proxy.client_ip import ClientIp
 from gateway_proxy.proxy.links import ProviderLink
 from gateway_proxy.routing.catalog import Catalog
@@ -35,3 +36,4 @@ class Runtime:
     slots: TargetSlots | None = None  # None: no target is bounded
     price_change_at: int | None = None  # Unix milliseconds; from then on the price table says something else
     cors_origins: frozenset[str] = field(default=frozenset())
+    plugins: Plugins = NO_PLUGINS

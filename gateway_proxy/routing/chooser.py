@@ -24,8 +24,8 @@ class Chooser:
         self, breakers: Breakers, retry_budgets: RetryBudgets, latencies: Latencies, random: Random
     ) -> None:
         self._breakers = breakers
-        self._retry_budgets = retry_budgets
-        self._latencies = latencies
+        self.retry_budgets = retry_budgets
+        self.latencies = latencies
         self._random = random
         self._draw: Draw = partial(draw_by_weight, random=random)
 
@@ -33,7 +33,7 @@ class Chooser:
         """Those that may be tried, the first one first. Breakers hold back what rests, if anything is left then."""
         targets = exchange.targets
         if len(targets) == 1:
-            self._retry_budgets.earn(targets[0].provider)
+            self.retry_budgets.earn(targets[0].provider)
             return list(targets)
         model = exchange.model
         plan = None if model is None else model.plan
@@ -42,7 +42,7 @@ class Chooser:
         if ordered:
             first = ordered[0]
             self._breakers.begin((first.provider, first.model))
-            self._retry_budgets.earn(first.provider)
+            self.retry_budgets.earn(first.provider)
         return ordered
 
     def report(self, target: Target, is_fault: bool) -> None:
@@ -65,7 +65,7 @@ class Chooser:
         streaming = exchange.route is not None and exchange.route.stream
 
         def latency_of(target: Target) -> float | None:
-            return self._latencies.mean_seconds(target, streaming)
+            return self.latencies.mean_seconds(target, streaming)
 
         return partial(draw_by_latency, random=self._random, latency_of=latency_of)
 

@@ -94,7 +94,7 @@ async def test_a_full_target_is_passed_over(tmp_path: Path, fake_provider: FakeP
     async with serve(tmp_path, toml) as served:
         running = served.gateway.services.running
         async with Client(f"http://127.0.0.1:{served.port}", served.secret) as client:
-            body = chat_body("stall after=2 seconds=30", stream=True)
+            body = chat_body("mode=silent phase=body seconds=30", stream=True)
             held = [asyncio.get_running_loop().create_task(client.send(body)) for _ in range(2)]
             async with asyncio.timeout(5):
                 while len(running) < 4:

@@ -39,6 +39,19 @@ class McpScope:
     servers: tuple[str, ...] = ()
     tools: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
+    def allows_server(self, server: str) -> bool:
+        """Whether any tool of this server may be called."""
+        if not self.enabled or self.access_mode is McpMode.DENY_ALL:
+            return False
+        if self.access_mode is McpMode.ALLOW_ALL:
+            return True
+        return (server in self.servers) is (self.access_mode is McpMode.ALLOW_LIST)
+
+    def allows_tool(self, server: str, tool: str) -> bool:
+        """Whether this tool of this server may be called."""
+        named = self.tools.get(server)
+        return self.allows_server(server) and (named is None or tool in named)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
@@ -71,6 +84,7 @@ class Key:
     ip_allowlist: tuple[str, ...] | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
     strict: bool = False
+    shadow: bool = False
     mcp: McpScope = McpScope()
 
     def status(self, now_ms: int) -> Status:

@@ -1,19 +1,30 @@
 """A key's scopes and limits in the form that requests are checked against; compiled once per revision."""
 
 import ipaddress
+from dataclasses import replace
+from typing import Any
 
 from gateway_proxy.core.key import IpAddress, Key
 from gateway_proxy.core.limiter import Claim, Meter, bucket_rule, budget_rule, slots_rule
 
 MAX_REMEMBERED_ADDRESSES = 256
+_NO_RULE: dict[str, Any] = dict.fromkeys(
+    (
+        "requests_per_minute", "tokens_per_minute", "burst", "max_parallel_requests", "budget_nanos",
+        "allowed_providers", "allowed_models", "allowed_endpoints", "ip_allowlist",
+    )
+)  # fmt: skip
 
 
 class KeyPolicy:
-    """Immutable but for a small memory of addresses that were looked up."""
+    """Immutable but for a small memory of addresses that were looked up.
+
+    `shadow` holds the rules of a key that is shadowed: they are judged beside the request and refuse nothing.
+    """
 
     __slots__ = (
         "_seen", "budget_rule", "endpoints", "exact_models", "key", "key_ids", "metadata_json", "networks", "prefixes", "providers",
-        "request_claims", "requests_rule", "tokens_rule",
+        "request_claims", "requests_rule", "shadow", "tokens_rule",
     )  # fmt: skip
 
     def __init__(self, key: Key, metadata_json: str = "{}") -> None:
@@ -41,6 +52,7 @@ class KeyPolicy:
         if self.requests_rule is not None:
             claims.append(Claim(key.id, Meter.REQUESTS, self.requests_rule, 1))
         self.request_claims = tuple(claims)  # what every request claims, whatever it asks
+        self.shadow: KeyPolicy | None = None
         self._seen: dict[IpAddress, bool] = {}
 
     def allows_model(self, name: str) -> bool:
@@ -54,6 +66,10 @@ class KeyPolicy:
     def allows_endpoint(self, name: str) -> bool:
         return self.endpoints is None or name in self.endpoints
 
+    def allows_tool(self, server: str, tool: str) -> bool:
+        """Whether this tool of this MCP server may be called."""
+        return self.key.mcp.allows_tool(server, tool)
+
     def allows_ip(self, address: IpAddress | None) -> bool:
         """Whether the client address lies in one of the networks; an unknown address never does."""
         if self.networks is None:
@@ -66,3 +82,16 @@ class KeyPolicy:
                 self._seen.clear()
             allowed = self._seen[address] = any(address in network for network in self.networks)
         return allowed
+
+
+def compile_policy(key: Key, metadata_json: str = "{}") -> KeyPolicy:
+    """What requests of this key are checked against. Raises ValueError for a network that is none.
+
+    A shadowed key has no rule but its status and its MCP scope; those that it would have hang beside, so that no
+    other key pays for the difference.
+    """
+    if not key.shadow:
+        return KeyPolicy(key, metadata_json)
+    policy = KeyPolicy(replace(key, **_NO_RULE), metadata_json)
+    policy.shadow = KeyPolicy(key, metadata_json)
+    return policy

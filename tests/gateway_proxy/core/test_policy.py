@@ -2,8 +2,11 @@
 
 import ipaddress
 
+import pytest
+
+from gateway_proxy.core.key import McpMode, McpScope
 from gateway_proxy.core.limiter import Meter
-from gateway_proxy.core.policy import MAX_REMEMBERED_ADDRESSES
+from gateway_proxy.core.policy import MAX_REMEMBERED_ADDRESSES, compile_policy
 from tests.support.exchanges import make_policy
 
 
@@ -53,3 +56,36 @@ def test_what_each_request_claims() -> None:
         (Meter.REQUESTS, 1),
     ]
     assert make_policy().request_claims == ()
+
+
+def test_a_shadowed_key_has_its_rules_beside_it() -> None:
+    key = make_policy(
+        shadow=True, requests_per_minute=1, tokens_per_minute=1, burst=1, max_parallel_requests=1, budget_nanos=1,
+        allowed_models=(), allowed_providers=(), allowed_endpoints=(), ip_allowlist=(), expires_at=5, inactive=True,
+    ).key  # fmt: skip
+    policy = compile_policy(key)
+    assert policy.allows_model("m") and policy.allows_provider("p") and policy.allows_endpoint("chat")
+    assert policy.allows_ip(None) and policy.request_claims == ()
+    assert policy.tokens_rule is None and policy.budget_rule is None
+    assert (policy.key.id, policy.key.expires_at, policy.key.inactive) == (key.id, 5, True)
+    assert policy.shadow is not None and policy.shadow.key is key and not policy.shadow.allows_model("m")
+    assert compile_policy(make_policy().key).shadow is None
+
+
+@pytest.mark.parametrize(
+    ("scope", "allowed"),
+    [
+        (McpScope(), False),
+        (McpScope(True), True),
+        (McpScope(True, McpMode.DENY_ALL, ("github",)), False),
+        (McpScope(True, McpMode.ALLOW_LIST), False),
+        (McpScope(True, McpMode.ALLOW_LIST, ("github",)), True),
+        (McpScope(True, McpMode.DENY_LIST), True),
+        (McpScope(True, McpMode.DENY_LIST, ("github",), {"github": ("search",)}), False),
+        (McpScope(True, McpMode.ALLOW_ALL, (), {"github": ()}), False),
+        (McpScope(True, McpMode.ALLOW_ALL, (), {"github": ("search",)}), True),
+        (McpScope(True, McpMode.ALLOW_ALL, (), {"other": ()}), True),
+    ],
+)
+def test_tools_of_mcp_servers(scope: McpScope, allowed: bool) -> None:
+    assert make_policy(mcp=scope).allows_tool("github", "search") is allowed

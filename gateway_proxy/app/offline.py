@@ -72,7 +72,6 @@ def make_idle_services(clock: Clock, limiter: "MemoryLimiter") -> "Services":
         limiter=limiter,
         learned=LearnedOutput(),
         breakers=Breakers(clock),
-        retry_budgets=RetryBudgets(clock),
         find_key=lambda secret, now_ms: None,
         books_open=lambda: True,
         find_id=lambda id: None,

@@ -58,3 +58,6 @@ class ModelEntry:
     owned_by: str = field(default="")
     fallback: Fallback = USUAL_FALLBACK
     plan: Plan | None = None  # None: by weight
+    answer_tokens: int | None = (
+        None  # max_output_tokens if the settings name it; it may be a mere window otherwise
+    )

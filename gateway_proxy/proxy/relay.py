@@ -125,9 +125,16 @@ class Relay:
         link = runtime.links[target.provider]
         route = exchange.route
         assert route is not None and model is not None
-        body, content_type, path = link.dialect.encode(
-            route, target, exchange.output_cap, link.modern_cap_field
-        )
+        translated = None
+        if exchange.translated is not None:
+            translated = exchange.translated.get((target.provider, target.model))
+        if translated is None:
+            body, content_type, path = link.dialect.encode(
+                route, target, exchange.output_cap, link.modern_cap_field
+            )
+        else:
+            body, content_type, path = translated.encode(target, exchange.output_cap, link.modern_cap_field)
+            upward = translated.adapt_head(upward)
         if content_type:
             head = link.encode_head(path, content_type, len(body), upward)
         else:
@@ -159,7 +166,7 @@ class Relay:
         runtime.report(target, response.status in _FAULT_STATUSES)
         if began_ns and response.status < 400:
             runtime.observe(target, route.stream, (self._clock.monotonic_ns() - began_ns) / 1e9)
-        reply = Reply(attempt, response, link.dialect)
+        reply = Reply(attempt, response, link.dialect, translated)
         if response.status not in model.fallback.statuses or is_last or run.answer is not None:
             return reply
         return await self._get_over(run, reply)

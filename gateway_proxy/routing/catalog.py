@@ -130,6 +130,7 @@ class Catalog:
             owned_by=targets[0].provider,
             fallback=model.fallback(),
             plan=Plan(model.sticky, model.choose == "latency") if model.is_planned() else None,
+            answer_tokens=model.max_output_tokens,
         )
 
     def _undeclared_entry(self, name: str, provider: Provider, model: str) -> ModelEntry:

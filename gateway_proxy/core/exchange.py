@@ -10,6 +10,7 @@ from gateway_proxy.core.key import IpAddress
 from gateway_proxy.core.limiter import Claim, Lease
 from gateway_proxy.core.policy import KeyPolicy
 from gateway_proxy.core.route import Bound, Route
+from gateway_proxy.core.translation import Translated
 from gateway_proxy.core.usage import Rates, Usage, UsageSource
 
 if TYPE_CHECKING:
@@ -81,6 +82,8 @@ class Exchange:
     expected_tokens: int = 0  # by rate
     bound: Bound | None = None  # by budget
     output_cap: int | None = None  # by budget: per choice, to be written into the upstream request
+    translated: dict[tuple[str, str], Translated] | None = None  # by route, for targets of another dialect
+    obstacles: "Mapping[str, GatewayError]" = {}  # by route: why a provider cannot be told. Shared: assign another
     lease: Lease | None = None  # by admission
     would_deny: str = ""  # by admission: the code of the rule that is only shadowed and would have refused it
     recalled: bool = False  # the store was asked for the ids that the request names

@@ -3,10 +3,8 @@
 import asyncio
 import contextlib
 import logging
-import os
 import socket
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from gateway_proxy import __version__
@@ -15,6 +13,7 @@ from gateway_proxy.app.audit import AuditTrail
 from gateway_proxy.app.books import GatewayBooks
 from gateway_proxy.app.extensions import Extensions
 from gateway_proxy.app.follower import Follower
+from gateway_proxy.app.gateway_id import read_gateway_id
 from gateway_proxy.app.made_ids import IdBooks
 from gateway_proxy.app.notices import make_notifier
 from gateway_proxy.app.runtimes import Services, build_runtime, list_fixed
@@ -22,7 +21,6 @@ from gateway_proxy.audit.chain import derive_key
 from gateway_proxy.audit.log import AuditLog
 from gateway_proxy.config import Config
 from gateway_proxy.core.clock import Clock
-from gateway_proxy.core.ids import is_id, new_id
 from gateway_proxy.core.policy import KeyPolicy
 from gateway_proxy.core.store import KeyRecord
 from gateway_proxy.core.tasks import drain, running, spawn
@@ -46,7 +44,9 @@ from gateway_proxy.storage.database import StoreConflict, StoreError
 from gateway_proxy.storage.maintenance import clear_reserved, prune_events, prune_request_log, prune_secrets
 from gateway_proxy.storage.registry import Gateway as GatewayRecord
 from gateway_proxy.telemetry.pulse import Pulse
+from gateway_proxy.telemetry.spans import Server
 from gateway_proxy.telemetry.tally import Tally
+from gateway_proxy.telemetry.tracing import Tracing
 
 log = logging.getLogger("gateway_proxy.gateway")
 
@@ -91,10 +91,11 @@ class Gateway:
         """
         config = self.config
         make_private_folder(config.storage.data_dir)
-        self.id = _read_gateway_id(config.storage.data_dir)
+        self.id = read_gateway_id(config.storage.data_dir)
         await self._refuse_company()
         await self._open_books()
         self.pulse = Pulse(Tally(self._lists_model))
+        self.tracing = Tracing(self._find_server, self.id)
         self.books = GatewayBooks(self.writer, self.limiter, self.directory, self.clock, self.pulse.tally)
         learned = LearnedOutput()
         self.services = self._make_services(learned)
@@ -104,6 +105,7 @@ class Gateway:
         self._extend()
         self.plane = DataPlane(self.runtime, self.settlement, self.limiter, self.clock)
         self.plane.is_stale = self._is_stale
+        await self._trace(config)
         self.plane.recall = self.made_ids.recall
         self.plane.relay.find_policy = self.directory.policy
         self._answer_queries()
@@ -133,6 +135,7 @@ class Gateway:
             spawn(self.notifier.run(), "notify"),
             spawn(self._maintain(), "maintenance"),
             spawn(self.pulse.run(), "add up metrics"),
+            spawn(self.tracing.run(), "hand on spans"),
         ]
 
     def _answer_queries(self) -> None:
@@ -176,6 +179,7 @@ class Gateway:
             await self.notifier.close()
         await self.extensions.close()
         await self.made_ids.close()
+        await self.tracing.close()
         await self.writer.stop()  # it runs until it is told to end: waiting for it first would wait in vain
         await drain(5)
         await asyncio.to_thread(self.audit.log.close)  # after what a cancelled task left it to write
@@ -193,6 +197,7 @@ class Gateway:
         """
         before = self.runtime
         runtime = await asyncio.to_thread(build_runtime, config, self.revision + 1, self.services, before)
+        await self._trace(config)
         for what, old, new in list_fixed(self.config, config):
             if old != new:
                 log.warning("%s was changed in the file; it takes effect at the next start", what)
@@ -212,6 +217,14 @@ class Gateway:
         """Put the runtime's plugins in force."""
         self.extensions.apply(self.runtime.plugins)
         self.books.share(self.extensions.tee, keep_logs=self.config.logs.requests)
+
+    async def _trace(self, config: Config) -> None:
+        await self.tracing.configure(config.telemetry)
+        self.plane.begin_trace, self.settlement.end_trace = self.tracing.hooks
+
+    def _find_server(self, provider: str) -> Server | None:
+        link = self.runtime.links.get(provider)
+        return None if link is None else Server(link.origin.host, link.origin.port, link.dialect.name)
 
     def describe_readiness(self) -> tuple[bool, dict[str, Any]]:
         """Whether this gateway can do all of its work, and what an operator wants to know."""
@@ -377,23 +390,6 @@ class Gateway:
                     f'another gateway ("{other.name}", {other.id}) is live on this store; several gateways on one store '
                     "are not possible with SQLite: stop it, or give this one its own store"
                 )
-
-
-def _read_gateway_id(data_dir: Path) -> str:
-    """The id of this gateway, made at its first start and kept in data_dir."""
-    path = data_dir / "gateway-id"
-    try:
-        text = path.read_text("ascii").strip()
-    except FileNotFoundError:
-        text = new_id("gtw")
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            os.write(fd, f"{text}\n".encode())
-        finally:
-            os.close(fd)
-    if not is_id(text, "gtw"):
-        raise ValueError(f"{path} does not hold a gateway id; restore it, or delete it to get a new one")
-    return text
 
 
 __all__ = ["Gateway", "Runtime"]

@@ -93,6 +93,7 @@ class Exchange:
     first_byte_ns: int = 0  # monotonic, 0 = never
     trace_id: str = ""
     parent_span: str = ""
+    span_id: str = ""  # our own, once it was sent upstream
     trace_flags: str = "01"
     trace_state: str = ""
     client_request_id: str = ""

@@ -27,11 +27,11 @@ def list_verdicts(row: LogRow) -> list[dict[str, str]]:
         if rule == refusing:
             verdicts.append(_verdict(rule, "deny", _SHADOWED if row.admitted else "", code))
         elif rule in passed:
-            verdicts.append(_verdict(rule, "allow"))
+            verdicts.append(_verdict(rule, "allow", "", ""))
         else:
-            verdicts.append(_verdict(rule, "skip", why_not))
+            verdicts.append(_verdict(rule, "skip", why_not, ""))
     return verdicts
 
 
-def _verdict(rule: str, verdict: str, detail: str = "", code: str = "") -> dict[str, str]:
+def _verdict(rule: str, verdict: str, detail: str, code: str) -> dict[str, str]:
     return {"rule": rule, "verdict": verdict, "code": code, "detail": detail}

@@ -2,24 +2,32 @@
 
 import ipaddress
 
-from gateway_proxy.core.key import IpAddress, Key
+from gateway_proxy.core.key import IpAddress, Key, McpScope, Status
 from gateway_proxy.core.limiter import Claim, Meter, bucket_rule, budget_rule, slots_rule
 
 MAX_REMEMBERED_ADDRESSES = 256
+_RANK = tuple(Status)
 
 
 class KeyPolicy:
-    """Immutable but for a small memory of addresses that were looked up."""
+    """Immutable but for a small memory of addresses that were looked up.
+
+    `key_ids` are all keys that pay for a request, `requests_rules`, `tokens_rules` and `budgets` the limits of
+    those that have one.
+    """
 
     __slots__ = (
-        "_seen", "budget_rule", "endpoints", "exact_models", "key", "key_ids", "metadata_json", "networks", "prefixes", "providers",
-        "request_claims", "requests_rule", "tokens_rule",
+        "_seen", "budget_rule", "budgets", "endpoints", "exact_models", "key", "key_ids", "metadata_json", "networks",
+        "parent", "prefixes", "providers", "request_claims", "requests_rule", "requests_rules", "strict", "tokens_rule",
+        "tokens_rules",
     )  # fmt: skip
 
     def __init__(self, key: Key, metadata_json: str = "{}") -> None:
         self.key = key
-        self.key_ids = (key.id,)
+        self.key_ids: tuple[str, ...] = (key.id,)
         self.metadata_json = metadata_json
+        self.parent: KeyPolicy | None = None
+        self.strict = key.strict or key.is_ephemeral
         self.providers = None if key.allowed_providers is None else frozenset(key.allowed_providers)
         self.endpoints = None if key.allowed_endpoints is None else frozenset(key.allowed_endpoints)
         self.networks = (
@@ -35,6 +43,9 @@ class KeyPolicy:
         self.requests_rule = bucket_rule(key, Meter.REQUESTS)
         self.tokens_rule = bucket_rule(key, Meter.TOKENS)
         self.budget_rule = budget_rule(key)
+        self.requests_rules = () if self.requests_rule is None else ((key.id, self.requests_rule),)
+        self.tokens_rules = () if self.tokens_rule is None else ((key.id, self.tokens_rule),)
+        self.budgets = () if self.budget_rule is None else ((key, self.budget_rule),)
         claims = []
         if (slots := slots_rule(key)) is not None:
             claims.append(Claim(key.id, Meter.PARALLEL, slots, 1))
@@ -42,6 +53,10 @@ class KeyPolicy:
             claims.append(Claim(key.id, Meter.REQUESTS, self.requests_rule, 1))
         self.request_claims = tuple(claims)  # what every request claims, whatever it asks
         self._seen: dict[IpAddress, bool] = {}
+
+    def status(self, now_ms: int) -> Status:
+        """The first that holds of revoked, expired, inactive, active."""
+        return self.key.status(now_ms)
 
     def allows_model(self, name: str) -> bool:
         """Whether the canonical requested name is in scope: exact, or a prefix + final `*`."""
@@ -66,3 +81,59 @@ class KeyPolicy:
                 self._seen.clear()
             allowed = self._seen[address] = any(address in network for network in self.networks)
         return allowed
+
+    def has_networks(self) -> bool:
+        """Whether some client addresses are refused."""
+        return self.networks is not None
+
+    def mcp_scopes(self) -> tuple[McpScope, ...]:
+        """What must allow an MCP tool, all of it."""
+        return (self.key.mcp,)
+
+
+class TokenPolicy(KeyPolicy):
+    """An ephemeral token that was made from a key: it may what both may, as both stand now, and both pay.
+
+    A `parent` of None is one that was deleted.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, key: Key, parent: KeyPolicy | None, metadata_json: str = "{}") -> None:
+        super().__init__(key, metadata_json)
+        self.parent = parent
+        if parent is None:
+            return
+        self.key_ids += parent.key_ids
+        self.providers = _both(self.providers, parent.providers)
+        self.endpoints = _both(self.endpoints, parent.endpoints)
+        # The parent's own rules and claims, not copies: a bucket is the same as long as its rule is.
+        self.requests_rules += parent.requests_rules
+        self.tokens_rules += parent.tokens_rules
+        self.budgets += parent.budgets
+        self.request_claims += parent.request_claims
+
+    def status(self, now_ms: int) -> Status:
+        """The gravest of its own and its parent's; revoked once the parent's generation has gone on."""
+        parent = self.parent
+        if parent is None or not parent.key.honours(self.key.generation, now_ms):
+            return Status.REVOKED
+        return min(self.key.status(now_ms), parent.status(now_ms), key=_RANK.index)
+
+    def allows_model(self, name: str) -> bool:
+        return super().allows_model(name) and (self.parent is None or self.parent.allows_model(name))
+
+    def allows_ip(self, address: IpAddress | None) -> bool:
+        return super().allows_ip(address) and (self.parent is None or self.parent.allows_ip(address))
+
+    def has_networks(self) -> bool:
+        return super().has_networks() or (self.parent is not None and self.parent.has_networks())
+
+    def mcp_scopes(self) -> tuple[McpScope, ...]:
+        return (self.key.mcp,) if self.parent is None else (self.key.mcp, *self.parent.mcp_scopes())
+
+
+def _both(one: frozenset[str] | None, other: frozenset[str] | None) -> frozenset[str] | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return one & other

@@ -89,12 +89,27 @@ class Change(Protocol):
         """End the present secrets: at once (None), or at a time in Unix milliseconds. Never prolongs one."""
         ...
 
+    async def end_tokens(self, parent_id: str, at: int, /, *, revoked: bool) -> None:
+        """Have the ephemeral tokens of a key shown as what they are: revoked at once, or expiring at `at` (Unix
+        milliseconds) unless they do so sooner."""
+        ...
+
+    async def get_fact(self, name: str, /) -> str | None:
+        """A fact that the store keeps about itself."""
+        ...
+
+    async def set_fact(self, name: str, value: str, /) -> None: ...
+
     async def delete_key(self, key_id: str, /) -> None:
         """Final; usage and the change log stay."""
         ...
 
     async def record(self, action: str, key: Key, details: str, /, *, actor: str, ip: str = "") -> int:
         """The change-log row (details is JSON without secrets); returns its gapless sequence number."""
+        ...
+
+    async def record_act(self, action: str, organization: str, details: str, /, *, actor: str, ip: str = "") -> int:
+        """The same for an act that concerns no key."""
         ...
 
 

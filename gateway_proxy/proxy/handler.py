@@ -142,7 +142,7 @@ class DataPlane:
         runtime.pipeline.check_head(exchange)
         policy = exchange.policy
         assert policy is not None
-        if self.is_stale(policy.key.strict):
+        if self.is_stale(policy.strict):
             raise Unavailable(
                 "The gateway has been cut off from its store for too long.",
                 code="store_stale",
@@ -166,7 +166,7 @@ class DataPlane:
         route, model, policy = exchange.route, exchange.model, exchange.policy
         assert route is not None and model is not None and policy is not None
         on_disconnect = model.on_disconnect
-        drains = on_disconnect == "drain" or (on_disconnect == "auto" and policy.budget_rule is not None)
+        drains = on_disconnect == "drain" or (on_disconnect == "auto" and bool(policy.budgets))
         run = Run(exchange, request, upward, drains, route.stream, asyncio.get_running_loop().time())
         self.sweeper.add(run)
         try:

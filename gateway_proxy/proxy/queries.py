@@ -22,7 +22,7 @@ def can_call(policy: KeyPolicy, model: ModelEntry) -> bool:
     if not policy.allows_model(model.name) or policy.endpoints == frozenset():
         return False
     targets = [target for target in model.targets if policy.allows_provider(target.provider)]
-    if policy.key.budget_nanos is not None:
+    if policy.budgets:
         targets = [target for target in targets if target.price is not None]
     return bool(targets)
 

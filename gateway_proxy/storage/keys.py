@@ -106,6 +106,10 @@ class SqlKeys:
         )
         return {row[0]: Tombstone(*row) for row in rows}
 
+    async def deleted_since(self, at: int) -> list[str]:
+        """The ids of the keys that were deleted since then (Unix milliseconds)."""
+        return [row[0] for row in await self._db.fetch("SELECT id FROM deleted_keys WHERE deleted_at >= $1", at)]
+
     async def labels(self, key_ids: Sequence[str]) -> dict[str, KeyLabel]:
         """Name and metadata of these keys; of deleted ones the name is left."""
         return await key_search.find_labels(self._db, key_ids)
@@ -138,7 +142,7 @@ class SqlKeys:
 
     async def has_secrets(self) -> bool:
         """Whether any secret is at rest: then a pepper must not be made anew."""
-        for table in ("key_secrets", "admin_tokens"):
+        for table in ("key_secrets", "admin_tokens", "keys WHERE kind = 'ephemeral'"):
             if await self._db.fetch_one(f"SELECT 1 FROM {table} LIMIT 1") is not None:  # noqa: S608
                 return True
         return False
@@ -174,6 +178,26 @@ class SqlChange:
                 key_id, expires_at,
             )  # fmt: skip
 
+    async def end_tokens(self, parent_id: str, at: int, /, *, revoked: bool) -> None:
+        if revoked:
+            change, those = "revoked_at = CAST($2 AS BIGINT)", "revoked_at IS NULL AND expires_at > $2"
+        else:
+            change, those = "expires_at = CAST($2 AS BIGINT)", "expires_at > $2"
+        await self._tx.execute(
+            f"UPDATE keys SET {change}, revision = revision + 1 WHERE parent_id = $1 AND {those}",  # noqa: S608
+            parent_id, at,
+        )  # fmt: skip
+
+    async def get_fact(self, name: str, /) -> str | None:
+        row = await self._tx.fetch_one("SELECT value FROM meta WHERE name = $1", name)
+        return None if row is None else str(row[0])
+
+    async def set_fact(self, name: str, value: str, /) -> None:
+        await self._tx.execute(
+            "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            name, value,
+        )  # fmt: skip
+
     async def delete_key(self, key_id: str, /) -> None:
         await self._tx.execute(
             "INSERT INTO deleted_keys (id, organization, name, owner, preview, deleted_at)"
@@ -187,6 +211,11 @@ class SqlChange:
             self._tx, self._clock, action, organization=key.organization, key_id=key.id, actor=actor, ip=ip,
             details=details,
         )  # fmt: skip
+
+    async def record_act(self, action: str, organization: str, details: str, /, *, actor: str, ip: str = "") -> int:
+        return await record_change(
+            self._tx, self._clock, action, organization=organization, actor=actor, ip=ip, details=details
+        )
 
 
 async def _find(statements: Statements, key_id: str) -> Key | None:

@@ -2,6 +2,7 @@
 
 from gateway_proxy.storage.database import Database
 from gateway_proxy.storage.ledger_rows import MINUTE_MS
+from gateway_proxy.storage.where import Where
 
 
 async def prune_request_log(db: Database, before_ms: int, limit: int = 1000) -> int:
@@ -47,6 +48,27 @@ async def prune_secrets(db: Database, now_ms: int) -> int:
     return await db.execute(
         "DELETE FROM key_secrets WHERE expires_at IS NOT NULL AND expires_at <= $1", now_ms
     )
+
+
+async def prune_tokens(db: Database, before_ms: int, now_ms: int, limit: int = 500) -> int:
+    """Take at most `limit` ephemeral tokens that expired before `before_ms` off the lists; returns how many. Their
+    usage stays, and what makes it readable."""
+    async with db.transaction() as tx:
+        rows = await tx.fetch(
+            "SELECT id FROM keys WHERE kind = 'ephemeral' AND expires_at < $1 ORDER BY expires_at LIMIT $2",
+            before_ms, limit,
+        )  # fmt: skip
+        if not rows:
+            return 0
+        where = Where()
+        where.add(f"id IN ({', '.join(where.bind(key_id) for (key_id,) in rows)})")
+        at = where.bind(now_ms)
+        await tx.execute(
+            "INSERT INTO deleted_keys (id, organization, name, owner, preview, deleted_at)"
+            f" SELECT id, organization, name, owner, preview, CAST({at} AS BIGINT) FROM keys{where}",  # noqa: S608
+            *where.args,
+        )
+        return await tx.execute(f"DELETE FROM keys{where}", *where.args[:-1])  # noqa: S608
 
 
 async def clear_reserved(db: Database) -> None:

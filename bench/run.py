@@ -13,7 +13,7 @@ import time
 
 from bench.figure import Figure, write
 
-NAMES = ("cost", "memory", "buckets", "budget", "kills")
+NAMES = ("cost", "memory", "buckets", "budget", "kills", "pages")
 SOAKS = ("chunks", "reloads", "keys")
 
 

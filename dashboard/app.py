@@ -15,13 +15,20 @@ from dashboard import assets, errors, frame, guard, theme
 from dashboard.filters import FILTERS
 from dashboard.views import (
     account,
+    audit,
+    gateways,
     key_acts,
     key_forms,
     keys,
     logs,
+    mcp,
     members,
+    notifications,
     overview,
+    playground,
+    settings,
     signin,
+    tokens,
     usage,
 )
 from gateway_proxy.admin.services import Admin
@@ -37,9 +44,16 @@ _PAGES = (
     keys,
     key_forms,
     key_acts,
+    mcp,
     logs,
     usage,
+    gateways,
     members,
+    audit,
+    settings,
+    notifications,
+    tokens,
+    playground,
 )
 
 

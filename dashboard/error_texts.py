@@ -10,6 +10,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "conflicting_credentials": ("Two different credentials came in one request.", "Send one."),
     "ip_not_allowed": ("The client's address is outside the key's IP allowlist.", "Add the address; behind a proxy, set trusted_proxies."),
     "endpoint_not_allowed": ("The endpoint is outside the key's scope.", "Allow it for the key, or use another key."),
+    "dialect_not_served": ("No provider of the model speaks the API that was called.", "Call the API of its provider, or ask for another model."),
     "provider_not_allowed": ("No provider that the key may use serves the model.", "Allow one for the key, or ask for another model."),
     "mcp_disabled": ("The key may not use MCP.", "Turn MCP on for the key."),
     "model_not_found": ("The model is outside the key's scope, or there is none of this name.", "GET /v1/models lists what the key may use."),

@@ -25,8 +25,10 @@ _NOT_KEPT = "no-store"
 
 
 async def add_headers(_: web.Request, response: web.StreamResponse) -> None:
-    """For `on_response_prepare`: every answer carries the headers, and what sets no lifetime is not kept."""
-    response.headers.update(HEADERS)
+    """For `on_response_prepare`: every answer carries the headers, unless its page set one itself; what sets no
+    lifetime is not kept."""
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
     response.headers.setdefault("Cache-Control", _NOT_KEPT)
 
 

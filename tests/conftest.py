@@ -8,7 +8,11 @@ from typing import Any
 
 import pytest
 
-pytest_plugins = ("tests.support.dashboard", "tests.support.fake_provider", "tests.support.gateway")
+pytest_plugins = (
+    "tests.support.dashboard",
+    "tests.support.fake_provider",
+    "tests.support.gateway",
+)
 
 _REQUIRE_ALL = os.environ.get("GATEWAY_REQUIRE_ALL") == "1"
 

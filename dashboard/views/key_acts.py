@@ -6,7 +6,7 @@ from aiohttp import web
 
 from dashboard.frame import ADMIN, current_actor, go_to
 from dashboard.views.key_forms import show_secret
-from dashboard.views.keys import KEYS_PATH, ONE_KEY, list_address, render_dialog
+from dashboard.views.keys import ONE_KEY, key_address, list_address, render_dialog
 from gateway_proxy.admin.problem import Conflict, Stale
 from gateway_proxy.admin.roles import require_key_writer
 
@@ -86,8 +86,7 @@ async def _ask(
 
 
 def _back_to(request: web.Request, key: dict[str, Any], notice: str) -> web.Response:
-    kept = f"?{request.query_string}" if request.query_string else ""
-    return go_to(request, f"{KEYS_PATH}/{key['id']}{kept}", notice=notice)
+    return go_to(request, key_address(request, key["id"]), notice=notice)
 
 
 ROUTES = [

@@ -19,7 +19,7 @@ from dashboard.forms import (
 )
 from dashboard.frame import ADMIN, current_actor, go_to
 from dashboard.timezones import list_timezones
-from dashboard.views.keys import KEYS_PATH, ONE_KEY, render_dialog
+from dashboard.views.keys import KEYS_PATH, ONE_KEY, key_address, render_dialog
 from gateway_proxy.admin.actor import Actor
 from gateway_proxy.admin.choices import Choices
 from gateway_proxy.admin.problem import Conflict, Invalid, Stale
@@ -102,7 +102,7 @@ async def edit_key(request: web.Request) -> web.Response:
             revision = _read_revision(posted.get("revision"))
             await request.app[ADMIN].keys.update(actor, key["id"], patch, revision=revision)
             notice = "Your changes are saved." if patch else "Nothing was changed."
-            return go_to(request, f"{KEYS_PATH}/{key['id']}{_kept(request)}", notice=notice)
+            return go_to(request, key_address(request, key["id"]), notice=notice)
         except Stale:
             errors.append(FieldError("", _CHANGED_MEANWHILE))
         except Invalid as invalid:
@@ -191,10 +191,6 @@ async def _find_own(request: web.Request) -> dict[str, Any]:
 
 def _is_for_user(request: web.Request, actor: Actor) -> bool:
     return request.query.get("for") == "user" and is_manager(actor)
-
-
-def _kept(request: web.Request) -> str:
-    return f"?{request.query_string}" if request.query_string else ""
 
 
 def _read_revision(value: object) -> int:

@@ -78,6 +78,11 @@ def list_address(request: web.Request) -> str:
     return KEYS_PATH + read_state(request.query).address()
 
 
+def key_address(request: web.Request, key_id: str) -> str:
+    """The details of a key in front of the same list."""
+    return f"{KEYS_PATH}/{key_id}{read_state(request.query).address()}"
+
+
 def describe_budget(key: Mapping[str, Any], counters: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """Spend against budget: of the current period where the gateway answers, else None is known of the period."""
     if key["budget_usd"] is None:

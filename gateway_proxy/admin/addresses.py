@@ -19,6 +19,19 @@ def find_base_url(server: Server) -> str:
     return f"{'https' if server.tls.cert else 'http'}://{shown}:{listen.port}"
 
 
+def find_data_origin(server: Server | None, page_host: str) -> str:
+    """The origin of the data plane where it is not that of the dashboard, "" where it is.
+
+    `page_host` is the name under which the dashboard was reached: it stands for a listener on all addresses.
+    """
+    if server is None or server.admin_listen is None:
+        return ""
+    listen = server.listen
+    host = page_host if listen.host in ("0.0.0.0", "::") else listen.host
+    shown = f"[{host}]" if ":" in host else host
+    return f"{'https' if server.tls.cert else 'http'}://{shown}:{listen.port}"
+
+
 def split_host(host: str) -> tuple[str, str]:
     """Name and port ("" if none) of a Host header, lower-cased, brackets removed. ("", "") if it is none."""
     try:

@@ -25,6 +25,7 @@ from gateway_proxy.storage.occasions import find_key_facts
 from gateway_proxy.storage.registry import AuditHead
 from gateway_proxy.storage.store import Store
 
+ActFilter = ChangeFilter
 # A log that grows with every act is not read from its beginning for each look at a page.
 RECHECK_MS = 10_000
 

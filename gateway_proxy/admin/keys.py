@@ -8,7 +8,7 @@ from typing import Any
 from gateway_proxy.admin.actor import Actor, Role
 from gateway_proxy.admin.gateways import wait_until_live
 from gateway_proxy.admin.problem import Conflict, Invalid, NotAllowed, NotFound, Problem, Stale
-from gateway_proxy.admin.roles import is_manager, require_key_writer, visible_owner
+from gateway_proxy.admin.roles import is_manager, require_key_writer, require_manager, visible_owner
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.ids import is_id
 from gateway_proxy.core.key import Key
@@ -91,13 +91,33 @@ class KeyAdmin:
             if await self._last_change(key_id) is not None:
                 raise Conflict("this form was sent before, and its key was created", code="already_created")
         named = document.get("owner") if isinstance(document, dict) else None
-        owner = named if isinstance(named, str) and named else await self._default_owner(actor)
+        owner = named if isinstance(named, str) and named else await self.default_owner(actor)
         require_key_writer(actor, owner)
         caller = Caller(actor.name, actor.organization, actor.ip)
         changed = await _refusing(
             self._service.create(document, caller, organization=actor.home, owner=owner, key_id=key_id)
         )
         return await self._with_secret(actor, changed)
+
+    async def import_one(self, actor: Actor, document: object) -> KeySecret:
+        """A new key under the id in the document, so that an import can be repeated; gateways are not waited for.
+
+        Raises Conflict where there is such a key, or was.
+        """
+        require_manager(actor, "import keys")
+        given = dict(document) if isinstance(document, dict) else {}
+        key_id = given.pop("id", None)
+        if not isinstance(key_id, str) or not is_id(key_id, "key"):
+            raise Invalid([FieldError("id", "must be a key id, such as key_ and 26 letters and digits")])
+        if await self._store.keys.find_deleted([key_id]):
+            raise Conflict(f"key {key_id} was deleted")
+        owner = given.get("owner") or await self.default_owner(actor)
+        caller = Caller(actor.name, actor.organization, actor.ip)
+        changed = await _refusing(
+            self._service.create(given, caller, organization=actor.home, owner=str(owner), key_id=key_id)
+        )
+        assert changed.secret is not None
+        return KeySecret((await self._describe(actor, [changed.key]))[0], changed.secret)
 
     async def update(
         self, actor: Actor, key_id: str, document: object, revision: int | None = None
@@ -167,8 +187,8 @@ class KeyAdmin:
             raise NotFound(f"there is no key {key_id}")
         return key
 
-    async def _default_owner(self, actor: Actor) -> str:
-        """The actor, else (a token of nobody) the organization's only owner, else `local`."""
+    async def default_owner(self, actor: Actor) -> str:
+        """Whose key it is where the actor names nobody: theirs, else (a token of nobody) the organization's only owner, else `local`."""
         if actor.email:
             return actor.email
         members = await self._store.registry.list_members(actor.home)

@@ -93,16 +93,17 @@ class OidcSignIn:
         code = query.get("code", "")
         if not code or "error" in query:
             raise OidcFailed("the OpenID provider did not sign you in; try again, or sign in by password")
-        token = await self._provider.redeem(code, verifier, self._redirect_uri)
-        claims = await self._provider.check(token, nonce)
+        tokens = await self._provider.redeem(code, verifier, self._redirect_uri)
+        claims = await self._provider.check(tokens.id, nonce)
         issuer = self._provider.issuer
         known = self._mine(await self._identity.find_by_subject(issuer, claims.subject))
         if not known:
-            if not claims.email:
+            email = claims.email or await self._provider.find_email(tokens.access, claims.subject)
+            if not email:
                 raise NotAllowed(
                     "the OpenID provider has not verified your e-mail address", code="not_a_member"
                 )
-            known = self._mine(await self._identity.find_accounts(normalise_email(claims.email)))
+            known = self._mine(await self._identity.find_accounts(normalise_email(email)))
         if len(known) != 1:
             raise NotAllowed(
                 "you are a member of several organizations here; sign in by password"

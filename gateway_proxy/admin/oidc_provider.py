@@ -6,7 +6,7 @@ none, whoever knows a public value could sign. Members and sessions belong to `o
 
 import hmac
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -45,7 +45,16 @@ class Endpoints:
     authorization: str
     token: str
     keys: str
+    user_info: str  # "" where there is none
     basic_auth: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """What a code is worth. `access` is "" where none was given."""
+
+    id: str = field(repr=False)
+    access: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +91,16 @@ class OidcProvider:
             authorization=self._endpoint(document, "authorization_endpoint"),
             token=self._endpoint(document, "token_endpoint"),
             keys=self._endpoint(document, "jwks_uri"),
+            user_info=self._endpoint(document, "userinfo_endpoint")
+            if "userinfo_endpoint" in document
+            else "",
             basic_auth="client_secret_basic" in methods,
         )
         self._endpoints = (now, endpoints)
         return endpoints
 
-    async def redeem(self, code: str, verifier: str, redirect_uri: str) -> str:
-        """The ID token for an authorization code (RFC 6749 section 4.1.3, RFC 7636)."""
+    async def redeem(self, code: str, verifier: str, redirect_uri: str) -> Tokens:
+        """The tokens for an authorization code (RFC 6749 section 4.1.3, RFC 7636)."""
         endpoints = await self.discover()
         form = {
             "grant_type": "authorization_code",
@@ -106,10 +118,10 @@ class OidcProvider:
             if secret is not None:
                 form["client_secret"] = secret.reveal()
         answer = await self._fetch("POST", endpoints.token, form, auth)
-        token = answer.get("id_token")
+        token, access = answer.get("id_token"), answer.get("access_token")
         if not isinstance(token, str):
             raise OidcFailed("the OpenID provider sent no ID token; allow the scope openid for this client")
-        return token
+        return Tokens(token, access if isinstance(access, str) else "")
 
     async def check(self, token: str, nonce: str) -> Claims:
         """What the ID token says, once signature, issuer, audience, times and nonce are right."""
@@ -133,9 +145,17 @@ class OidcProvider:
             raise OidcFailed("the ID token was made for another client")
         if not isinstance(subject, str) or not 1 <= len(subject) <= 255:
             raise OidcFailed("the ID token names no subject")
-        email = claims.get("email")
-        is_verified = isinstance(email, str) and claims.get("email_verified") is True
-        return Claims(subject, str(email) if is_verified else "")
+        return Claims(subject, _find_email(claims))
+
+    async def find_email(self, access_token: str, subject: str) -> str:
+        """The verified address by the UserInfo endpoint, "" if it knows none: many providers keep it out of the ID
+        token (OpenID Connect Core 1.0, sections 5.3 and 5.4)."""
+        url = (await self.discover()).user_info
+        if not (url and access_token and access_token.isascii() and access_token.isprintable()):
+            return ""
+        claims = await self._fetch("GET", url, auth=f"Bearer {access_token}")
+        # Section 5.3.2: another subject means that the token was exchanged for somebody else's.
+        return _find_email(claims) if claims.get("sub") == subject else ""
 
     async def _find_key(self, kid: object, url: str) -> jwt.PyJWK:
         """The provider's key of this id. Asks anew for one that is unknown, once a minute at most."""
@@ -191,3 +211,8 @@ class OidcProvider:
         if status != 200 or not isinstance(answer, dict):
             raise OidcFailed(f"the OpenID provider at {where} refused the request (status {status})")
         return answer
+
+
+def _find_email(claims: dict[str, Any]) -> str:
+    email = claims.get("email")
+    return email if isinstance(email, str) and claims.get("email_verified") is True else ""

@@ -19,6 +19,12 @@ MIN_LENGTH = 12
 MAX_LENGTH = 256
 _THREADS = 2
 _MOST_WAITING = 16
+# What guessers try first, with digits and signs around it.
+_COMMON = (
+    "password", "passwort", "passwd", "qwertzuiop", "qwertyuiop", "qwerty", "asdfghjkl", "asdfgh", "zxcvbnm",
+    "abcdefghijklmnopqrstuvwxyz", "abcdefgh", "abcdef", "abcd", "letmein", "welcome", "iloveyou", "administrator",
+    "admin", "changeme", "secret", "monkey", "dragon", "football", "sunshine", "master", "gateway", "proxy",
+)  # fmt: skip
 _T = TypeVar("_T")
 
 
@@ -32,11 +38,20 @@ def find_weakness(password: str, *personal: str) -> str | None:
         return "repeats too few characters; use a longer sentence or a password manager"
     if password.isdigit():
         return "must not consist of digits only"
-    folded = password.casefold()
+    rest = _letters(password)
     for text in personal:
-        if text and len(text) >= 4 and folded.strip("0123456789!?.-_ ") == text.casefold():
-            return "must not be your name or e-mail address"
+        name, _, host = text.rpartition("@")
+        for part in (text, name, host):
+            rest = rest.replace(_letters(part), "") if len(part) >= 3 else rest
+    for word in _COMMON:
+        rest = rest.replace(word, "")
+    if len(rest) < 4 and len(rest) < len(_letters(password)):
+        return "consists of your name, your address or words that are tried first; add words of your own"
     return None
+
+
+def _letters(text: str) -> str:
+    return "".join(character for character in text.casefold() if character.isalpha())
 
 
 class Passwords:

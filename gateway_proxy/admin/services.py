@@ -1,9 +1,11 @@
 """All admin services of one store, as the admin API and the dashboard take them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
-from gateway_proxy.admin.addresses import find_base_url
+from gateway_proxy.admin.addresses import find_base_url, find_data_origin
 from gateway_proxy.admin.audit import AuditAdmin
 from gateway_proxy.admin.catalog import CatalogAdmin
 from gateway_proxy.admin.choices import ChoiceAdmin
@@ -56,6 +58,7 @@ class Admin:
     notifications: NotificationAdmin
     replays: ReplayGuard
     key_filter: KeyFilter
+    find_data_origin: Callable[[str], str]  # of the data plane, for a page of this host; "" = the page's own
     oidc: "OidcSignIn | None" = None
 
 
@@ -99,6 +102,7 @@ def build_admin(
         notifications=NotificationAdmin(store, clock),
         key_filter=KeyFilter(store),
         replays=ReplayGuard(store.replays, clock, pepper),
+        find_data_origin=partial(find_data_origin, config.server if config else None),
         oidc=_build_oidc(store, pepper, clock, config, sessions) if config else None,
     )
 

@@ -1,6 +1,8 @@
-"""Slows down guessing: failed attempts are counted by account and by address, in memory, forgotten with time.
+"""Slows down guessing: failed attempts are counted in memory, and forgotten with time.
 
-Each is a bucket of attempts that fills up again. Bounded: with too many names the one unused for longest is forgotten.
+Each count is a bucket of attempts that fills up again: by address, by account and address together, and a larger one
+by account, so that nobody can lock others out from a single address. Bounded: with too many names the one unused for
+longest is forgotten.
 """
 
 import ipaddress
@@ -23,7 +25,8 @@ class Allowance:
     interval_seconds: float
 
 
-PER_ACCOUNT = Allowance(10, 30.0)
+PER_ACCOUNT_AND_ADDRESS = Allowance(10, 30.0)
+PER_ACCOUNT = Allowance(100, 10.0)
 PER_ADDRESS = Allowance(30, 10.0)
 
 
@@ -48,10 +51,10 @@ class Throttle:
     def give_back(self, account: str, ip: str) -> None:
         """The attempt taken last succeeded: the account starts afresh, the address gets its attempt back."""
         for name, allowance in _names(account, ip):
-            if name.startswith("account:"):
-                self._full_at.pop(name, None)
-            else:
+            if name.startswith("address:"):
                 self._move(name, allowance, -1)
+            else:
+                self._full_at.pop(name, None)
 
     def _wait_seconds(self, name: str, allowance: Allowance) -> float:
         debt = (self._full_at.get(name, 0) - self._clock.monotonic_ns()) / 1e9
@@ -68,10 +71,12 @@ class Throttle:
 
 def _names(account: str, ip: str) -> list[tuple[str, Allowance]]:
     names = []
+    account, network = account[:_MAX_NAME_CHARACTERS], _network(ip) if ip else ""
     if account:
-        names.append((f"account:{account[:_MAX_NAME_CHARACTERS]}", PER_ACCOUNT))
-    if ip:
-        names.append((f"address:{_network(ip)}", PER_ADDRESS))
+        names.append((f"account:{account}", PER_ACCOUNT))
+        names.append((f"both:{network} {account}", PER_ACCOUNT_AND_ADDRESS))
+    if network:
+        names.append((f"address:{network}", PER_ADDRESS))
     return names
 
 

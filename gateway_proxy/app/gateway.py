@@ -104,8 +104,13 @@ class Gateway:
         self.plane.is_stale = self._is_stale
         self.plane.relay.find_policy = self.directory.policy
         queries = Queries(self.limiter)
-        self.plane.queries = {"/v1/models": queries.list_models, "/v1/key": queries.show_key}
-        self.plane.prefix_queries = {"/v1/models/": queries.show_model}
+        self.plane.queries = {
+            "/v1/models": queries.list_models, "/v1beta/models": queries.list_models, "/v1/key": queries.show_key,
+        }  # fmt: skip
+        self.plane.prefix_queries = {
+            "/v1/models/": queries.show_model,
+            "/v1beta/models/": queries.show_model,
+        }
         self.audit = self._make_audit()
         self.notifier = make_notifier(
             self.store, self.clock, self.services.breakers, self.id, self._organization

@@ -4,11 +4,15 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gateway_proxy.config import Config
+from gateway_proxy.config import Config, Provider
 from gateway_proxy.core.catalog import ModelEntry, Target
 from gateway_proxy.core.clock import Clock
+from gateway_proxy.core.dialect import Dialect
 from gateway_proxy.core.limiter import Limiter
 from gateway_proxy.core.stage import Stage
+from gateway_proxy.dialects.anthropic import AnthropicDialect
+from gateway_proxy.dialects.azure import AzureDialect
+from gateway_proxy.dialects.gemini import GeminiDialect
 from gateway_proxy.dialects.openai import OpenAIDialect
 from gateway_proxy.pipeline import Pipeline
 from gateway_proxy.pricing.book import PriceBook
@@ -44,22 +48,18 @@ class Services:
 def build_runtime(config: Config, revision: int, services: Services, previous: Runtime | None) -> Runtime:
     """A complete runtime, or an exception and nothing changed. Unchanged providers keep their connections.
 
-    Raises ValueError for what the settings' own checks cannot see, such as a provider of a foreign dialect.
+    Raises ValueError for what the settings' own checks cannot see.
     """
-    dialect = OpenAIDialect()
+    dialects = make_dialects()
     book = PriceBook.load(services.clock.now_ms())
     catalog = build_catalog(config, book)
     links: dict[str, ProviderLink] = {}
     for provider in config.providers:
-        if provider.dialect != dialect.name:
-            raise ValueError(
-                f'provider "{provider.name}" speaks {provider.dialect}, and this version serves the dialect "openai" only'
-            )
         kept = None if previous is None else previous.links.get(provider.name)
         if kept is not None and kept.identity == identify_provider(provider):
             links[provider.name] = kept
         else:
-            links[provider.name] = ProviderLink(provider, dialect)
+            links[provider.name] = ProviderLink(provider, _choose_dialect(provider, dialects))
     breakers, retry_budgets = services.breakers, services.retry_budgets
 
     def report(target: Target, is_fault: bool) -> None:
@@ -83,9 +83,9 @@ def build_runtime(config: Config, revision: int, services: Services, previous: R
     return Runtime(
         revision=revision,
         digest=config.digest,
-        pipeline=Pipeline(build_stages(config, services, dialect, catalog.resolve)),
+        pipeline=Pipeline(build_stages(config, services, dialects, catalog.resolve)),
         catalog=catalog,
-        dialect=dialect,
+        dialects=dialects,
         links=links,
         client_ip=ClientIp(config.server.trusted_proxies),
         max_body_bytes=config.server.max_body_bytes,
@@ -101,12 +101,32 @@ _random = random.Random()
 Resolve = Callable[[str], ModelEntry | None]
 
 
-def build_stages(config: Config, services: Services, dialect: OpenAIDialect, resolve: Resolve) -> list[Stage]:
+def make_dialects() -> dict[str, Dialect]:
+    """Every dialect that a client may speak, by name."""
+    every: tuple[Dialect, ...] = (OpenAIDialect(), AnthropicDialect(), GeminiDialect(), AzureDialect())
+    return {dialect.name: dialect for dialect in every}
+
+
+def _choose_dialect(provider: Provider, dialects: dict[str, Dialect]) -> Dialect:
+    return AzureDialect(provider.api_version) if provider.dialect == "azure" else dialects[provider.dialect]
+
+
+def _find_foreign(config: Config, dialects: dict[str, Dialect]) -> dict[str, frozenset[str]]:
+    """Per client dialect, the providers that cannot be sent what it parsed."""
+    return {
+        name: frozenset(p.name for p in config.providers if name not in dialects[p.dialect].speaks)
+        for name in dialects
+    }
+
+
+def build_stages(
+    config: Config, services: Services, dialects: dict[str, Dialect], resolve: Resolve
+) -> list[Stage]:
     """The built-in stages in their order; plugins are inserted before the stage that they name."""
     return [
         Authenticate(services.find_key, services.clock),
         Network(),
-        Route(dialect, resolve),
+        Route(dialects, resolve, _find_foreign(config, dialects)),
         Allow(hide_forbidden_models=config.security.hide_forbidden_models),
         Rate(services.learned),
         Budget(services.limiter, services.books_open),

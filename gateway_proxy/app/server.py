@@ -160,7 +160,9 @@ class Server:
 
     def _error(self, error: GatewayError, lines: str = "") -> Answer:
         answer = Answer(
-            error.status, lines + describe_error(error), self.gateway.runtime.dialect.error_body(error)
+            error.status,
+            lines + describe_error(error),
+            self.gateway.runtime.dialects["openai"].error_body(error, ""),
         )
         if error.status == 400:
             answer.force_close()  # where this request ends is not certain

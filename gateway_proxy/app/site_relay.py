@@ -40,6 +40,7 @@ log = logging.getLogger("gateway_proxy.site")
 
 Connect = Callable[[], Awaitable[socket]]
 MAX_RUNNING = 256
+KEPT_SECONDS = 15.0  # less than the other side keeps a connection: only its end can surprise us
 HEAD_SECONDS = 120.0
 STALL_SECONDS = 60.0  # a client that takes nothing for so long is cut off
 WATCH_SECONDS = 0.25
@@ -51,10 +52,10 @@ _ALWAYS_PASSED = frozenset(("host", "content-length"))  # naming them in Connect
 
 
 class _Connector(BaseConnector):
-    """Connections that the admin process is handed one by one."""
+    """Connections that the admin process is handed, each when it is needed first."""
 
     def __init__(self, connect: Connect) -> None:
-        super().__init__(force_close=True, limit=0)
+        super().__init__(limit=0, keepalive_timeout=KEPT_SECONDS)
         self._connect_site = connect
 
     async def _create_connection(

@@ -65,10 +65,6 @@ def list_unserved(config: "Config") -> list[tuple[str, str]]:
     unserved = []
     if config.storage.sqlite_path is None:
         unserved.append(("storage.url", "this version keeps its store in SQLite; write sqlite:PATH"))
-    for index, provider in enumerate(config.providers):
-        if provider.dialect != "openai":
-            message = f'provider "{provider.name}" speaks {provider.dialect}, and this version serves the dialect "openai" only'
-            unserved.append((f"providers[{index}].dialect", message))
     for index, stage in enumerate(config.pipeline.stages):
         unserved.append((f"pipeline.stages[{index}].use", f'no plugin offers a stage "{stage.use}"'))
     return unserved

@@ -1,16 +1,9 @@
 """How keys look on a terminal: the list, the details, the one-time secret; and the same as JSON objects."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from gateway_proxy.cli.local import Local
 from gateway_proxy.cli.output import limit, print_fields, print_json, print_table, short_time
-from gateway_proxy.core.clock import Clock
-from gateway_proxy.core.key import Key
-from gateway_proxy.keys.view import NOWHERE, KeyStats, LiveOn, key_object
-
-if TYPE_CHECKING:
-    from gateway_proxy.keys.service import Changed
 
 ONE_TIME_SENTENCE = "This key will not be shown again. Make sure to save it securely."
 _HEADER = (
@@ -26,26 +19,6 @@ _HEADER = (
     "USAGE",
     "SPENT USD",
 )
-
-
-async def describe(local: Local, keys: Sequence[Key], live_on: LiveOn = NOWHERE) -> list[dict[str, Any]]:
-    """The key objects of these keys, with what they have used."""
-    stats = await local.store.keys.stats([key.id for key in keys])
-    total = await local.store.keys.total_requests(local.organization)
-    now_ms = Clock().now_ms()
-    objects = []
-    for key in keys:
-        used = stats[key.id]
-        percent = round(100 * used.requests / total, 2) if total else 0.0
-        shown = KeyStats(used.requests, used.last_used_at, percent, used.spent_nanos, used.reserved_nanos)
-        objects.append(key_object(key, now_ms, shown, live_on))
-    return objects
-
-
-async def describe_change(local: Local, changed: "Changed") -> dict[str, Any]:
-    """The key object after a change, once it is live or a second has passed."""
-    live_on = await local.wait_until_live(changed.key.organization, changed.sequence)
-    return (await describe(local, [changed.key], live_on))[0]
 
 
 def print_keys(objects: Sequence[dict[str, Any]]) -> None:

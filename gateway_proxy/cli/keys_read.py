@@ -1,17 +1,18 @@
 """`keys list` and `keys show`."""
 
-from pathlib import Path
 from typing import Any
 
 import click
 
-from gateway_proxy.cli.key_text import describe, print_key, print_keys
-from gateway_proxy.cli.local import config_option, json_option, open_local, run_async
+from gateway_proxy.cli.key_text import print_key, print_keys
+from gateway_proxy.cli.local import json_option, run_async
+from gateway_proxy.cli.lookup import find_key, list_all
 from gateway_proxy.cli.output import print_json
+from gateway_proxy.cli.target import Target, open_api, target_options
 
 
 @click.command("list")
-@config_option
+@target_options
 @json_option
 @click.option("--search", default="", metavar="TEXT", help="Part of the name or of the key as shown.")
 @click.option(
@@ -21,15 +22,12 @@ from gateway_proxy.cli.output import print_json
     "--sort", type=click.Choice(["created_at", "name", "owner", "status", "requests"]), default="created_at"
 )
 @click.option("--order", type=click.Choice(["asc", "desc"]), default="asc")
-def list_keys(
-    config_path: Path | None, as_json: bool, search: str, status: Any, sort: Any, order: str
-) -> None:
+def list_keys(target: Target, as_json: bool, **filters: str) -> None:
     """List keys."""
 
     async def work() -> list[dict[str, Any]]:
-        async with open_local(config_path) as local:
-            filters = {"search": search, "status": status, "sort": sort, "descending": order == "desc"}
-            return await describe(local, await local.search_keys(**filters))
+        async with open_api(target) as api:
+            return await list_all(api, "/keys", **filters)
 
     objects = run_async(work())
     if as_json:
@@ -40,16 +38,14 @@ def list_keys(
 
 @click.command()
 @click.argument("key", metavar="ID|NAME")
-@config_option
+@target_options
 @json_option
-def show(key: str, config_path: Path | None, as_json: bool) -> None:
+def show(key: str, target: Target, as_json: bool) -> None:
     """Show one key, by its id or by its exact name if no other key has it."""
 
-    async def work() -> dict[str, Any]:
-        async with open_local(config_path) as local:
-            found = await local.find_key(key)
-            live_on = await local.wait_until_live(found.organization, None)
-            return (await describe(local, [found], live_on))[0]
+    async def work() -> Any:
+        async with open_api(target) as api:
+            return await api.send("GET", f"/keys/{(await find_key(api, key))['id']}")
 
     shown = run_async(work())
     if as_json:

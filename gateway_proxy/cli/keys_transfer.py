@@ -1,5 +1,6 @@
 """`keys import` and `keys export`."""
 
+import asyncio
 import csv
 import json
 import os
@@ -13,18 +14,20 @@ from typing import IO, Any
 
 import click
 
-from gateway_proxy.admin.services import owner_finder
-from gateway_proxy.cli.local import Local, config_option, json_option, open_local, run_async
+from gateway_proxy.admin.problem import Conflict
+from gateway_proxy.cli.local import json_option, run_async
+from gateway_proxy.cli.lookup import list_all
 from gateway_proxy.cli.output import print_json
 from gateway_proxy.cli.refusal import Refusal
+from gateway_proxy.cli.target import AdminApi, Target, open_api, target_options
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.keys.draft import DraftError
 from gateway_proxy.keys.fields import FieldError
-from gateway_proxy.keys.service import Caller, KeyService
 from gateway_proxy.keys.transfer import ImportRow, export_csv, export_json, parse_import
 
 _MAX_FILE_BYTES = 512 * 1024 * 1024
 _SHOWN_MISTAKES = 20
+_LIVE_POLLS = 20
 
 
 @dataclass
@@ -35,7 +38,7 @@ class _Tally:
 
 @click.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
-@config_option
+@target_options
 @json_option
 @click.option(
     "--owner", metavar="E-MAIL", help="Owner of rows that name none; default: the only owner, else local."
@@ -47,7 +50,7 @@ class _Tally:
     help="Write the new secrets there (CSV, mode 0600, appended) instead of to the output.",
 )
 def import_keys(
-    file: Path, config_path: Path | None, as_json: bool, owner: str | None, secrets_out: Path | None
+    file: Path, target: Target, as_json: bool, owner: str | None, secrets_out: Path | None
 ) -> None:
     """Create keys from a CSV or JSON file ("-": standard input).
 
@@ -58,17 +61,15 @@ def import_keys(
     tally = _Tally()
 
     async def work() -> None:
-        async with open_local(config_path, create=True) as local:
-            organization = local.organization or "default"
-            standing_owner = owner or await local.default_owner(organization)
-            rows = parse_import(text, organization, standing_owner, Clock().now_ms())
-            await _check_owners(local, organization, rows)
+        async with open_api(target, create=True) as api:
+            me = await api.send("GET", "/me")
+            standing_owner = owner or me["default_owner"]
+            rows = parse_import(text, me["home"], standing_owner, Clock().now_ms())
+            await _check_owners(api, me["home"], rows)
             with ExitStack() as stack:
                 out = stack.enter_context(_open_secrets(secrets_out)) if secrets_out else None
-                target = out or (None if as_json else sys.stdout)
-                await _Import(local, organization, standing_owner, tally, target).run(
-                    rows, fresh=_is_fresh(out)
-                )
+                lines = out or (None if as_json else sys.stdout)
+                await _Import(api, tally, lines).run(rows, fresh=_is_fresh(out))
 
     try:
         run_async(work())
@@ -92,21 +93,20 @@ def _print_tally(tally: _Tally) -> None:
 
 
 @click.command("export")
-@config_option
+@target_options
 @json_option
 @click.option(
     "--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Instead of the output."
 )
-def export_keys(config_path: Path | None, as_json: bool, output: Path | None) -> None:
+def export_keys(target: Target, as_json: bool, output: Path | None) -> None:
     """Write all keys as CSV, or as JSON with --json. Secrets are never in it."""
 
     async def work() -> str:
-        async with open_local(config_path) as local:
-            keys = await local.search_keys()
-        now_ms = Clock().now_ms()
+        async with open_api(target) as api:
+            keys = await list_all(api, "/keys")
         if as_json:
-            return json.dumps(export_json(keys, now_ms), ensure_ascii=False, indent=2) + "\n"
-        return export_csv(keys, now_ms)
+            return json.dumps(export_json(keys), ensure_ascii=False, indent=2) + "\n"
+        return export_csv(keys)
 
     text = run_async(work())
     if output is None:
@@ -121,60 +121,61 @@ def export_keys(config_path: Path | None, as_json: bool, output: Path | None) ->
 class _Import:
     """One run: creates the rows that are not there yet, and writes each secret as soon as its key exists."""
 
-    def __init__(
-        self, local: Local, organization: str, owner: str, tally: _Tally, lines: IO[str] | None
-    ) -> None:
-        self._local = local
-        self._organization = organization
-        self._owner = owner
+    def __init__(self, api: AdminApi, tally: _Tally, lines: IO[str] | None) -> None:
+        self._api = api
         self._tally = tally
         self._lines = lines
 
     async def run(self, rows: Sequence[ImportRow], *, fresh: bool) -> None:
-        service = await self._local.service()
         if self._lines is not None and rows and fresh:
             _write_line(self._lines, ["id", "name", "owner", "secret"])
-        sequence: int | None = None
+        last = ""
         hidden = not sys.stderr.isatty()
         with click.progressbar(rows, label="Importing", file=sys.stderr, hidden=hidden) as progress:
             for row in progress:
-                reason = await self._reason_to_skip(row)
+                reason = f"it is {row.ended}" if row.ended else await self._create(row)
                 if reason:
                     self._tally.skipped.append({"place": row.place, "id": row.key_id, "reason": reason})
                 else:
-                    sequence = await self._create(service, row)
-        await self._local.wait_until_live(self._organization, sequence)
+                    last = row.key_id
+        if last:
+            await _wait_until_live(self._api, last)
 
-    async def _reason_to_skip(self, row: ImportRow) -> str:
-        if row.ended:
-            return f"it is {row.ended}"
-        if await self._local.store.keys.find(row.key_id) is not None:
-            return f"key {row.key_id} exists already"
-        deleted = await self._local.store.keys.find_deleted([row.key_id])
-        return f"key {row.key_id} was deleted" if deleted else ""
-
-    async def _create(self, service: KeyService, row: ImportRow) -> int | None:
-        caller = Caller("cli", self._local.organization)
-        made = await service.create(
-            row.draft, caller, organization=self._organization, owner=self._owner, key_id=row.key_id
-        )
-        key, secret = made.key, made.secret or ""
-        created = {"id": key.id, "name": key.name, "owner": key.owner}
+    async def _create(self, row: ImportRow) -> str:
+        """Why it was skipped, "" if it was created."""
+        try:
+            made = await self._api.send(
+                "POST", "/keys/import", {**row.draft, "owner": row.owner, "id": row.key_id}
+            )
+        except Conflict as problem:
+            return problem.detail
+        key, secret = made["key"], made["secret"]
+        created = {"id": key["id"], "name": key["name"], "owner": key["owner"]}
         if self._lines is None:
             created["secret"] = secret
         else:
-            _write_line(self._lines, [key.id, key.name, key.owner, secret])
+            _write_line(self._lines, [key["id"], key["name"], key["owner"], secret])
         self._tally.created.append(created)
         if row.inactive:
-            return (await service.deactivate(key.id, caller)).sequence
-        return made.sequence
+            await self._api.send("POST", f"/keys/{key['id']}/deactivate")
+        return ""
 
 
-async def _check_owners(local: Local, organization: str, rows: Sequence[ImportRow]) -> None:
+async def _wait_until_live(api: AdminApi, key_id: str) -> None:
+    """What is imported is in force when the command ends; a gateway that lags is not waited for longer than a second."""
+    for _ in range(_LIVE_POLLS):
+        live_on = (await api.send("GET", f"/keys/{key_id}"))["live_on"]
+        if live_on["acked"] >= live_on["gateways"]:
+            return
+        await asyncio.sleep(1 / _LIVE_POLLS)
+
+
+async def _check_owners(api: AdminApi, organization: str, rows: Sequence[ImportRow]) -> None:
     """Raise DraftError for owners who are no members, before anything is created."""
-    owners = {row.owner for row in rows}
-    find_owner = owner_finder(local.store)
-    unknown = {owner for owner in owners if await find_owner(organization, owner) is None}
+    members = await list_all(api, "/members")
+    known = {member["email"] for member in members if member["organization"] == organization}
+    # Before anybody has signed up there is nobody to tell a typing error by.
+    unknown = {row.owner for row in rows} - known - {"local"} if known else set()
     if unknown:
         message = f"is not a member of {organization}"
         raise DraftError(

@@ -16,12 +16,10 @@ if TYPE_CHECKING:
     from gateway_proxy.admin.actor import Actor
     from gateway_proxy.admin.services import Admin
     from gateway_proxy.config import Config
-    from gateway_proxy.core.key import Key
     from gateway_proxy.keys.service import KeyService
     from gateway_proxy.keys.view import LiveOn
     from gateway_proxy.storage import Store
 
-_PAGE = 1000
 # Where a member of a document comes from on the command line, if not from the flag of its name.
 _FLAGS = {
     "email": "E-MAIL",
@@ -72,12 +70,15 @@ class Local:
 
         return KeyService(self.store.keys, Clock(), await self._pepper(), owner_finder(self.store))
 
-    async def admin(self) -> "Admin":
-        """All admin services; makes the pepper if the store has none yet. Raises Refusal."""
+    async def admin(self, *, reading: bool = False) -> "Admin":
+        """All admin services; makes the pepper if the store has none yet. Raises Refusal.
+
+        Where nothing but `reading` is wanted, the pepper is not needed, and may even be lost.
+        """
         from gateway_proxy.admin.services import build_admin
         from gateway_proxy.core.clock import Clock
 
-        return build_admin(self.store, await self._pepper(), Clock(), self.config)
+        return build_admin(self.store, b"" if reading else await self._pepper(), Clock(), self.config)
 
     @property
     def actor(self) -> "Actor":
@@ -95,42 +96,6 @@ class Local:
             return await ready_pepper(reference, os.environ, self.store.registry, self.store.keys)
         except PepperError as error:
             raise Refusal(str(error)) from None
-
-    async def default_owner(self, organization: str) -> str:
-        """The organization's only owner, else `local`."""
-        members = await self.store.registry.list_members(organization)
-        owners = [member.email for member in members if member.role == "owner"]
-        return owners[0] if len(owners) == 1 else "local"
-
-    async def find_key(self, text: str) -> "Key":
-        """The key of this id, or of this exact name if only one has it. Raises Refusal."""
-        from gateway_proxy.core.ids import is_id
-
-        if is_id(text, "key"):
-            found = await self.store.keys.find(text)
-            if found is None or self.organization not in (None, found.organization):
-                raise Refusal(f"there is no key {text}")
-            return found
-        named = [key for key in await self.search_keys(search=text) if key.name == text]
-        if len(named) > 1:
-            raise Refusal(f"{len(named)} keys are named {text!r}; use the id, for example {named[0].id}")
-        if not named:
-            raise Refusal(f"there is no key with the id or name {text!r}; see `gateway-proxy keys list`")
-        return named[0]
-
-    async def search_keys(self, **filters: Any) -> "list[Key]":
-        """All keys that the filters of `KeyQuery` let through, over all pages."""
-        from gateway_proxy.storage.key_search import KeyQuery
-
-        found: list[Key] = []
-        cursor: str | None = None
-        while True:
-            query = KeyQuery(organization=self.organization, limit=_PAGE, cursor=cursor, **filters)
-            page = await self.store.keys.search(query)
-            found += [key for key, _ in page.keys]
-            cursor = page.next_cursor
-            if cursor is None:
-                return found
 
     async def wait_until_live(self, organization: str, sequence: int | None) -> "LiveOn":
         """Wait, at most a second, until every attached gateway has applied the change."""

@@ -3,25 +3,22 @@
 import asyncio
 import json
 import re
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from gateway_proxy.cli.local import config_option, json_option, open_local, run_async
+from gateway_proxy.cli.local import json_option, run_async
+from gateway_proxy.cli.lookup import PAGE, find_key
 from gateway_proxy.cli.output import print_json, printable
+from gateway_proxy.cli.target import AdminApi, Target, open_api, target_options
 from gateway_proxy.core.clock import Clock, format_time
-from gateway_proxy.core.money import format_usd
-
-if TYPE_CHECKING:
-    from gateway_proxy.core.ledger import LogRow
 
 _FOLLOW_SECONDS = 0.5
 _UNITS_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
 @click.command()
-@config_option
+@target_options
 @json_option
 @click.option("-f", "--follow", is_flag=True, help="Go on printing what arrives; end with Ctrl-C.")
 @click.option(
@@ -32,7 +29,7 @@ _UNITS_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 @click.option("--errors", is_flag=True, help="Only refused and failed requests.")
 @click.option("--since", metavar="30m", help="Only of the last 45s, 30m, 12h or 7d.")
 def logs(
-    config_path: Path | None,
+    target: Target,
     as_json: bool,
     follow: bool,
     limit: int,
@@ -42,40 +39,59 @@ def logs(
     since: str | None,
 ) -> None:
     """Show what was requested, newest last. With --follow, --json prints one object a line."""
-    start_ms = 0 if since is None else Clock().now_ms() - read_span_ms(since, "--since")
+    start_ms = None if since is None else Clock().now_ms() - read_span_ms(since, "--since")
 
     async def work() -> None:
-        from gateway_proxy.storage.reports import LogQuery
-
-        async with open_local(config_path) as local:
-            query = LogQuery(
-                organization=local.organization,
-                key_id=(await local.find_key(key)).id if key else None,
-                model=model,
-                errors_only=errors,
-                start_ms=start_ms,
-            )
-            reports = local.store.reports
+        async with open_api(target) as api:
+            query = {
+                "key": (await find_key(api, key))["id"] if key else None,
+                "model": model,
+                "errors": errors,
+                "from": format_time(start_ms),
+            }
             # Where the end is now is asked first: what arrives meanwhile is shown twice rather than never.
-            after = (await reports.follow(query)).next_cursor if follow else None
-            page = await reports.logs(query, limit=limit)
-            shown = {row.request_id for row in page.rows}
+            after = (await _read(api, query, after="latest"))["next_cursor"] if follow else None
+            rows, next_cursor = await _read_newest(api, query, limit)
             if as_json and not follow:
-                data = [log_object(row) for row in page.rows]
-                print_json({"data": data, "next_cursor": page.next_cursor})
+                print_json({"data": rows, "next_cursor": next_cursor})
                 return
-            _print_rows(page.rows[::-1], as_json)
-            if not page.rows and not follow:
+            _print_rows(rows[::-1], as_json)
+            if follow:
+                await _follow(api, query, after, {row["request_id"] for row in rows}, as_json)
+            elif not rows:
                 print("No requests.")
-            while follow:
-                news = await reports.follow(query, after=after)
-                after = news.next_cursor
-                _print_rows([row for row in news.rows if row.request_id not in shown], as_json)
-                if not news.rows:
-                    shown.clear()
-                    await asyncio.sleep(_FOLLOW_SECONDS)
 
     run_async(work())
+
+
+async def _read_newest(
+    api: AdminApi, query: dict[str, Any], limit: int
+) -> tuple[list[dict[str, Any]], str | None]:
+    rows: list[dict[str, Any]] = []
+    cursor: str | None = None
+    while True:
+        page = await _read(api, query, limit=min(limit - len(rows), PAGE), cursor=cursor)
+        rows += page["data"]
+        cursor = page["next_cursor"]
+        if cursor is None or len(rows) >= limit:
+            return rows, cursor
+
+
+async def _follow(
+    api: AdminApi, query: dict[str, Any], after: str | None, shown: set[str], as_json: bool
+) -> None:
+    while True:
+        news = await _read(api, query, after=after)
+        after = news["next_cursor"]
+        _print_rows([row for row in news["data"] if row["request_id"] not in shown], as_json)
+        if not news["data"]:
+            shown.clear()
+            await asyncio.sleep(_FOLLOW_SECONDS)
+
+
+async def _read(api: AdminApi, query: dict[str, Any], **more: object) -> dict[str, Any]:
+    page: dict[str, Any] = await api.send("GET", "/logs", query=query | more)
+    return page
 
 
 def read_span_ms(text: str, flag: str) -> int:
@@ -86,30 +102,27 @@ def read_span_ms(text: str, flag: str) -> int:
     return int(match[1]) * _UNITS_MS[match[2]]
 
 
-def log_object(row: "LogRow") -> dict[str, Any]:
-    """One request as JSON: money as a decimal string, times as RFC 3339, metadata as the object it is."""
-    shown = row._asdict()
-    shown["at"] = format_time(row.at)
-    shown["cost_usd"] = format_usd(shown.pop("cost_nanos"))
-    shown["metadata"] = json.loads(shown.pop("metadata_json") or "{}")
-    return shown
-
-
-def _print_rows(rows: "list[LogRow]", as_json: bool) -> None:
+def _print_rows(rows: list[dict[str, Any]], as_json: bool) -> None:
     for row in rows:
         if as_json:
-            print(json.dumps(log_object(row), ensure_ascii=False), flush=True)
+            print(json.dumps(row, ensure_ascii=False), flush=True)
         else:
             print(printable(_line(row)), flush=True)
 
 
-def _line(row: "LogRow") -> str:
-    at = (format_time(row.at // 1000 * 1000) or "").replace("T", " ")
-    parts = [at, str(row.status), row.key_name or "-", f"{row.method} {row.path}", row.model or "-"]
-    if row.provider:
-        parts.append(f"via {row.provider}")
-    if row.error_code:
-        parts.append(row.error_code)
+def _line(row: dict[str, Any]) -> str:
+    at = row["at"][:19].replace("T", " ") + "Z"
+    parts = [
+        at,
+        str(row["status"]),
+        row["key_name"] or "-",
+        f"{row['method']} {row['path']}",
+        row["model"] or "-",
+    ]
+    if row["provider"]:
+        parts.append(f"via {row['provider']}")
+    if row["error_code"]:
+        parts.append(row["error_code"])
     else:
-        parts.append(f"{row.input_tokens}+{row.output_tokens} tokens {format_usd(row.cost_nanos)} USD")
-    return "  ".join([*parts, f"{row.latency_ms} ms", row.request_id])
+        parts.append(f"{row['input_tokens']}+{row['output_tokens']} tokens {row['cost_usd']} USD")
+    return "  ".join([*parts, f"{row['latency_ms']} ms", row["request_id"]])

@@ -66,6 +66,17 @@ orgs = LazyGroup(
     help="Organizations: who owns keys, members and gateways.",
     context_settings=_CONTEXT,
 )
+gateways = LazyGroup(
+    "gateways",
+    commands_by_name={
+        "list": (f"{_CLI}.gateways:list_gateways", "List gateways."),
+        "revoke": (f"{_CLI}.gateways:revoke", "Have a gateway refuse all traffic."),
+        "allow": (f"{_CLI}.gateways:allow", "Undo a revocation."),
+        "forget": (f"{_CLI}.gateways:forget", "Drop a gateway's record; one that still runs comes back."),
+    },
+    help="Gateways: who is attached to the store.",
+    context_settings=_CONTEXT,
+)
 members = LazyGroup(
     "members",
     commands_by_name={
@@ -97,6 +108,7 @@ _COMMANDS = {
     "logs": (f"{_CLI}.logs:logs", "Show what was requested, newest last."),
     "usage": (f"{_CLI}.main:usage", "Reports of usage and spend."),
     "orgs": (f"{_CLI}.main:orgs", "Organizations."),
+    "gateways": (f"{_CLI}.main:gateways", "Gateways: who is attached to the store."),
     "members": (f"{_CLI}.main:members", "Members: who may sign in."),
     "tokens": (f"{_CLI}.main:tokens", "Admin tokens, for programs."),
     "audit": (f"{_CLI}.main:audit", "The local audit log: show it, check it."),

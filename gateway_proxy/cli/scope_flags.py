@@ -4,14 +4,14 @@ A flag is named after what people say (`--rpm`); a mistake in a draft is reporte
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import click
 
 from gateway_proxy.keys.cells import read_cell, read_expiry, read_names, read_tools
-from gateway_proxy.keys.draft import DraftError
+from gateway_proxy.keys.fields import FieldError
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -125,12 +125,12 @@ def read_flags(given: dict[str, Any]) -> dict[str, Any]:
     return draft
 
 
-def usage_error(error: DraftError) -> click.UsageError:
+def usage_error(errors: Sequence[FieldError]) -> click.UsageError:
     """The mistakes of a draft, each under the flag it came from, in one line."""
     # The draft speaks of its own members; a date is what stands for `expires_at` here.
     parts = [
         f"{_flag_of(mistake.path)}: {mistake.message.replace('or expires_at', 'or a date')}"
-        for mistake in error.errors
+        for mistake in errors
     ]
     return click.UsageError("; ".join(parts))
 

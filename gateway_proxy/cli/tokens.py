@@ -1,16 +1,16 @@
-"""`tokens`: admin tokens of the local store."""
+"""`tokens`: admin tokens."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from gateway_proxy.cli.local import config_option, json_option, open_local, run_async
+from gateway_proxy.cli.local import json_option, run_async
+from gateway_proxy.cli.lookup import list_all
 from gateway_proxy.cli.members import ROLES
 from gateway_proxy.cli.output import print_fields, print_json, print_table, short_time
-
-if TYPE_CHECKING:
-    from gateway_proxy.admin.tokens import TokenSecret
+from gateway_proxy.cli.refusal import Refusal
+from gateway_proxy.cli.target import Target, open_api, target_options
+from gateway_proxy.core.ids import is_id
 
 
 @click.command()
@@ -28,23 +28,23 @@ if TYPE_CHECKING:
     help="never, 30d, 60d, 90d, 180d, 1y, a date (its start in UTC) or a date-time.",
 )
 @click.option("--name", default="", metavar="NAME", help="What people call it.")
-@config_option
+@target_options
 @json_option
-def create(role: str, member: str, expires: str, name: str, config_path: Path | None, as_json: bool) -> None:
+def create(role: str, member: str, expires: str, name: str, target: Target, as_json: bool) -> None:
     """Make an admin token and print its secret, once."""
     from gateway_proxy.keys.cells import read_expiry
 
     document = {"role": role, "member": member, "name": name, **read_expiry(expires)}
 
-    async def work() -> "TokenSecret":
-        async with open_local(config_path, create=True) as local:
-            return await (await local.admin()).tokens.create(local.actor, document)
+    async def work() -> Any:
+        async with open_api(target, create=True) as api:
+            return await api.send("POST", "/tokens", {m: v for m, v in document.items() if v != ""})
 
     made = run_async(work())
     if as_json:
-        print_json({"token": made.token, "secret": made.secret})
+        print_json(made)
         return
-    shown = made.token
+    shown = made["token"]
     print_fields(
         [
             ("id", shown["id"]),
@@ -55,18 +55,18 @@ def create(role: str, member: str, expires: str, name: str, config_path: Path | 
             ("expires", shown["expires_at"] or "never"),
         ]
     )
-    print(f"\nThe secret, which is not shown again:\n\n  {made.secret}")
+    print(f"\nThe secret, which is not shown again:\n\n  {made['secret']}")
 
 
 @click.command("list")
-@config_option
+@target_options
 @json_option
-def list_tokens(config_path: Path | None, as_json: bool) -> None:
+def list_tokens(target: Target, as_json: bool) -> None:
     """List admin tokens, newest first."""
 
     async def work() -> list[dict[str, Any]]:
-        async with open_local(config_path) as local:
-            return await (await local.admin()).tokens.list(local.actor)
+        async with open_api(target) as api:
+            return await list_all(api, "/tokens")
 
     objects = run_async(work())
     if as_json:
@@ -86,16 +86,17 @@ def list_tokens(config_path: Path | None, as_json: bool) -> None:
 
 @click.command()
 @click.argument("token", metavar="ID")
-@config_option
+@target_options
 @json_option
-def revoke(token: str, config_path: Path | None, as_json: bool) -> None:
+def revoke(token: str, target: Target, as_json: bool) -> None:
     """End an admin token for good."""
 
-    async def work() -> dict[str, Any]:
-        async with open_local(config_path) as local:
-            admin = await local.admin()
-            shown = await admin.tokens.find(local.actor, token)
-            await admin.tokens.revoke(local.actor, token)
+    async def work() -> Any:
+        async with open_api(target) as api:
+            if not is_id(token, "tok"):
+                raise Refusal(f"there is no token {token}")
+            shown = await api.send("GET", f"/tokens/{token}")
+            await api.send("DELETE", f"/tokens/{shown['id']}")
             return shown
 
     shown = run_async(work())

@@ -4,6 +4,7 @@ Promises what one table can promise on its own; what tables promise each other (
 belongs to `contradictions`. Choosing a target belongs to routing at run time, price tables to `pricing`.
 """
 
+import re
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
@@ -59,6 +60,9 @@ class Provider(Section):
     api_key: HeaderSecret | None = setting(
         None, "Its credential, as env:NAME or file:PATH; leave out where none is needed."
     )
+    api_version: str = setting(
+        "", 'Of Azure only, such as "2024-10-21"; empty = its /openai/v1, which has no versions.'
+    )
     models: Items[Name] = setting((), "Names it serves, beyond those that the price table knows.")
     timeouts: Timeouts = setting({}, "How long it may take.")
     allow_stateful: bool = setting(
@@ -71,6 +75,15 @@ class Provider(Section):
         if not base_url and "name" in info.data:
             raise ValueError('is missing, and the name is no preset with one; write base_url = "https://…"')
         return base_url
+
+    @field_validator("api_version")
+    @classmethod
+    def _check_api_version(cls, api_version: str, info: ValidationInfo) -> str:
+        if api_version and info.data.get("dialect", "azure") != "azure":
+            raise ValueError('is for dialect = "azure" only; leave it out')
+        if not re.fullmatch(r"[0-9A-Za-z.-]{0,64}", api_version):
+            raise ValueError('is no version; write for example "2024-10-21"')
+        return api_version
 
     @property
     def price_table_id(self) -> str | None:

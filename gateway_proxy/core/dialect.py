@@ -23,6 +23,7 @@ class UsageTap(Protocol):
     finished: bool  # the stream's own end marker was seen
     failed: bool  # an error event was seen in the stream
     streamed_tokens: int  # estimate of output tokens that passed so far
+    needs_end: ClassVar[bool]  # a stream without its end marker is broken, however its transport ended
 
     def feed(self, chunk: bytes, /) -> bytes: ...
 
@@ -36,7 +37,13 @@ class UsageTap(Protocol):
 
 
 class Dialect(Protocol):
+    """A client's dialect reads requests and writes refusals; a provider's one writes requests and reads answers.
+
+    `speaks` names the client dialects whose parsed bodies it can write: its own, and those whose wire format it shares.
+    """
+
     name: ClassVar[str]
+    speaks: ClassVar[frozenset[str]]
 
     def identify(self, operation: str, path: str, body: bytes, content_type: str, /) -> Route:
         """Parse the body once. Raises BadExchange."""
@@ -44,20 +51,21 @@ class Dialect(Protocol):
 
     def encode(
         self, route: Route, target: Target, output_cap: int | None, modern_cap_field: bool, /
-    ) -> tuple[bytes, str]:
-        """The body to send and its content type: the parsed value with the target's model, the cap and the
-        usage option written into it."""
+    ) -> tuple[bytes, str, str]:
+        """The body to send, its content type, and the path below the provider's base URL: the parsed value with
+        the target's model, the cap and the usage option written into it. Raises ModelUnknown for a name that
+        cannot stand in a path."""
         ...
 
     def tap(self, route: Route, streaming: bool, /) -> UsageTap:
         """`streaming` says whether the upstream answered with an event stream."""
         ...
 
-    def error_body(self, error: GatewayError, /) -> bytes:
+    def error_body(self, error: GatewayError, request_id: str, /) -> bytes:
         """A refusal in this dialect's own shape."""
         ...
 
-    def error_event(self, error: GatewayError, operation: str, /) -> bytes:
+    def error_event(self, error: GatewayError, operation: str, request_id: str, /) -> bytes:
         """The last event of a stream that broke after its head had left."""
         ...
 

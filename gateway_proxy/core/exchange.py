@@ -101,8 +101,9 @@ class Exchange:
         client_ip: IpAddress | None,
         received_at: int,
         started_ns: int,
+        dialect: str = "openai",
     ) -> None:
-        """`received_at` in Unix milliseconds, `started_ns` monotonic."""
+        """`received_at` in Unix milliseconds, `started_ns` monotonic; `dialect` is the client's."""
         self.id = id
         self.method = method
         self.path = path
@@ -111,6 +112,7 @@ class Exchange:
         self.client_ip = client_ip
         self.received_at = received_at
         self.started_ns = started_ns
+        self.dialect = dialect
         self.outcome = _OPEN
         self.claims: list[Claim] = []  # by rate, budget, plugins
         self.attempts: list[Attempt] = []  # by the relay

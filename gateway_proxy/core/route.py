@@ -38,6 +38,8 @@ class Route:
     service_tier: str | None = None
     bound: InputBound = field(default_factory=InputBound)
     encoded: bytes = b""  # `body` serialised, until an attempt takes it; empty: to be serialised again
+    as_array: bool = False  # the stream comes as one JSON array, with no room for comments and events of ours
+    free: bool = False  # costs nothing and generates nothing: it is counted as a request and no more
 
 
 class Bound(NamedTuple):

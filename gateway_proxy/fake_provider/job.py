@@ -7,7 +7,7 @@ characters of JSON. Shapes of answers do not belong here.
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from email import policy
 from email.parser import BytesParser
 from typing import Any
@@ -58,13 +58,20 @@ class Job:
         return self.choices * (self.reasoning + len(self.pieces))
 
 
-def parse_job(identifier: str, path: str, content_type: str, raw: bytes, default: Behaviour) -> Job:
-    """Raises BadRequest, and BehaviourError for a malformed directive."""
+def parse_job(
+    identifier: str,
+    path: str,
+    content_type: str,
+    raw: bytes,
+    default: Behaviour,
+    translate: Callable[[dict[str, Any]], dict[str, Any]] = lambda body: body,
+) -> Job:
+    """`translate` brings the body of another API into these terms. Raises BadRequest, and BehaviourError for a malformed directive."""
     files: dict[str, bytes] = {}
     if content_type.startswith("multipart/form-data"):
         body, files = _parse_multipart(content_type, raw)
     else:
-        body = _parse_json(raw)
+        body = translate(_parse_json(raw))
     model = body.get("model", "")
     if not isinstance(model, str) or (
         not model and path.endswith(("completions", "responses", "embeddings"))

@@ -20,12 +20,11 @@ from gateway_proxy.fake_provider.output import (
     gzip_bomb,
     response_head,
 )
-from gateway_proxy.fake_provider.reply import Reply, error_body
+from gateway_proxy.fake_provider.reply import Reply
 from gateway_proxy.fake_provider.usage import Count
 
 Bill = Callable[["Exchange", Count, str], None]
 _HIDDEN_TOKEN_BYTES = 4
-_ERROR_KINDS = {400: "invalid_request_error", 401: "invalid_request_error", 429: "requests"}
 
 
 @dataclasses.dataclass(slots=True)
@@ -131,9 +130,7 @@ async def _stream(exchange: Exchange) -> None:
     collect = mode in ("gzip_bomb", "wrong_length")
     output = EventOutput(connection, behaviour, collect)
     if not collect:
-        connection.write(
-            response_head(200, [*_headers(exchange, "text/event-stream; charset=utf-8"), _CHUNKED])
-        )
+        connection.write(response_head(200, [*_headers(exchange, reply.stream_type), _CHUNKED]))
     for event in reply.opening():
         output.add(event)
     if mode in ("stream_error_after", "reset", "bad_chunk"):
@@ -165,7 +162,7 @@ async def _stream(exchange: Exchange) -> None:
             output.add(event)
     if collect:
         await output.flush()
-        await _send_bent(exchange, bytes(output.collected), "text/event-stream; charset=utf-8")
+        await _send_bent(exchange, bytes(output.collected), reply.stream_type)
         return
     if mode == "split":
         await output.flush()
@@ -291,9 +288,7 @@ async def _send_endless_header(exchange: Exchange) -> None:
 
 def _send_error(exchange: Exchange, status: int) -> None:
     behaviour = exchange.job.behaviour
-    kind = _ERROR_KINDS.get(status, "server_error")
-    code = "rate_limit_exceeded" if status == 429 else None
-    body = orjson.dumps(error_body(f"The provider was told to fail with {status}", kind, code))
+    body = orjson.dumps(exchange.reply.error(status, f"The provider was told to fail with {status}"))
     headers = _headers(exchange, "application/json")
     if behaviour.retry_after:
         headers.append(("retry-after", behaviour.retry_after))

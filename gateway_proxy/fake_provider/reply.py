@@ -18,6 +18,7 @@ class Reply:
     """An answer without a stream: `body` is all there is."""
 
     content_type = "application/json"
+    stream_type = "text/event-stream; charset=utf-8"
     streams = False
 
     def __init__(self, job: Job) -> None:
@@ -47,6 +48,12 @@ class Reply:
     def error_event(self, message: str) -> bytes:
         """The event that tells of a failure in mid-stream."""
         return data_event(error_body(message, "server_error", None))
+
+    def error(self, status: int, message: str) -> dict[str, Any]:
+        """The body of an answer that failed."""
+        kind = {400: "invalid_request_error", 401: "invalid_request_error", 429: "requests"}
+        code = "rate_limit_exceeded" if status == 429 else None
+        return error_body(message, kind.get(status, "server_error"), code)
 
     def units(self) -> dict[str, int]:
         """What else than tokens is billed."""

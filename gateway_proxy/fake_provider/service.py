@@ -10,15 +10,19 @@ import hmac
 import secrets
 import time
 from collections import deque
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from gateway_proxy.fake_provider import anthropic, gemini
 from gateway_proxy.fake_provider.behaviour import HONEST, MODES, BehaviourError, parse_behaviour
 from gateway_proxy.fake_provider.connection import Connection, Request
+from gateway_proxy.fake_provider.gemini import GenerationArrayReply
 from gateway_proxy.fake_provider.job import BadRequest, Job, parse_job
 from gateway_proxy.fake_provider.ledger import Ledger, read_ledger
+from gateway_proxy.fake_provider.native import Address, find_credential, read_address, translate
 from gateway_proxy.fake_provider.output import response_head
 from gateway_proxy.fake_provider.perform import Exchange, perform
 from gateway_proxy.fake_provider.reply import ChatReply, CompletionReply, Reply, error_body
@@ -55,6 +59,13 @@ REPLIES: dict[str, type[Reply]] = {
     "/v1/audio/transcriptions": TranscriptionReply,
     "/v1/audio/translations": TranscriptionReply,
     "/v1/rerank": RerankReply,
+    "/v1/messages": anthropic.MessagesReply,
+    "/v1/messages/count_tokens": anthropic.TokenCountReply,
+    "generateContent": gemini.GenerationReply,
+    "streamGenerateContent": gemini.GenerationReply,
+    "countTokens": gemini.TokenCountReply,
+    "embedContent": gemini.EmbeddingsReply,
+    "batchEmbedContents": gemini.EmbeddingsReply,
 }
 _REMEMBERED_CLOSES = 1000
 _SECRET_WORDS = ("key", "token", "auth", "secret")
@@ -132,50 +143,59 @@ class Service:
             await self._serve_admin(connection, request)
             return
         self.stats.requests += 1
-        refusal = self._refuse(request)
+        address = read_address(request.path, request.query)
+        refusal = self._refuse(request, address)
         if refusal is not None:
             self.stats.refused += 1
             _send_json(connection, *refusal)
         elif _asks_for_models(request):
             _send_models(connection, request.path.removeprefix("/v1/models").strip("/"))
         else:
-            await self._serve_job(connection, request)
+            await self._serve_job(connection, request, address)
 
-    def _refuse(self, request: Request) -> tuple[int, dict[str, Any]] | None:
-        bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
+    def _refuse(self, request: Request, address: Address) -> tuple[int, dict[str, Any]] | None:
+        bearer = find_credential(address.api, request.headers)
         if self._api_key is not None and not hmac.compare_digest(bearer.encode(), self._api_key.encode()):
             if not bearer:
-                return 401, error_body("You didn't provide an API key.", "invalid_request_error", None)
+                return 401, _error(address, 401, "You didn't provide an API key.")
             message = f"Incorrect API key provided: ****{bearer[-4:]}."
-            return 401, error_body(message, "invalid_request_error", "invalid_api_key")
+            return 401, _error(address, 401, message, code="invalid_api_key")
         wanted = "GET" if _asks_for_models(request) else "POST"
-        if wanted == "POST" and request.path not in REPLIES:
-            message = f"Invalid URL ({request.method} {request.path})"
-            return 404, error_body(message, "invalid_request_error", None)
+        if wanted == "POST" and _find_reply(address) is None:
+            return 404, _error(address, 404, f"Invalid URL ({request.method} {request.path})")
         if request.method != wanted:
             message = f"Not allowed to {request.method} on {request.path}; use {wanted}"
-            return 405, error_body(message, "invalid_request_error", "method_not_supported")
+            return 405, _error(address, 405, message, code="method_not_supported")
+        if address.api == "anthropic" and "anthropic-version" not in request.headers:
+            return 400, _error(address, 400, "anthropic-version: header is required")
         return None
 
-    async def _serve_job(self, connection: Connection, request: Request) -> None:
+    async def _serve_job(self, connection: Connection, request: Request, address: Address) -> None:
         identifier = f"{self._prefix}-{self.stats.accepted + 1}"
         content_type = request.headers.get("content-type", "")
         try:
-            job = parse_job(identifier, request.path, content_type, request.body, self._default)
+            job = parse_job(
+                identifier,
+                address.kind if address.api == "azure" else request.path,
+                content_type,
+                request.body,
+                self._default,
+                partial(translate, address),
+            )
         except BehaviourError as error:
             self.stats.refused += 1
-            _send_json(
-                connection, 400, error_body(f"fake provider: {error}", "invalid_request_error", "directive")
-            )
+            _send_json(connection, 400, _error(address, 400, f"fake provider: {error}", code="directive"))
             return
         except BadRequest as error:
             self.stats.refused += 1
-            _send_json(connection, 400, error_body(str(error), "invalid_request_error", None, error.param))
+            _send_json(connection, 400, _error(address, 400, str(error), param=error.param))
             return
         if job.behaviour is self._default:
             self._use_default_up()
-        reply = REPLIES[request.path](job)
-        self._accept(job, request)
+        kind = _find_reply(address)
+        assert kind is not None  # or it had been refused
+        reply = kind(job)
+        self._accept(job, request, find_credential(address.api, request.headers))
         connection.current = exchange = Exchange(connection, job, reply, self._bill)
         try:
             await perform(exchange)
@@ -192,7 +212,7 @@ class Service:
             if self._default_times <= 0:
                 self._default, self._default_times = HONEST, None
 
-    def _accept(self, job: Job, request: Request) -> None:
+    def _accept(self, job: Job, request: Request, credential: str) -> None:
         self.stats.accepted += 1
         self.stats.active += 1
         self.stats.max_active = max(self.stats.max_active, self.stats.active)
@@ -200,7 +220,9 @@ class Service:
         if self._ledger is None:
             return
         headers = {
-            name: _mask(name, value) for name, value in request.headers.items() if name.startswith("x-")
+            name: _mask(name, value)
+            for name, value in request.headers.items()
+            if name.startswith(("x-", "anthropic-"))
         }
         attempts = [
             value for name, value in headers.items() if name.endswith("attempt") and value.isdecimal()
@@ -218,7 +240,7 @@ class Service:
                 "request_id": headers.get("x-request-id"),
                 "traceparent": request.headers.get("traceparent"),
                 "attempt": int(attempts[0]) if attempts else None,
-                "authorization_last4": request.headers.get("authorization", "")[-4:] or None,
+                "authorization_last4": credential[-4:] or None,
                 "headers": headers,
             },
         )
@@ -286,8 +308,25 @@ def _mask(name: str, value: str) -> str:
     return value[-4:] if any(word in name for word in _SECRET_WORDS) else value
 
 
+def _find_reply(address: Address) -> type[Reply] | None:
+    if address.as_array:
+        return GenerationArrayReply
+    return REPLIES.get(address.kind)
+
+
+def _error(
+    address: Address, status: int, message: str, code: str | None = None, param: str | None = None
+) -> dict[str, Any]:
+    if address.api == "anthropic":
+        return anthropic.error_body(status, message)
+    if address.api == "gemini":
+        return gemini.error_body(status, message)
+    return error_body(message, "invalid_request_error", code, param)
+
+
 def _asks_for_models(request: Request) -> bool:
-    return request.path == "/v1/models" or request.path.startswith("/v1/models/")
+    path = request.path
+    return path == "/v1/models" or (path.startswith("/v1/models/") and request.method == "GET")
 
 
 def _send_models(connection: Connection, name: str) -> None:

@@ -32,6 +32,7 @@ _STREAM_LINES = (
 _REPLACED_IN_STREAMS = frozenset((b"content-type", b"cache-control"))
 _target_lines: dict[tuple[str, str], str] = {}
 MAX_TARGET_LINES = 4096
+_ENDED_EARLY = "The provider's answer ended early."
 _END_OF_EVENT = b"\n\n"  # so that the error event stands on its own, whatever was under way
 
 
@@ -105,9 +106,12 @@ class Delivery:
             refusal = self._check_head(reply)
             if refusal is not None:
                 self.close(run, reply, tap, _UPSTREAM_FAILED)
-                return self.fail(run, reply.dialect, refusal)
+                return self.fail(run, refusal)
             if reply.is_event_stream and response.status < 400:
                 return await self._deliver_stream(run, reply, tap)
+            route = run.exchange.route
+            if route is not None and route.as_array and response.status < 400:
+                return await self._deliver_unkept(run, reply, tap, [])
             return await self._deliver_whole(run, reply, tap)
         except BaseException:
             self.close(run, reply, tap, _FAILED)
@@ -137,7 +141,7 @@ class Delivery:
             )
         return None
 
-    def fail(self, run: Run, dialect: Dialect, error: GatewayError) -> BaseAnswer:
+    def fail(self, run: Run, error: GatewayError) -> BaseAnswer:
         """Raise the error, or end the stream with it when the head has left."""
         run.exchange.error = error
         answer = run.answer
@@ -147,7 +151,8 @@ class Delivery:
         if not run.streaming:
             answer.abort()  # no room for words inside a document: the client must see that it broke
         elif not run.gone_at and run.cut is not Cut.CLIENT_GONE:
-            answer.send(dialect.error_event(error, "" if route is None else route.operation))
+            operation = "" if route is None else route.operation
+            answer.send(run.dialect.error_event(error, operation, run.exchange.id))
         return answer
 
     async def _deliver_whole(self, run: Run, reply: Reply, tap: UsageTap) -> BaseAnswer:
@@ -160,10 +165,10 @@ class Delivery:
                 size += len(data)
                 tap.feed(data)
                 if size > WHOLE_ANSWER_BYTES and run.answer is None:
-                    return await self._deliver_large(run, reply, tap, parts)
+                    return await self._deliver_unkept(run, reply, tap, parts)
         except UpstreamError as error:
             self.close(run, reply, tap, _UPSTREAM_FAILED)
-            return self.fail(run, reply.dialect, describe_failure(error, reply.attempt.target.provider))
+            return self.fail(run, describe_failure(error, reply.attempt.target.provider))
         except asyncio.CancelledError:
             return self._cut(run, reply, tap)
         tap.close()
@@ -173,7 +178,7 @@ class Delivery:
             return self.pass_error(run, ErrorAnswer(reply, body))
         self.close(run, reply, tap, _COMPLETED)
         if run.answer is not None:
-            return self.fail(run, reply.dialect, _late_error(reply, body))
+            return self.fail(run, _late_error(reply, body))
         exchange.first_byte_ns = time.monotonic_ns()
         lines = self._passed(run, response) + self._own_lines(run, reply.attempt)
         if reply.attempt.usage_source is UsageSource.PROVIDER and reply.attempt.rates is not None:
@@ -187,12 +192,12 @@ class Delivery:
         """The upstream's own 4xx or 5xx, as it is; the last event of a stream whose head has left."""
         reply = error.reply
         if run.answer is not None:
-            return self.fail(run, reply.dialect, _late_error(reply, error.body))
+            return self.fail(run, _late_error(reply, error.body))
         lines = self._passed(run, reply.response) + self._own_lines(run, reply.attempt)
         return Answer(reply.response.status, f"{lines}x-gateway-error-source: upstream\r\n", error.body)
 
-    async def _deliver_large(self, run: Run, reply: Reply, tap: UsageTap, parts: list[bytes]) -> BaseAnswer:
-        """An answer above the size that is kept whole: its head and beginning leave now."""
+    async def _deliver_unkept(self, run: Run, reply: Reply, tap: UsageTap, parts: list[bytes]) -> BaseAnswer:
+        """A stream in a document, or an answer above the size that is kept whole: head and beginning leave now."""
         response = reply.response
         length = response.header(b"content-length")
         lines = self._passed(run, response) + self._own_lines(run, reply.attempt)
@@ -213,6 +218,11 @@ class Delivery:
             answer.abort()
             return answer
         tap.close()
+        if not tap.finished:  # a well-formed end of half a document
+            self.close(run, reply, tap, _UPSTREAM_FAILED)
+            run.exchange.error = UpstreamFailed(_ENDED_EARLY)
+            answer.abort()
+            return answer
         self.close(run, reply, tap, _COMPLETED)
         return answer
 
@@ -236,13 +246,13 @@ class Delivery:
         broken: GatewayError | None = None
         if error is not None:
             broken = describe_failure(error, reply.attempt.target.provider)
-        elif not tap.finished and _ends_by_closing(response):
-            broken = UpstreamFailed("The provider's answer ended early.")
+        elif not tap.finished and ((tap.needs_end and not tap.failed) or _ends_by_closing(response)):
+            broken = UpstreamFailed(_ENDED_EARLY)
         if broken is not None:  # what was held back is half an event: nobody could read it
             if in_event:
                 answer.send(_END_OF_EVENT)
             self.close(run, reply, tap, _UPSTREAM_FAILED)
-            return self.fail(run, reply.dialect, broken)
+            return self.fail(run, broken)
         if not run.gone_at:
             answer.send(rest)
         self.close(run, reply, tap, _UPSTREAM_FAILED if tap.failed else _COMPLETED)
@@ -257,7 +267,7 @@ class Delivery:
         self.close(run, reply, tap, CUT_OUTCOMES[cut])
         if run.answer is not None and run.tap is tap and not tap.at_event_boundary():
             run.answer.send(_END_OF_EVENT)
-        return self.fail(run, reply.dialect, cut_error(cut))
+        return self.fail(run, cut_error(cut))
 
 
 async def _start(answer: StreamAnswer, run: Run) -> None:

@@ -32,6 +32,9 @@ _DENIED = Outcome.DENIED
 _CLIENT_GONE = Outcome.CLIENT_GONE
 _FAILED = Outcome.FAILED
 _VARY = "vary: Origin\r\n"
+_BELOW = ("/v1/", "/v1beta/", "/openai/")
+_AT = ("/v1", "/v1beta", "/openai")
+_CORS = "access-control-expose-headers: *\r\n" + _VARY
 log = logging.getLogger("gateway_proxy.handler")
 
 Query = Callable[[Exchange, Runtime], BaseAnswer]  # a GET that the gateway answers itself
@@ -39,7 +42,7 @@ MAX_RUNNING = 20_000
 
 
 class DataPlane:
-    """Serves `/v1`. `runtime` is replaced as a whole by a reload; running exchanges keep theirs."""
+    """Serves the API of each dialect. `runtime` is replaced as a whole by a reload; running exchanges keep theirs."""
 
     def __init__(self, runtime: Runtime, settlement: Settlement, limiter: Limiter, clock: Clock) -> None:
         self.runtime = runtime
@@ -54,10 +57,10 @@ class DataPlane:
 
     def match(self, path: str) -> bool:
         """Whether a path belongs to the data plane."""
-        return path.startswith("/v1/") or path == "/v1"
+        return path.startswith(_BELOW) or path in _AT
 
     async def handle(self, request: ClientRequest) -> BaseAnswer:
-        """Every request below /v1, whatever its method. Never raises for what a client did."""
+        """Every request that `match`es, whatever its method. Never raises for what a client did."""
         runtime = self.runtime
         facts = request.facts if type(request) is FrontRequest else None
         if facts is None:
@@ -103,7 +106,10 @@ class DataPlane:
             None,
             clock.now_ms(),
             clock.monotonic_ns(),
+            facts.dialect,
         )
+        if facts.dialect == "anthropic":
+            exchange.answer_lines += f"request-id: {exchange.id}\r\n"
         exchange.content_type = facts.content_type
         if facts.trace is None:
             exchange.trace_id = new_trace_id()
@@ -114,7 +120,7 @@ class DataPlane:
             exchange.client_request_id = facts.client_request_id
         origin = facts.origin
         if origin is not None and origin in runtime.cors_origins:
-            exchange.answer_lines += header_line("access-control-allow-origin", origin) + _VARY
+            exchange.answer_lines += header_line("access-control-allow-origin", origin) + _CORS
         return exchange
 
     async def _answer(
@@ -167,7 +173,15 @@ class DataPlane:
         assert route is not None and model is not None and policy is not None
         on_disconnect = model.on_disconnect
         drains = on_disconnect == "drain" or (on_disconnect == "auto" and bool(policy.budgets))
-        run = Run(exchange, request, upward, drains, route.stream, asyncio.get_running_loop().time())
+        run = Run(
+            exchange,
+            request,
+            runtime.dialects[exchange.dialect],
+            upward,
+            drains,
+            route.stream and not route.as_array,
+            asyncio.get_running_loop().time(),
+        )
         self.sweeper.add(run)
         try:
             answer = await self.relay.relay(run, runtime)
@@ -197,7 +211,8 @@ class DataPlane:
         if exchange.outcome is _OPEN:
             exchange.outcome = exchange.attempts[-1].outcome if exchange.attempts else _DENIED
         lines = exchange.answer_lines + describe_limits(exchange, self._limiter) + describe_error(error)
-        answer = Answer(error.status, lines, runtime.dialect.error_body(error))
+        body = runtime.dialects[exchange.dialect].error_body(error, exchange.id)
+        answer = Answer(error.status, lines, body)
         if isinstance(error, BadExchange) and error.status in (400, 408, 413, 415) and exchange.route is None:
             answer.force_close()  # the body was not, or cannot be, read to its end
         return answer

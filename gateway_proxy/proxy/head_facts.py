@@ -8,10 +8,11 @@ from multidict import CIMultiDictProxy, istr
 from gateway_proxy.core.errors import BadExchange
 from gateway_proxy.proxy.credentials import find_secret
 from gateway_proxy.proxy.headers import encode_upward, is_plain
-from gateway_proxy.proxy.routes import OPERATIONS
+from gateway_proxy.proxy.routes import OPERATIONS, read_target
 from gateway_proxy.proxy.trace import MAX_TRACESTATE_CHARACTERS, parse_traceparent
 
 MAX_CLIENT_ID_CHARACTERS = 128
+_OLDEST_VERSION = b"anthropic-version: 2023-06-01\r\n"  # the only one there has been since; the API wants one
 _CONTENT_TYPE, _CONTENT_ENCODING, _CONTENT_LENGTH = (
     istr("Content-Type"),
     istr("Content-Encoding"),
@@ -26,18 +27,18 @@ class HeadFacts:
     """
 
     __slots__ = (
-        "body_length", "client_request_id", "content_type", "expects", "is_encoded", "operation", "origin", "path",
+        "body_length", "client_request_id", "content_type", "dialect", "expects", "is_encoded", "operation", "origin", "path",
         "secret", "secrets_differ", "trace", "trace_state", "upward",
     )  # fmt: skip
 
     def __init__(self, raw_path: str, headers: "CIMultiDictProxy[str]") -> None:
-        path = raw_path
+        path, dialect = raw_path, "openai"
         operation = OPERATIONS.get(path)
         if operation is None:
-            path = path.partition("?")[0]
-            operation = OPERATIONS.get(path, "")
+            path, operation, dialect = read_target(raw_path, headers)
         self.path = path
         self.operation = operation
+        self.dialect = dialect
         self.content_type = headers.get(_CONTENT_TYPE, "")
         self.secrets_differ = False
         self.secret: str | None = None
@@ -53,6 +54,8 @@ class HeadFacts:
         fits = len(client_id) <= MAX_CLIENT_ID_CHARACTERS and is_plain(client_id)
         self.client_request_id = client_id if fits else ""
         self.upward = encode_upward(headers)
+        if dialect == "anthropic" and "anthropic-version" not in headers:
+            self.upward += _OLDEST_VERSION
         self.origin = headers.get("Origin")
         self.expects = headers.get("Expect")
         encodings = headers.getall(_CONTENT_ENCODING, ())

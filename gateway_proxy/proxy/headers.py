@@ -19,7 +19,9 @@ from gateway_proxy.proxy.trace import make_traceparent
 _REQUESTS = Meter.REQUESTS
 _TOKENS = Meter.TOKENS
 MAX_UPWARD_CHARACTERS = 1024
-_UPWARDS = ("accept", "user-agent", "openai-beta", "idempotency-key", "x-client-request-id")
+_UPWARDS = (
+    "accept", "user-agent", "openai-beta", "anthropic-version", "anthropic-beta", "idempotency-key", "x-client-request-id",
+)  # fmt: skip
 # Name at the provider → the beginning of the line for the client.
 _DOWNWARDS = {
     name.encode(): f"{name}: "
@@ -27,8 +29,8 @@ _DOWNWARDS = {
         "content-type", "content-disposition", "content-language", "retry-after", "retry-after-ms", "openai-version",
         "openai-processing-ms", "openai-model", "x-should-retry", "cache-control",
     )
-} | {b"x-request-id": "x-upstream-request-id: "}  # fmt: skip
-_RATE_PREFIX = b"x-ratelimit-"
+} | dict.fromkeys((b"x-request-id", b"request-id"), "x-upstream-request-id: ")  # fmt: skip
+_RATE_PREFIXES = (b"x-ratelimit-", b"anthropic-ratelimit-")
 _format_limit = lru_cache(maxsize=4096)(format_usd)  # a key's limit is the same each time
 
 
@@ -65,7 +67,7 @@ def pass_downward(
     for name, value in headers:
         line = _DOWNWARDS.get(name)
         if line is None:
-            if own_rate_limits or not name.startswith(_RATE_PREFIX):
+            if own_rate_limits or not name.startswith(_RATE_PREFIXES):
                 continue
             line = f"{name.decode('ascii')}: "
         elif name in replaced:

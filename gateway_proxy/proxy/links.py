@@ -4,6 +4,8 @@ from gateway_proxy.config import Provider
 from gateway_proxy.core.dialect import Dialect
 from gateway_proxy.proxy.upstream import Origin, Timeouts, UpstreamPool, proxy_for
 
+MAX_STARTS = 1024
+
 
 class ProviderLink:
     """Built once per provider and configuration; survives reloads that do not touch the provider."""
@@ -23,6 +25,8 @@ class ProviderLink:
         # api.openai.com deprecates `max_tokens`; the compatible servers know it better than its successor.
         self.modern_cap_field = origin.host == "api.openai.com" or origin.host.endswith(".openai.azure.com")
         base = provider.base_url.split("://", 1)[1].partition("/")[2].rstrip("/")
+        if provider.dialect == "azure":
+            base = base.removesuffix("openai").rstrip("/")  # its paths bring that
         self._base_path = f"/{base}" if base else ""
         api_key = None if provider.api_key is None else provider.api_key.reveal()
         lines = [f"host: {origin.host_header.decode()}", "accept-encoding: identity"]
@@ -40,6 +44,8 @@ class ProviderLink:
                 f"POST {target} HTTP/1.1\r\ncontent-type: {content_type}\r\n".encode("latin-1") + self._fixed
             )
             if content_type == "application/json":  # a multipart boundary is new each time
+                if len(self._starts) >= MAX_STARTS:  # paths may name models, and models are without number
+                    self._starts.clear()
                 self._starts[path, content_type] = start
         return b"%bcontent-length: %d\r\n%b\r\n" % (start, length, upward)
 
@@ -52,6 +58,6 @@ def identify_provider(provider: Provider) -> tuple[object, ...]:
     timeouts = provider.timeouts
     secret = None if provider.api_key is None else provider.api_key.reveal()
     return (
-        provider.name, provider.dialect, provider.base_url, secret,
+        provider.name, provider.dialect, provider.base_url, provider.api_version, secret,
         timeouts.connect, timeouts.first_byte, timeouts.between_bytes,
     )  # fmt: skip

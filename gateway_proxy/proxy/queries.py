@@ -13,6 +13,7 @@ from gateway_proxy.core.money import format_usd
 from gateway_proxy.core.policy import KeyPolicy
 from gateway_proxy.proxy.answers import Answer, BaseAnswer
 from gateway_proxy.proxy.headers import describe_limits, find_budget
+from gateway_proxy.proxy.model_shapes import describe_model, describe_models
 from gateway_proxy.proxy.runtime import Runtime
 from gateway_proxy.stages.route import unknown_model
 
@@ -34,26 +35,26 @@ class Queries:
         self._limiter = limiter
 
     def list_models(self, exchange: Exchange, runtime: Runtime) -> BaseAnswer:
-        """`GET /v1/models` in OpenAI's shape."""
+        """`GET /v1/models` in the shape of the client's dialect."""
         policy = exchange.policy
         assert policy is not None
         resolve = runtime.catalog.resolve
-        data = [
-            _describe_model(model)
+        models = [
+            model
             for name in runtime.catalog.names()
             if policy.allows_model(name) and (model := resolve(name)) is not None and can_call(policy, model)
         ]
-        return self._answer(exchange, {"object": "list", "data": data})
+        return self._answer(exchange, describe_models(models, exchange.dialect))
 
     def show_model(self, exchange: Exchange, runtime: Runtime) -> BaseAnswer:
         """`GET /v1/models/{id}`; a model outside the key's scope is as unknown as one that does not exist."""
         policy = exchange.policy
         assert policy is not None
-        name = unquote(exchange.path.removeprefix("/v1/models/"))
+        name = unquote(exchange.path.partition("/models/")[2])
         model = runtime.catalog.resolve(name)
         if model is None or not can_call(policy, model):
             raise unknown_model(name)
-        return self._answer(exchange, _describe_model(model))
+        return self._answer(exchange, describe_model(model, exchange.dialect))
 
     def show_key(self, exchange: Exchange, runtime: Runtime) -> BaseAnswer:
         """`GET /v1/key`: limits, what is left of them, spend and expiry of the calling key."""
@@ -96,12 +97,3 @@ class Queries:
     def _answer(self, exchange: Exchange, value: Any) -> BaseAnswer:
         lines = f"{exchange.answer_lines}content-type: application/json\r\n"
         return Answer(200, lines + describe_limits(exchange, self._limiter), orjson.dumps(value))
-
-
-def _describe_model(model: ModelEntry) -> dict[str, Any]:
-    return {
-        "id": model.name,
-        "object": "model",
-        "created": 0,
-        "owned_by": model.owned_by or model.targets[0].provider,
-    }

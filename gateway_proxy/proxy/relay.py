@@ -74,7 +74,7 @@ class Relay:
         if isinstance(reply, ErrorAnswer):
             return self._delivery.pass_error(run, reply)
         assert reply is not None
-        return self._delivery.fail(run, runtime.dialect, reply)
+        return self._delivery.fail(run, reply)
 
     async def _prepare_retry(self, run: Run, target: Target, failed: Target, runtime: Runtime) -> bool:
         if run.answer is not None or run.cut is not None or run.is_client_gone:
@@ -121,14 +121,17 @@ class Relay:
         link = runtime.links[target.provider]
         route = exchange.route
         assert route is not None
-        body, content_type = link.dialect.encode(route, target, exchange.output_cap, link.modern_cap_field)
-        head = link.encode_head(route.path, content_type, len(body), upward)
+        body, content_type, path = link.dialect.encode(
+            route, target, exchange.output_cap, link.modern_cap_field
+        )
+        head = link.encode_head(path, content_type, len(body), upward)
         self._open(run, attempt)
         if run.streaming and attempt.number == 1:
             run.early_head = self._delivery.make_stream_head(run, attempt, "")
-        attempt.dispatched = True
         try:
-            response = await link.pool.send(head, body)
+            connection = link.pool.take_warm() or await link.pool.connect()
+            attempt.dispatched = True
+            response = await link.pool.exchange(connection, head, body)
         except UpstreamError as error:
             attempt.dispatched = error.request_sent
             if not isinstance(error, PoolExhausted):

@@ -1,9 +1,11 @@
-"""The data plane's route table: which path is which operation, and what dispatches upstream.
+"""The data plane's route table: which path is which operation of which dialect, and what dispatches upstream.
 
 Paths are compared as they came, byte for byte: what is decided here is what is executed.
 """
 
+from collections.abc import Container
 from dataclasses import dataclass
+from typing import NamedTuple
 
 OPERATIONS: dict[str, str] = {
     "/v1/chat/completions": "chat",
@@ -19,6 +21,76 @@ OPERATIONS: dict[str, str] = {
     "/v1/audio/translations": "audio",
     "/v1/rerank": "rerank",
 }
+"""Of the OpenAI dialect: these paths need no further look."""
+
+_MESSAGES = ("/v1/messages", "/v1/messages/count_tokens")
+_GEMINI_METHODS = frozenset(
+    ("generateContent", "streamGenerateContent", "countTokens", "embedContent", "batchEmbedContents")
+)
+_GEMINI_MODELS = ("/v1beta/models/", "/v1/models/")
+_DEPLOYMENTS = "/openai/deployments/"
+EVENT_STREAM = "?alt=sse"
+"""What stays of a query: Gemini's stream is an array of JSON without it."""
+
+
+class Target(NamedTuple):
+    """What a request's target means. `operation` is "" where nothing dispatches upstream.
+
+    `path` is without the query, but for Gemini's `alt=sse`, and an Azure path that names no deployment is OpenAI's.
+    """
+
+    path: str
+    operation: str
+    dialect: str
+
+
+def read_target(target: str, header_names: Container[str]) -> Target:
+    """The meaning of a target that is none of `OPERATIONS` as it stands."""
+    path, _, query = target.partition("?")
+    operation = OPERATIONS.get(path)
+    if operation is not None:
+        return Target(path, operation, "openai")
+    if path in _MESSAGES:
+        return Target(path, "messages", "anthropic")
+    if path.startswith(_GEMINI_MODELS):
+        model, _, method = path.rpartition(":")
+        if method in _GEMINI_METHODS and model not in ("/v1beta/models/", "/v1/models/"):
+            if method == "streamGenerateContent" and "alt=sse" in query.split("&"):
+                path += EVENT_STREAM
+            return Target(path, "gemini", "gemini")
+    elif path.startswith("/openai/"):
+        return _read_azure(path)
+    return Target(path, "", _guess_dialect(path, header_names))
+
+
+def _read_azure(path: str) -> Target:
+    if not path.startswith(_DEPLOYMENTS):
+        plain = path.removeprefix("/openai")
+        if not plain.startswith("/v1/"):
+            plain = "/v1" + plain
+        return Target(plain, OPERATIONS.get(plain, ""), "openai")
+    model, endpoint = split_deployment(path)
+    return Target(path, OPERATIONS.get(f"/v1{endpoint}", "") if model else "", "azure")
+
+
+def split_deployment(path: str) -> tuple[str, str]:
+    """(deployment, endpoint) of Azure's `/openai/deployments/…`; the endpoint as OpenAI has it, without `/v1`."""
+    below = path.removeprefix(_DEPLOYMENTS)
+    for parts in (2, 1):
+        pieces = below.rsplit("/", parts)
+        endpoint = "/" + "/".join(pieces[1:])
+        if len(pieces) == parts + 1 and f"/v1{endpoint}" in OPERATIONS:
+            return pieces[0], endpoint
+    return "", ""
+
+
+def _guess_dialect(path: str, header_names: Container[str]) -> str:
+    """Whose words a client wants that asks for models, or for what is not here."""
+    if path.startswith("/v1beta") or "x-goog-api-key" in header_names:
+        return "gemini"
+    if path.startswith("/v1/messages/") or "anthropic-version" in header_names:
+        return "anthropic"
+    return "openai"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +100,23 @@ class DataRoute:
     path: str
     method: str
     operation: str | None = None
+    dialect: str = "openai"
 
 
 def list_routes() -> tuple[DataRoute, ...]:
     """Every route of the data plane, for the tests that hold them all to the pipeline."""
     dispatching = [DataRoute(path, "POST", operation) for path, operation in OPERATIONS.items()]
-    own = [
-        DataRoute(path, "GET") for path in ("/v1/models", "/v1/models/{id}", "/v1/key", "/healthz", "/readyz")
+    dispatching += [DataRoute(path, "POST", "messages", "anthropic") for path in _MESSAGES]
+    dispatching += [
+        DataRoute(f"{models}{{model}}:{method}", "POST", "gemini", "gemini")
+        for models in _GEMINI_MODELS
+        for method in sorted(_GEMINI_METHODS)
     ]
+    dispatching.append(DataRoute(f"{_DEPLOYMENTS}{{model}}/chat/completions", "POST", "chat", "azure"))
+    own = [
+        DataRoute(path, "GET")
+        for path in (
+            "/v1/models", "/v1/models/{id}", "/v1beta/models", "/v1beta/models/{id}", "/v1/key", "/healthz", "/readyz",
+        )
+    ]  # fmt: skip
     return (*dispatching, *own)

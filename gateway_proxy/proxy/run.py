@@ -9,7 +9,7 @@ from gateway_proxy.proxy.answers import StreamAnswer
 from gateway_proxy.proxy.request import ClientRequest
 
 if TYPE_CHECKING:
-    from gateway_proxy.core.dialect import UsageTap
+    from gateway_proxy.core.dialect import Dialect, UsageTap
 
 
 class Cut(StrEnum):
@@ -24,7 +24,7 @@ class Run:
     """State shared by the relay, which works on it, and the sweeper, which watches it."""
 
     __slots__ = (
-        "answer", "cut", "drains", "early_head", "exchange", "gone_at", "last_write_at", "paused_since", "request", "started_at",
+        "answer", "cut", "dialect", "drains", "early_head", "exchange", "gone_at", "last_write_at", "paused_since", "request", "started_at",
         "streaming", "tap", "task", "upward",
     )  # fmt: skip
 
@@ -32,6 +32,7 @@ class Run:
         self,
         exchange: Exchange,
         request: ClientRequest,
+        dialect: "Dialect",
         upward: bytes,
         drains: bool,
         streaming: bool,
@@ -39,9 +40,10 @@ class Run:
     ) -> None:
         self.exchange = exchange
         self.request = request
+        self.dialect = dialect  # the client's
         self.upward = upward  # the client's header lines that go up
         self.drains = drains  # go on reading the upstream when the client leaves
-        self.streaming = streaming  # the client asked for an event stream
+        self.streaming = streaming  # the client asked for an event stream, not an array
         self.task = asyncio.current_task()
         self.started_at = now  # loop time
         self.gone_at = 0.0  # loop time at which the client was found gone; 0 = it is there

@@ -20,7 +20,7 @@ class Runtime:
     digest: str
     pipeline: Pipeline
     catalog: Catalog
-    dialect: Dialect
+    dialects: dict[str, Dialect]  # by the name of the client's
     links: dict[str, ProviderLink]
     client_ip: ClientIp
     max_body_bytes: int

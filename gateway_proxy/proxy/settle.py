@@ -180,6 +180,8 @@ class Settlement:
     def _estimate(exchange: Exchange, tap: UsageTap | None) -> Usage:
         route = exchange.route
         assert route is not None
+        if route.free:
+            return Usage()
         output = 0 if tap is None else tap.streamed_tokens
         usage = Usage(input=route.body_bytes // BYTES_PER_TOKEN, output=output)
         Settlement._add_counted_units(exchange, usage)
@@ -188,9 +190,12 @@ class Settlement:
     @staticmethod
     def _add_counted_units(exchange: Exchange, usage: Usage) -> None:
         """What is counted by the request itself, and which providers do not report."""
-        assert exchange.route is not None
+        route = exchange.route
+        assert route is not None
+        if route.free:
+            return
         usage.requests = 1
-        units = exchange.route.bound.units
+        units = route.bound.units
         if units is not None:
             usage.images = usage.images or units.images
             usage.characters = usage.characters or units.characters

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from gateway_proxy.core.errors import Forbidden, ModelForbidden
+from gateway_proxy.core.errors import BadExchange, Forbidden, ModelForbidden
 from gateway_proxy.core.exchange import Exchange
 from gateway_proxy.stages.route import unknown_model
 
@@ -26,6 +26,14 @@ class Allow:
                 f"This API key does not have access to the model '{model.name}'.",
                 param="model",
                 gateway={"reason": "model_not_allowed"},
+            )
+        if not exchange.targets:
+            raise BadExchange(
+                f"The model '{model.name}' is not served in this API's format: none of its providers speaks it, and the "
+                "gateway does not translate. Use the API of its provider, or another model.",
+                code="dialect_not_served",
+                param="model",
+                gateway={"reason": "dialect_not_served", "dialect": exchange.dialect},
             )
         if policy.providers is not None:
             exchange.targets = tuple(t for t in exchange.targets if t.provider in policy.providers)

@@ -26,7 +26,7 @@ class Budget:
         policy, route, model = exchange.policy, exchange.route, exchange.model
         assert policy is not None and route is not None and model is not None
         budgets = policy.budgets
-        if not budgets:
+        if not budgets or route.free:
             return
         if not self._books_open():
             raise unverifiable()

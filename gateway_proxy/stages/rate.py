@@ -43,6 +43,8 @@ class Rate:
         rules = policy.tokens_rules
         if not rules:
             return
+        if route.free:
+            return
         tokens = route.body_bytes // BYTES_PER_TOKEN
         if route.wants_output_cap:
             each = route.max_output_tokens

@@ -1,6 +1,10 @@
-"""Body → route and model: the dialect parses it once, the catalogue resolves the name."""
+"""Body → route and model: the client's dialect parses it once, the catalogue resolves the name.
 
-from collections.abc import Callable
+Of the model's targets those stay whose provider can be sent what this dialect parsed. None may be left: `allow` says so,
+once the key's scope says that the client may know.
+"""
+
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 from gateway_proxy.core.catalog import ModelEntry
@@ -22,12 +26,20 @@ class Route:
     name: ClassVar[str] = "route"
     needs_body: ClassVar[bool] = True
 
-    def __init__(self, dialect: Dialect, resolve: Callable[[str], ModelEntry | None]) -> None:
-        self._dialect = dialect
+    def __init__(
+        self,
+        dialects: Mapping[str, Dialect],
+        resolve: Callable[[str], ModelEntry | None],
+        foreign: Mapping[str, frozenset[str]],
+    ) -> None:
+        """`foreign`: per client dialect, the providers that cannot be spoken to in it."""
+        self._dialects = dialects
         self._resolve = resolve
+        self._foreign = foreign
 
     def check(self, exchange: Exchange) -> None:
-        route = self._dialect.identify(
+        dialect = exchange.dialect
+        route = self._dialects[dialect].identify(
             exchange.operation, exchange.path, exchange.body, exchange.content_type
         )
         exchange.body = b""  # the parsed value is the only copy that may leave
@@ -37,3 +49,6 @@ class Route:
             raise unknown_model(route.model)
         exchange.model = model
         exchange.targets = model.targets
+        foreign = self._foreign[dialect]
+        if foreign:
+            exchange.targets = tuple([t for t in model.targets if t.provider not in foreign])

@@ -7,7 +7,7 @@ from typing import Literal
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.ids import new_id
 from gateway_proxy.storage.changes import record_change
-from gateway_proxy.storage.database import Database, Row, StoreConflict, StoreError
+from gateway_proxy.storage.database import Database, Row, StoreConflict
 
 _MEMBER = "id, organization, email, name, role, created_at"
 GatewayAct = Literal["gateway.revoked", "gateway.allowed", "gateway.forgotten"]
@@ -77,21 +77,6 @@ class Registry:
             "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
             name, value,
         )  # fmt: skip
-
-    async def check_pepper(self, pepper_id: str, fingerprint: str) -> None:
-        """Take this pepper for the store's if it has none; raise `StoreError` if it has another."""
-        async with self._db.transaction() as tx:
-            await tx.execute(
-                "INSERT INTO meta (name, value) VALUES ('pepper', $1) ON CONFLICT (name) DO NOTHING",
-                f"{pepper_id}:{fingerprint}",
-            )
-            row = await tx.fetch_one("SELECT value FROM meta WHERE name = 'pepper'")
-        known_id, _, known = str(row[0] if row else "").partition(":")
-        if (known_id, known) != (pepper_id, fingerprint):
-            raise StoreError(
-                f"the secrets in the store were hashed with another pepper ({known_id}, not {pepper_id}); "
-                "set [security] pepper to the file that this store was made with"
-            )
 
     async def is_demo(self) -> bool:
         """Whether `demo` made this store."""

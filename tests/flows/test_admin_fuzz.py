@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, Phase, seed, settings
 from schemathesis.checks import load_all_checks
 from schemathesis.specs.openapi import checks
 
-from gateway_proxy.admin.api.app import OPERATIONS
 from gateway_proxy.admin.api.openapi import describe
+from gateway_proxy.admin.api.table import OPERATIONS
 from tests.support.fake_provider import FakeProvider
 from tests.support.gateway import RunningGateway, provider_toml
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from gateway_proxy.admin import notifications
 from gateway_proxy.admin.actor import Actor, Role
-from gateway_proxy.admin.api.app import OPERATIONS
 from gateway_proxy.admin.api.operation import Operation
+from gateway_proxy.admin.api.table import OPERATIONS
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.ids import new_id
 from gateway_proxy.core.ledger import LogRow
@@ -30,7 +31,7 @@ def row(owner: int, admin: int, member: int, viewer: int) -> Row:
 ANYBODY, MANAGERS, READERS = row(0, 0, 0, 0), row(0, 0, 403, 403), row(0, 0, 403, 0)
 KEY_WRITERS, LOST = row(0, 0, 0, 403), row(404, 404, 404, 404)
 HIDDEN_FROM_MEMBERS, WRITTEN_BY_MANAGERS = row(0, 0, 404, 0), row(0, 0, 404, 403)
-LOST_OR_UNSEEN = row(404, 404, 403, 404)
+LOST_OR_UNSEEN, LOST_OR_FORBIDDEN = row(404, 404, 403, 404), row(404, 404, 403, 403)
 
 # Operation → by role: on the organization's own object (their own one, for members), on one of somebody else in it,
 # on one of another organization. None: there is no such object.
@@ -70,6 +71,15 @@ POLICY: dict[str, tuple[Row, Row | None, Row | None]] = {
     "getLog": (ANYBODY, HIDDEN_FROM_MEMBERS, LOST),
     "listMcpLogs": (ANYBODY, None, None),
     "reportUsage": (ANYBODY, None, None),
+    "listAudit": (READERS, None, None),
+    "listAuditChains": (READERS, None, None),
+    "listEndpoints": (READERS, None, None),
+    "testEndpoint": (MANAGERS, None, LOST_OR_FORBIDDEN),
+    "enableEndpoint": (MANAGERS, None, LOST_OR_FORBIDDEN),
+    "listDeliveries": (READERS, None, None),
+    "redeliver": (MANAGERS, None, LOST_OR_FORBIDDEN),
+    "getMe": (ANYBODY, None, None),
+    "importKey": (MANAGERS, None, None),
 }
 OWN, OTHER, ALIEN = range(3)
 OTHER_EMAIL = "other@example.com"
@@ -84,6 +94,7 @@ class Objects:
         self._makers: dict[str, Callable[[Actor, str], Awaitable[str]]] = {
             "key_id": self._key, "member_id": self._member, "organization_id": self._organization,
             "token_id": self._token, "gateway_id": self._gateway, "request_id": self._request,
+            "endpoint_id": self._endpoint, "delivery_id": self._delivery,
         }  # fmt: skip
 
     async def make(self, kind: str, actor: Actor, whose: int) -> str:
@@ -119,12 +130,23 @@ class Objects:
         await self._store.ledger.append("gtw_1", Batch(logs=[log]))
         return log.request_id
 
+    async def _endpoint(self, maker: Actor, owner: str) -> str:
+        id_ = f"hook-{new_id('evt')}"
+        await self._store.deliveries.publish(maker.home, [(id_, "webhook", "https://one/", ("*",))])
+        return id_
+
+    async def _delivery(self, maker: Actor, owner: str) -> str:
+        endpoint = await self._endpoint(maker, owner)
+        return (await self._admin.notifications.send_test(maker, endpoint))["id"]
+
 
 def body_of(operation: Operation, whose: int) -> Any:
     """A body that is right for everybody."""
     match operation.name:
         case "createKey":
             return {"name": "a"} | ({"owner": OTHER_EMAIL} if whose == OTHER else {})
+        case "importKey":
+            return {"id": new_id("key"), "name": "a"}
         case "updateKey":
             return {"name": "b"}
         case "inviteMember":
@@ -152,7 +174,10 @@ def test_the_table_is_complete() -> None:
 
 
 @pytest.mark.parametrize("tag", sorted({operation.tag for operation in OPERATIONS}))
-async def test_everybody_may_what_the_table_says_and_no_more(tmp_path: Path, tag: str) -> None:
+async def test_everybody_may_what_the_table_says_and_no_more(
+    tmp_path: Path, tag: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notifications, "TEST_WAIT_SECONDS", 0.0)  # no gateway sends anything here
     wrong = []
     async with open_admin(tmp_path, Clock(), FakeView()) as (admin, store), serve_api(admin) as api:
         await store.registry.add_member(HOME, OTHER_EMAIL, role="viewer")

@@ -71,6 +71,17 @@ def test_every_act_is_written_once_over_kills_and_absences(gateway: RunningGatew
     assert key.secret.encode() not in text and secret.encode() not in text
 
 
+def test_the_admin_side_tells_of_acts_and_of_the_log_beside_it(gateway: RunningGateway) -> None:
+    token = gateway.admin_token("viewer")
+    key = gateway.create_key("first")
+    wait_for_head(gateway, 2)
+    _, page = gateway.fetch("/api/v1/audit?action=key.*", secret=token)
+    assert [(act["action"], act["subject"]) for act in page["data"]] == [("key.created", key.id)]
+    assert gateway.fetch("/api/v1/audit/chains", secret=token)[1]["data"][0]["status"] == "ok"
+    log = next(gateway.data_dir.glob("audit/*/*.jsonl")).read_text().splitlines()
+    assert json.loads(log[-1])["id"] == page["data"][0]["id"]
+
+
 def test_a_cut_is_found_even_after_the_gateway_went_on(gateway: RunningGateway) -> None:
     for n in range(4):
         gateway.create_key(f"key {n}")

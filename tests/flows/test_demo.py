@@ -162,6 +162,27 @@ def test_only_this_machines_names_are_served(demo: Demo) -> None:
         assert status == 421 and "unknown_host" in body
 
 
+def test_the_dashboard_link_signs_in_once(demo: Demo) -> None:
+    link = re.findall(r"http://127\.0\.0\.1:\d+/dashboard/enter/\S+", demo.text)[0]
+    cookies = urllib.request.HTTPCookieProcessor()
+    browser = urllib.request.build_opener(urllib.request.ProxyHandler({}), cookies)
+    accept = {"accept": "text/html"}
+    with browser.open(urllib.request.Request(link, headers=accept), timeout=20) as page:
+        assert page.status == 200 and page.url.startswith(f"{demo.url}/dashboard") and "enter" not in page.url
+    with browser.open(
+        urllib.request.Request(f"{demo.url}/dashboard/configuration/api-keys", headers=accept), timeout=20
+    ) as page:
+        assert "Demo key" in page.read().decode()
+    stranger = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        stranger.open(urllib.request.Request(link, headers=accept), timeout=20)
+    refused.value.close()
+    evil = urllib.request.Request(f"{demo.url}/dashboard", headers={"host": f"evil.example:{demo.port}"})
+    with pytest.raises(urllib.error.HTTPError, match="421") as refused:
+        stranger.open(evil, timeout=20)
+    refused.value.close()
+
+
 def test_its_store_is_no_production_store(demo: Demo) -> None:
     refused = command("serve", "-c", str(demo.folder / "config.toml"))
     assert refused.code == 1 and refused.err.count("\n") == 1

@@ -113,6 +113,7 @@ def test_a_budget_is_raised_lowered_and_cleared_and_forgets_nothing(gateway: Run
     expect(gateway, key.secret, "insufficient_quota")
     keys(gateway, "rotate", key.id, "--grace", "60")
     assert gateway.key_state(key.secret)["budget"]["spent_usd"] == spent
+    gateway.settled_rows()  # the books are written a moment later
     assert keys(gateway, "show", key.id)["spent_usd"] == spent
     keys(gateway, "update", key.id, "--no-budget-usd")
     expect(gateway, key.secret, "ok")
@@ -149,7 +150,7 @@ def test_pause_revocation_and_what_activate_lifts(gateway: RunningGateway) -> No
     expect(gateway, key.secret, "ok")
     keys(gateway, "revoke", key.id)
     deleted = keys(gateway, "delete", key.id)
-    assert deleted == {"id": key.id, "deleted": True, "live_on": {"gateways": 1, "acked": 1}}
+    assert deleted == {"id": key.id, "deleted": True}
     expect(gateway, key.secret, "invalid_api_key")
     gone = command("keys", "show", key.id, "-c", str(gateway.config_path))
     assert (gone.code, gone.err) == (1, f"gateway-proxy: there is no key {key.id}\n")

@@ -74,7 +74,7 @@ def test_an_event_in_flight_at_a_kill_arrives_again_under_the_same_id(start, rec
     hold = threading.Event()
     receiver.answer = lambda _: 200 if hold.wait(10) else 500
     gateway = start(hook_toml(receiver, '["budget.*"]'))
-    key = gateway.create_key("alpha", budget_usd="0.02", alert_thresholds=[1, 50, 100])
+    key = gateway.create_key("alpha", budget_usd="0.005", alert_thresholds=[1, 50, 100])
     while gateway.fetch("/v1/chat/completions", secret=key.secret, body=chat_body(max_tokens=16))[0] == 200:
         pass
     first = receiver.wait(1)[0].headers["webhook-id"]
@@ -133,6 +133,22 @@ def test_410_ends_an_endpoint_and_a_reload_brings_a_new_one(start, provider, rec
     gateway.create_key("two")
     requests = receiver.wait(2)
     assert [request.path for request in requests] == ["/hook/old", "/hook/new"]
+
+
+def test_an_admin_tests_an_endpoint_and_sends_again(start, receiver: Receiver) -> None:
+    gateway = start(hook_toml(receiver, '["budget.*"]'))
+    token = gateway.admin_token()
+    _, page = gateway.fetch("/api/v1/notifications/endpoints", secret=token)
+    [endpoint] = page["data"]
+    assert endpoint["name"] == receiver.url and endpoint["events"] == ["budget.*"]
+    path = f"/api/v1/notifications/endpoints/{endpoint['id']}/test"
+    status, tested = gateway.fetch(path, secret=token, body={})
+    assert (status, tested["state"], tested["http_status"]) == (200, "delivered", 200)
+    path = f"/api/v1/notifications/deliveries/{tested['id']}/redeliver"
+    assert gateway.fetch(path, secret=token, body={})[0] == 200
+    first, second = receiver.wait(2)
+    assert first.json["type"] == "notification.test"
+    assert first.headers["webhook-id"] == second.headers["webhook-id"] == tested["event_id"]
 
 
 def test_a_service_is_told_in_words(start, receiver: Receiver) -> None:

@@ -154,7 +154,6 @@ def test_a_running_stream_finishes_on_the_revision_it_began_with(
         ("[nonsense]\nx = 1\n", "nonsense"),
         (model_toml("chat"), '"chat" is already the name of models'),
         (model_toml("orphan", "nobody"), 'no provider is named "nobody"'),
-        ('[[providers]]\nname = "claude"\ndialect = "anthropic"\nbase_url = "http://127.0.0.1:9"\n', '"claude" speaks anthropic'),
     ],
 )  # fmt: skip
 def test_a_bad_file_changes_nothing_and_says_why(

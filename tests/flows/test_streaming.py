@@ -69,8 +69,9 @@ async def test_chunks_leave_when_they_come(gateway: RunningGateway, key: Created
             times.append(time.monotonic())
     writer.close()
     assert len(times) == 6
+    # Sent over half a second. A stall of the machine lets two arrive together, but only a buffer brings all at the end.
     gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
-    assert min(gaps) > 0.04 and max(gaps) < 0.4
+    assert times[-1] - times[0] > 0.3 and sum(gap > 0.04 for gap in gaps) >= 3
 
 
 @pytest.fixture

@@ -36,5 +36,5 @@ def strings_of(tree: ast.AST) -> Iterator[str]:
 
 
 def product_files() -> list[Path]:
-    """The gateway's sources without the fake provider, which is a tool beside it."""
-    return [path for path in python_files("gateway_proxy") if "fake_provider" not in path.parts]
+    """The gateway's and the dashboard's sources without the fake provider, which is a tool beside them."""
+    return [path for path in python_files("gateway_proxy", "dashboard") if "fake_provider" not in path.parts]

@@ -43,7 +43,7 @@ def has_logic(source: Path) -> bool:
 def sources_to_test() -> list[Path]:
     return [
         path
-        for path in python_files("gateway_proxy")
+        for path in python_files("gateway_proxy", "dashboard")
         if path.name not in ("__init__.py", "__main__.py") and has_logic(path)
     ]
 
@@ -75,7 +75,7 @@ def test_exceptions_are_needed_and_true() -> None:
 
 def test_every_mirrored_test_file_has_its_source() -> None:
     orphans = []
-    for path in python_files("tests/gateway_proxy"):
+    for path in python_files("tests/gateway_proxy", "tests/dashboard"):
         if path.name.startswith("test_"):
             relative = path.relative_to(ROOT / "tests")
             source = ROOT / relative.parent / f"{path.stem.removeprefix('test_')}.py"
@@ -87,7 +87,7 @@ def test_every_mirrored_test_file_has_its_source() -> None:
 def test_no_file_is_too_long() -> None:
     lengths = {
         path: len(path.read_text(encoding="utf-8").splitlines())
-        for path in python_files("gateway_proxy", "tests", "bench")
+        for path in python_files("gateway_proxy", "dashboard", "tests", "bench")
     }
     assert PACKAGE / "__init__.py" in lengths
     too_long = [
@@ -98,7 +98,7 @@ def test_no_file_is_too_long() -> None:
 
 def test_no_function_is_too_long() -> None:
     too_long = []
-    for path in python_files("gateway_proxy", "tests", "bench"):
+    for path in python_files("gateway_proxy", "dashboard", "tests", "bench"):
         for function in functions_of(parse(path)):
             lines = (function.end_lineno or 0) - function.lineno + 1
             if lines > MAX_FUNCTION_LINES:
@@ -107,5 +107,9 @@ def test_no_function_is_too_long() -> None:
 
 
 def test_every_module_says_what_it_promises() -> None:
-    silent = [name_of(path) for path in python_files("gateway_proxy") if not ast.get_docstring(parse(path))]
+    silent = [
+        name_of(path)
+        for path in python_files("gateway_proxy", "dashboard")
+        if not ast.get_docstring(parse(path))
+    ]
     assert not silent, "\n".join(silent)

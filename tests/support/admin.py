@@ -2,9 +2,9 @@
 
 import base64
 import json
-import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from gateway_proxy.admin.actor import Actor, Role
-from gateway_proxy.admin.api.app import OPERATIONS, mount
-from gateway_proxy.admin.api.operation import Operation
+from gateway_proxy.admin.api.app import mount
+from gateway_proxy.admin.api.table import find_operation
 from gateway_proxy.admin.gateway_view import GatewayView
 from gateway_proxy.admin.passwords import Passwords
 from gateway_proxy.admin.services import Admin, build_admin
@@ -68,6 +68,21 @@ def build_app(admin: Admin) -> web.Application:
     return app
 
 
+def build_token_app(admin: Admin, token: str, role: Role) -> web.Application:
+    """The API behind a middleware that knows one token, of no member."""
+
+    @web.middleware
+    async def check(request: web.Request, handler: Any) -> web.StreamResponse:
+        if request.headers.get("Authorization") == f"Bearer {token}":
+            actor = actor_of(role, via="token")
+            request["actor"] = replace(actor, email="", member_id="")
+        return await handler(request)
+
+    app = web.Application(middlewares=[check])
+    mount(app, admin)
+    return app
+
+
 @asynccontextmanager
 async def open_admin(
     folder: Path, clock: Clock, view: GatewayView | None = None
@@ -82,15 +97,6 @@ async def open_admin(
         yield build_admin(store, PEPPER, clock, passwords=Passwords(memory_kib=64), view=view), store
     finally:
         await store.close()
-
-
-def find_operation(method: str, path: str) -> Operation | None:
-    """The operation that answers there."""
-    for operation in OPERATIONS:
-        pattern = re.sub(r"{[a-z_]+}", "[^/]+", operation.path)
-        if operation.method == method and re.fullmatch(pattern, path.partition("?")[0]):
-            return operation
-    return None
 
 
 class Api:
@@ -117,7 +123,8 @@ class Api:
                 assert problem["status"] == answer.status
                 assert problem["type"] == f"urn:gateway-proxy:problem:{problem['code']}"
                 assert problem["detail"]
-            elif operation := find_operation(method, path):
+            elif found := find_operation(method, path.partition("?")[0]):
+                operation, _ = found
                 assert answer.status == operation.status
                 if operation.answer is None:
                     assert not text

@@ -7,6 +7,7 @@
 """
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from gateway_proxy.admin.services import Admin, build_admin
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.storage import Store, open_store
 
-__all__ = ["OWNER", "Dashboard", "FakeView", "acting_as", "dashboard", "make_application"]
+__all__ = ["OWNER", "Dashboard", "FakeView", "acting_as", "dashboard", "make_application", "open_dashboard"]
 
 PREFIX = "/dashboard"
 PEPPER = b"p" * 32
@@ -62,16 +63,26 @@ class FakeView:
     silent: bool = False
     provider_names: list[str] = field(default_factory=lambda: ["openai", "anthropic"])
     servers: list[str] = field(default_factory=lambda: ["github"])
+    reload_error: str | None = None
+    listed: list[dict[str, Any]] = field(default_factory=list)
     counted: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     async def config(self) -> dict[str, Any]:
         self._speak()
-        settings = {"mcp": {"servers": [{"name": name} for name in self.servers]}}
+        servers = [
+            {"name": name, "url": f"https://{name}.example.com/mcp", "command": [], "price_per_call": "0.01"}
+            for name in self.servers
+        ]
+        settings = {
+            "server": {"listen": "127.0.0.1:8080", "workers": 1, "cors_origins": []},
+            "providers": [{"name": "openai", "api_key": "***"}],
+            "mcp": {"servers": servers},
+        }
         return {
             "revision": 1,
             "digest": "d",
             "source": None,
-            "reload_error": None,
+            "reload_error": self.reload_error,
             "settings": settings,
         }
 
@@ -84,7 +95,7 @@ class FakeView:
 
     async def models(self) -> list[dict[str, Any]]:
         self._speak()
-        return []
+        return self.listed
 
     async def counters(self, key_id: str) -> dict[str, Any]:
         self._speak()
@@ -132,12 +143,21 @@ def make_application(site: Dashboard) -> web.Application:
     return application
 
 
-@pytest.fixture
-async def dashboard(tmp_path: Path) -> AsyncIterator[Dashboard]:
-    store = await open_store(f"sqlite:{tmp_path}/gateway.db", migrate=True)
+@asynccontextmanager
+async def open_dashboard(folder: Path) -> AsyncIterator[Dashboard]:
+    """The pages on a loopback port, over a fresh store in this folder."""
+    store = await open_store(f"sqlite:{folder}/gateway.db", migrate=True)
     view = FakeView()
     site = Dashboard(store, build_admin(store, PEPPER, Clock(), view=view), view)
-    async with TestClient(TestServer(make_application(site))) as client:
-        site.client = client
+    try:
+        async with TestClient(TestServer(make_application(site))) as client:
+            site.client = client
+            yield site
+    finally:
+        await store.close()
+
+
+@pytest.fixture
+async def dashboard(tmp_path: Path) -> AsyncIterator[Dashboard]:
+    async with open_dashboard(tmp_path) as site:
         yield site
-    await store.close()

@@ -48,7 +48,9 @@ class CreatedKey(NamedTuple):
     secret: str
 
 
-def provider_toml(base_url: str, *, name: str = "fake", timeouts: str = "", extra: str = "") -> str:
+def provider_toml(
+    base_url: str, *, name: str = "fake", dialect: str = "openai", timeouts: str = "", extra: str = ""
+) -> str:
     """A [[providers]] table; `timeouts` as in `connect = 1, first_byte = 2`, `extra` further lines.
 
     Its credential is the gateway's `provider_key`.
@@ -56,7 +58,7 @@ def provider_toml(base_url: str, *, name: str = "fake", timeouts: str = "", extr
     lines = [
         "[[providers]]",
         f'name = "{name}"',
-        'dialect = "openai"',
+        f'dialect = "{dialect}"',
         f'base_url = "{base_url}"',
         'api_key = "file:provider.key"',
         f"timeouts = {{ {timeouts} }}" if timeouts else "",
@@ -260,8 +262,8 @@ class RunningGateway:
         return self.ledger_rows(key_id)
 
     def events(self) -> list[dict[str, Any]]:
-        """The outbox, oldest first."""
-        return self.query("SELECT * FROM outbox ORDER BY at, id")
+        """The budget events of the outbox, oldest first."""
+        return self.query("SELECT * FROM outbox WHERE type LIKE 'budget.%' ORDER BY at, id")
 
     def log_text(self) -> str:
         """Everything that all processes of this gateway wrote to stdout and stderr."""

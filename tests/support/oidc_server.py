@@ -24,6 +24,7 @@ from jwt.algorithms import RSAAlgorithm
 
 CLIENT_ID = "gateway"
 CLIENT_SECRET = "client-secret-canary"
+ACCESS_TOKEN = "access-token-canary"
 _KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 _OTHER_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
@@ -68,6 +69,7 @@ class OidcServer:
         default_factory=lambda: {"sub": "subject-1", "email": "ada@example.com", "email_verified": True}
     )
     tamper: Callable[[dict[str, Any]], None] = lambda claims: None
+    user_info: dict[str, Any] | None = None
     sign: Callable[[dict[str, Any]], str] = sign_honestly
     discovery: dict[str, Any] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
@@ -81,6 +83,7 @@ class OidcServer:
                 web.get("/keys", self._keys),
                 web.get("/authorize", self._authorize),
                 web.post("/token", self._token),
+                web.get("/me", self._user_info),
             ]
         )
         return app
@@ -93,6 +96,8 @@ class OidcServer:
             "token_endpoint": f"{self.issuer}/token",
             "jwks_uri": f"{self.issuer}/keys",
         }
+        if self.user_info is not None:
+            document["userinfo_endpoint"] = f"{self.issuer}/me"
         return web.json_response(document | self.discovery)
 
     async def _keys(self, request: web.Request) -> web.Response:
@@ -108,6 +113,11 @@ class OidcServer:
         self.codes[code] = dict(query)
         location = f"{query['redirect_uri']}?code={code}&state={query['state']}"
         return web.Response(status=302, headers={"Location": location})
+
+    async def _user_info(self, request: web.Request) -> web.Response:
+        self.requests.append("user info")
+        assert request.headers["Authorization"] == f"Bearer {ACCESS_TOKEN}"
+        return web.json_response(self.user_info)
 
     async def _token(self, request: web.Request) -> web.Response:
         self.requests.append("token")
@@ -126,7 +136,9 @@ class OidcServer:
         claims = {"iss": self.issuer, "aud": CLIENT_ID, "iat": now, "exp": now + 300, "nonce": known["nonce"]}
         claims |= self.person
         self.tamper(claims)
-        return web.json_response({"access_token": "a", "token_type": "Bearer", "id_token": self.sign(claims)})
+        return web.json_response(
+            {"access_token": ACCESS_TOKEN, "token_type": "Bearer", "id_token": self.sign(claims)}
+        )
 
 
 @asynccontextmanager

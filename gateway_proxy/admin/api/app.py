@@ -9,39 +9,15 @@ from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMessage
 
 from gateway_proxy.admin.actor import Actor
-from gateway_proxy.admin.api import (
-    audit,
-    catalog,
-    gateways,
-    keys,
-    logs,
-    members,
-    notifications,
-    organizations,
-    tokens,
-    usage,
-)
 from gateway_proxy.admin.api.answers import json_response, speak_problems
 from gateway_proxy.admin.api.body import check_size, check_type, parse_document
 from gateway_proxy.admin.api.openapi import describe
 from gateway_proxy.admin.api.operation import Answer, Operation, perform
+from gateway_proxy.admin.api.table import OPERATIONS
 from gateway_proxy.admin.problem import Malformed, SignInNeeded, Stale
 from gateway_proxy.admin.replays import HEADER
 from gateway_proxy.admin.services import Admin
 
-# A further resource is a further module with its own table.
-OPERATIONS: tuple[Operation, ...] = (
-    *keys.OPERATIONS,
-    *members.OPERATIONS,
-    *organizations.OPERATIONS,
-    *tokens.OPERATIONS,
-    *gateways.OPERATIONS,
-    *catalog.OPERATIONS,
-    *logs.OPERATIONS,
-    *usage.OPERATIONS,
-    *audit.OPERATIONS,
-    *notifications.OPERATIONS,
-)
 _Endpoint = Callable[[web.Request], Awaitable[web.Response]]
 
 

@@ -72,6 +72,12 @@ class KeyCreation(KeyPatch):
     ttl_seconds: None = Field(None, description="Of an ephemeral token.")
 
 
+class KeyImport(KeyCreation):
+    """A new key under an id of one's own choosing."""
+
+    id: str = Field(pattern="^key_[0-9a-hjkmnp-tv-z]{26}$")
+
+
 class Rotation(Asked):
     grace_seconds: int = Field(
         0, ge=0, le=MAX_GRACE_SECONDS, description="How long the old secret stays valid."
@@ -157,6 +163,10 @@ async def create_key(call: Call[None, Any]) -> Answer:
     return _secret_answer(await call.admin.keys.create(call.actor, call.body))
 
 
+async def import_key(call: Call[None, Any]) -> Answer:
+    return _secret_answer(await call.admin.keys.import_one(call.actor, call.body))
+
+
 async def show_key(call: Call[None, None]) -> Answer:
     return _key_answer(await call.admin.keys.find(call.actor, call.ids["key_id"]))
 
@@ -204,6 +214,11 @@ OPERATIONS = (
     Operation(
         method="POST", path="/keys", name="createKey", summary="Create a key; its secret is in the answer, once",
         handler=create_key, body=KeyCreation, judged_by_service=True, answer=KeySecretShown, status=201, idempotent=True,
+    ),
+    Operation(
+        method="POST", path="/keys/import", name="importKey",
+        summary="Create a key under a given id, so that an import can be repeated; gateways are not waited for",
+        handler=import_key, body=KeyImport, judged_by_service=True, answer=KeySecretShown, status=201, conflicts=True,
     ),
     Operation(
         method="GET", path="/keys/{key_id}", name="getKey", summary="Show a key",

@@ -10,9 +10,10 @@ from gateway_proxy.core.dialect import UsageTap
 from gateway_proxy.core.errors import BadExchange, GatewayError
 from gateway_proxy.core.route import InputBound, Route
 from gateway_proxy.dialects import multipart
-from gateway_proxy.dialects.multipart import MultipartForm
+from gateway_proxy.dialects.members import read_text
+from gateway_proxy.dialects.multipart import MultipartForm, Part
 from gateway_proxy.dialects.openai import generation, plain, refusals
-from gateway_proxy.dialects.openai.members import POLICY_MEMBERS, read_model, read_text
+from gateway_proxy.dialects.openai.members import POLICY_MEMBERS, read_model
 from gateway_proxy.dialects.openai.tap import AnswerTap, StreamTap
 from gateway_proxy.dialects.strict_json import parse_object
 
@@ -37,6 +38,8 @@ _FORMS: dict[str, Callable[[MultipartForm, Route], None]] = {
 _JSON_AS_SENT: dict[str, tuple[str, _Understand]] = {
     prefix + path: (path, understand) for prefix in ("/v1", "") for path, understand in _JSON.items()
 }
+ENDPOINTS = tuple(sorted({*_JSON, *_FORMS}, key=len, reverse=True))
+"""All paths below a base URL, none before one that ends with it."""
 _JSON_TYPE = "application/json"
 _USAGE_ASKED = b',"stream_options":{"include_usage":true}'
 _CAPS = frozenset(("max_tokens", "max_completion_tokens", "max_output_tokens"))
@@ -46,9 +49,14 @@ class OpenAIDialect:
     """Stateless; one instance serves everybody."""
 
     name: ClassVar[str] = "openai"
+    speaks: ClassVar[frozenset[str]] = frozenset(("openai", "azure"))
 
-    def identify(self, operation: str, path: str, body: bytes, content_type: str) -> Route:
+    def identify(
+        self, operation: str, path: str, body: bytes, content_type: str, named_model: str = ""
+    ) -> Route:
         """The route of `path` (as the client sent it, with or without `/v1`, which a base URL brings itself).
+
+        A `named_model` stands for the body's own.
 
         Raises BadExchange: invalid_json, invalid_type, too_deep, model_missing, response_not_found,
         route_not_found.
@@ -57,11 +65,13 @@ class OpenAIDialect:
         if found is None or "multipart/" in content_type[:20].lower():
             form_path = path.removeprefix("/v1")
             if form_path in _FORMS:
-                return _identify_form(operation, form_path, body, content_type)
+                return _identify_form(operation, form_path, body, content_type, named_model)
             if found is None:
                 raise BadExchange("There is nothing at this path.", status=404, code="route_not_found")
         path, understand = found
         value = parse_object(body, POLICY_MEMBERS)
+        if named_model:
+            value["model"] = named_model
         model = read_model(value)
         tier = read_text(value, "service_tier") if "service_tier" in value else None
         encoded = orjson.dumps(value)
@@ -74,7 +84,7 @@ class OpenAIDialect:
 
     def encode(
         self, route: Route, target: Target, output_cap: int | None, modern_cap_field: bool
-    ) -> tuple[bytes, str]:
+    ) -> tuple[bytes, str, str]:
         """The body with our edits, serialised; the route's own body stays as the client sent it.
 
         What `identify` has serialised goes to the first attempt and is let go of, or it would stay in memory
@@ -82,19 +92,19 @@ class OpenAIDialect:
         """
         body, encoded = route.body, route.encoded
         if type(body) is MultipartForm:
-            return multipart.write_form(body, {"model": target.model})
+            return *multipart.write_form(body, {"model": target.model}), route.path
         route.encoded = b""
         asks_usage = route.strip_usage
         cap = output_cap if route.wants_output_cap else None
         cap_name = "" if cap is None else _cap_name(route.operation, modern_cap_field)
         if encoded and target.model == route.model:
             if cap is None and not asks_usage:
-                return encoded, _JSON_TYPE
+                return encoded, _JSON_TYPE, route.path
             if (cap is None or _CAPS.isdisjoint(body)) and not (asks_usage and "stream_options" in body):
                 tail = _USAGE_ASKED if asks_usage else b""
                 if cap is not None:
                     tail += f',"{cap_name}":{cap}'.encode()
-                return b"".join((memoryview(encoded)[:-1], tail, b"}")), _JSON_TYPE
+                return b"".join((memoryview(encoded)[:-1], tail, b"}")), _JSON_TYPE, route.path
         edited = {**body, "model": target.model}
         if asks_usage:
             edited["stream_options"] = {**(edited.get("stream_options") or {}), "include_usage": True}
@@ -103,17 +113,17 @@ class OpenAIDialect:
                 edited.pop("max_tokens", None)
                 edited.pop("max_completion_tokens", None)
             edited[cap_name] = cap
-        return orjson.dumps(edited), _JSON_TYPE
+        return orjson.dumps(edited), _JSON_TYPE, route.path
 
     def tap(self, route: Route, streaming: bool) -> UsageTap:
         """A fresh tap for one answer."""
         return StreamTap(route) if streaming else AnswerTap(route)
 
-    def error_body(self, error: GatewayError) -> bytes:
+    def error_body(self, error: GatewayError, request_id: str) -> bytes:
         """See `refusals.error_body`."""
         return refusals.error_body(error)
 
-    def error_event(self, error: GatewayError, operation: str) -> bytes:
+    def error_event(self, error: GatewayError, operation: str, request_id: str) -> bytes:
         """See `refusals.error_event`."""
         return refusals.error_event(error, operation)
 
@@ -128,8 +138,11 @@ def _cap_name(operation: str, modern: bool) -> str:
     return "max_completion_tokens" if modern and operation == "chat" else "max_tokens"
 
 
-def _identify_form(operation: str, path: str, body: bytes, content_type: str) -> Route:
+def _identify_form(operation: str, path: str, body: bytes, content_type: str, named_model: str) -> Route:
     form = multipart.parse_form(body, content_type)
+    if named_model:
+        others = tuple(part for part in form.parts if part.name != "model")
+        form = MultipartForm((Part("model", named_model.encode()), *others))
     model = form.read_text("model")
     if not model:
         raise BadExchange("'model' is missing: name the model to call.", code="model_missing", param="model")

@@ -8,8 +8,8 @@ from typing import Any
 
 from gateway_proxy.core.errors import BadExchange
 from gateway_proxy.core.route import Route
+from gateway_proxy.dialects import members as common
 from gateway_proxy.dialects.openai import members
-from gateway_proxy.dialects.openai.refusals import wrong_type
 
 _TEXT_PART_TYPES = frozenset(
     ("text", "input_text", "output_text", "refusal", "summary_text", "reasoning_text")
@@ -45,13 +45,13 @@ _TEXT_ITEM_MEMBERS = {
 def understand_chat(body: dict[str, Any], route: Route) -> None:
     """Fills `route` from a chat completions body."""
     if type(body.get("messages")) is not list:
-        raise wrong_type("messages", "a list")
+        raise common.wrong_type("messages", "a list")
     messages: list[Any] = body["messages"]
     bound = route.bound
-    bound.tokens += members.TOKENS_PER_MESSAGE * len(messages)
+    bound.tokens += common.TOKENS_PER_MESSAGE * len(messages)
     for message in messages:
         if type(message) is not dict:
-            raise wrong_type("messages", "a list of objects")
+            raise common.wrong_type("messages", "a list of objects")
         content = message.get("content")
         if type(content) is str and len(message) == 2 and "role" in message:
             continue  # what most messages are
@@ -61,7 +61,7 @@ def understand_chat(body: dict[str, Any], route: Route) -> None:
     if "prediction" in body and body["prediction"] is not None:
         bound.unbounded = "rejected prediction tokens are billed beyond the output maximum"
     if "n" in body:
-        route.choices = members.read_count(body, "n", 1, members.LARGEST_CHOICES) or 1
+        route.choices = common.read_count(body, "n", 1, common.LARGEST_CHOICES) or 1
     _read_caps(body, route, ("max_completion_tokens", "max_tokens"), lowest=1)
     _read_stream(body, route)
 
@@ -74,14 +74,14 @@ def understand_completions(body: dict[str, Any], route: Route) -> None:
         if prompt and type(prompt[0]) in (str, list):
             prompts = len(prompt)
             if any(type(entry) is not str and type(entry) is not list for entry in prompt):
-                raise wrong_type("prompt", "a string, a list of strings, or lists of tokens")
+                raise common.wrong_type("prompt", "a string, a list of strings, or lists of tokens")
         elif any(type(token) is not int for token in prompt):
-            raise wrong_type("prompt", "a string, a list of strings, or lists of tokens")
+            raise common.wrong_type("prompt", "a string, a list of strings, or lists of tokens")
     elif prompt is not None and type(prompt) is not str:
-        raise wrong_type("prompt", "a string, a list of strings, or lists of tokens")
+        raise common.wrong_type("prompt", "a string, a list of strings, or lists of tokens")
     members.bound_tools(body, route.bound)
-    wanted = members.read_count(body, "n", 1, members.LARGEST_CHOICES) or 1
-    drawn = members.read_count(body, "best_of", 1, members.LARGEST_CHOICES) or 1
+    wanted = common.read_count(body, "n", 1, common.LARGEST_CHOICES) or 1
+    drawn = common.read_count(body, "best_of", 1, common.LARGEST_CHOICES) or 1
     route.choices = prompts * max(wanted, drawn)
     _read_caps(body, route, ("max_tokens",), lowest=0)
     _read_stream(body, route)
@@ -96,12 +96,12 @@ def understand_responses(body: dict[str, Any], route: Route) -> None:
     given = body.get("input")
     items: list[Any] = given if type(given) is list else []
     if given is not None and type(given) is not list and type(given) is not str:
-        raise wrong_type("input", "a string or a list")
+        raise common.wrong_type("input", "a string or a list")
     messages = (len(items) or 1) + (body.get("instructions") is not None)
-    bound.tokens += members.TOKENS_PER_MESSAGE * messages
+    bound.tokens += common.TOKENS_PER_MESSAGE * messages
     for item in items:
         if type(item) is not dict:
-            raise wrong_type("input", "a list of objects")
+            raise common.wrong_type("input", "a list of objects")
         kind = item.get("type") or "message"
         if kind == "item_reference":
             raise _not_found("input")
@@ -117,10 +117,10 @@ def understand_responses(body: dict[str, Any], route: Route) -> None:
     if body.get("prompt") is not None:
         bound.opaque = True
         bound.unbounded = "a stored prompt can name hosted tools"
-    if members.read_flag(body, "background"):
+    if common.read_flag(body, "background"):
         bound.unbounded = "background mode reports its usage to nobody"
     _read_caps(body, route, ("max_output_tokens",), lowest=1)
-    route.stream = members.read_flag(body, "stream")
+    route.stream = common.read_flag(body, "stream")
 
 
 def _is_text(content: Any) -> bool:
@@ -145,7 +145,7 @@ def _read_caps(body: dict[str, Any], route: Route, names: tuple[str, ...], lowes
     largest: int | None = None
     for name in names:
         if name in body:
-            cap = members.read_count(body, name, lowest, members.LARGEST_CAP)
+            cap = common.read_count(body, name, lowest, common.LARGEST_CAP)
             if cap is not None and (largest is None or cap > largest):
                 largest = cap
     route.max_output_tokens = largest
@@ -154,7 +154,7 @@ def _read_caps(body: dict[str, Any], route: Route, names: tuple[str, ...], lowes
 
 def _read_stream(body: dict[str, Any], route: Route) -> None:
     if "stream" in body:
-        route.stream = members.read_flag(body, "stream")
+        route.stream = common.read_flag(body, "stream")
     asked = "stream_options" in body and members.read_stream_options(body)
     route.strip_usage = route.stream and not asked
 

@@ -4,13 +4,14 @@ from typing import Any
 
 from gateway_proxy.core.errors import BadExchange
 from gateway_proxy.core.route import InputBound
-from gateway_proxy.dialects.openai.refusals import wrong_type
+from gateway_proxy.dialects.members import (
+    TOKENS_WITH_TOOLS,
+    read_flag,
+    read_list,
+    read_model_name,
+    wrong_type,
+)
 from gateway_proxy.dialects.strict_json import refuse_variants
-
-LARGEST_CHOICES = 128
-LARGEST_CAP = 10**9
-TOKENS_PER_MESSAGE = 16
-TOKENS_WITH_TOOLS = 1024
 
 # Lists of models, and orders to pick one: the decision would no longer be the gateway's.
 _MODEL_LISTS = ("models", "fallbacks", "route")
@@ -74,12 +75,7 @@ def read_model(body: dict[str, Any]) -> str:
     """The name as asked for. Raises BadExchange (model_missing, invalid_type)."""
     if "models" in body or "fallbacks" in body or "route" in body:
         _refuse_model_lists(body)
-    model = body.get("model")
-    if type(model) is str and model:
-        return model
-    if model is None or model == "":
-        raise BadExchange("'model' is missing: name the model to call.", code="model_missing", param="model")
-    raise wrong_type("model", "a string")
+    return read_model_name(body)
 
 
 def _refuse_model_lists(body: dict[str, Any]) -> None:
@@ -90,42 +86,6 @@ def _refuse_model_lists(body: dict[str, Any]) -> None:
                 code="invalid_type",
                 param=name,
             )
-
-
-def read_flag(body: dict[str, Any], name: str, parent: str = "") -> bool:
-    """A boolean; null and absent are False."""
-    value = body.get(name)
-    if value is None or type(value) is bool:
-        return bool(value)
-    raise wrong_type(parent + name, "true or false")
-
-
-def read_count(body: dict[str, Any], name: str, lowest: int, highest: int) -> int | None:
-    """An integer within bounds; None if null or absent."""
-    value = body.get(name)
-    if value is None:
-        return None
-    if type(value) is not int or not lowest <= value <= highest:
-        raise wrong_type(name, f"an integer from {lowest} to {highest}")
-    return value
-
-
-def read_list(body: dict[str, Any], name: str) -> list[Any]:
-    """A list; null and absent are empty."""
-    value = body.get(name)
-    if value is None:
-        return []
-    if type(value) is not list:
-        raise wrong_type(name, "a list")
-    return value
-
-
-def read_text(body: dict[str, Any], name: str) -> str | None:
-    """A string; None if null or absent."""
-    value = body.get(name)
-    if value is None or type(value) is str:
-        return value
-    raise wrong_type(name, "a string")
 
 
 def read_stream_options(body: dict[str, Any]) -> bool:

@@ -8,9 +8,8 @@ from typing import Any
 
 from gateway_proxy.core.route import Route
 from gateway_proxy.core.usage import Usage
+from gateway_proxy.dialects import members as common
 from gateway_proxy.dialects.multipart import MultipartForm
-from gateway_proxy.dialects.openai import members
-from gateway_proxy.dialects.openai.refusals import wrong_type
 
 LARGEST_IMAGES = 128
 # The largest published figure is 6,240 for a picture in high quality, and 100 for each of 3 previews.
@@ -37,11 +36,11 @@ def understand_moderations(body: dict[str, Any], route: Route) -> None:
 def understand_rerank(body: dict[str, Any], route: Route) -> None:
     """One query against documents: the query is read again with each of them."""
     route.max_output_tokens = 0
-    query = members.read_text(body, "query")
-    documents = members.read_list(body, "documents")
+    query = common.read_text(body, "query")
+    documents = common.read_list(body, "documents")
     if len(documents) > 1 and query is not None:
         route.bound.tokens += len(query.encode()) * (len(documents) - 1)
-    route.bound.tokens += members.TOKENS_PER_MESSAGE * len(documents)
+    route.bound.tokens += common.TOKENS_PER_MESSAGE * len(documents)
     if any(type(document) is not str for document in documents):
         route.bound.opaque = True
     # Billed per query over at most 100 documents, longer ones in pieces of at most 500 tokens.
@@ -56,9 +55,9 @@ def understand_images(body: dict[str, Any] | MultipartForm, route: Route) -> Non
         route.stream = body.read_flag("stream")
         route.bound.opaque = True
     else:
-        wanted = members.read_count(body, "n", 1, LARGEST_IMAGES)
-        route.stream = members.read_flag(body, "stream")
-        members.read_text(body, "prompt")
+        wanted = common.read_count(body, "n", 1, LARGEST_IMAGES)
+        route.stream = common.read_flag(body, "stream")
+        common.read_text(body, "prompt")
         if route.path != "/images/generations":
             route.bound.opaque = True
     route.choices = wanted or 1
@@ -69,10 +68,10 @@ def understand_speech(body: dict[str, Any], route: Route) -> None:
     """Text in, sound out."""
     text = body.get("input")
     if type(text) is not str:
-        raise wrong_type("input", "a string")
+        raise common.wrong_type("input", "a string")
     spoken = TOKENS_PER_CHARACTER * len(text) + TOKENS_PER_SPEECH
     route.bound.units = Usage(characters=len(text), output=spoken)
-    route.stream = members.read_text(body, "stream_format") == "sse"
+    route.stream = common.read_text(body, "stream_format") == "sse"
 
 
 def understand_transcription(body: MultipartForm, route: Route) -> None:
@@ -89,9 +88,9 @@ def _bound_input(given: Any, route: Route) -> None:
         if dict in kinds:
             route.bound.opaque = not all(_is_text(entry) for entry in given)
         elif not kinds <= {str, int} and kinds != {list}:
-            raise wrong_type("input", "a string, a list of strings, or lists of tokens")
+            raise common.wrong_type("input", "a string, a list of strings, or lists of tokens")
     elif type(given) is not str:
-        raise wrong_type("input", "a string or a list")
+        raise common.wrong_type("input", "a string or a list")
 
 
 def _is_text(entry: Any) -> bool:

@@ -4,12 +4,7 @@ from typing import Any
 
 import orjson
 
-from gateway_proxy.core.errors import BadExchange, GatewayError
-
-
-def wrong_type(param: str, wanted: str) -> BadExchange:
-    """A member whose value policy cannot act on."""
-    return BadExchange(f"{param!r} must be {wanted}.", code="invalid_type", param=param)
+from gateway_proxy.core.errors import GatewayError
 
 
 def error_body(error: GatewayError) -> bytes:

@@ -13,11 +13,11 @@ import orjson
 from gateway_proxy.core.route import Route
 from gateway_proxy.core.usage import Usage
 from gateway_proxy.dialects import sse
-from gateway_proxy.dialects.openai.usage import UnbelievableUsage, duration_millis, parse_usage
+from gateway_proxy.dialects.counts import UnbelievableUsage
+from gateway_proxy.dialects.findings import MAX_ANSWER_BYTES, MAX_EVENT_BYTES, Findings, WholeAnswer
+from gateway_proxy.dialects.openai.usage import duration_millis, parse_usage
 
 MAX_HELD_BYTES = 64 * 1024  # of an event that may have to be taken out
-MAX_EVENT_BYTES = 8 * 1024 * 1024  # of an event that is only read: a finished response repeats all its text
-MAX_ANSWER_BYTES = 16 * 1024 * 1024  # of an answer that is no stream; a longer one passes unread
 
 # Such a member may be content: keys of events are followed by a colon, null means "not yet".
 _TELLING = re.compile(rb'"(?:usage|error)"\s*:\s*(?!null|\s)|\[DONE\]|"type"\s*:\s*"error"|event:\s*error')
@@ -51,31 +51,10 @@ def _may_tell(events: bytes) -> bool:
     return _TELLING.search(events) is not None
 
 
-class _Findings:
-    """What both taps find out; see `core.dialect.UsageTap`."""
+class _Notes(Findings):
+    """Reads the members that whole answers and events have in common."""
 
-    __slots__ = (
-        "_route",
-        "failed",
-        "finished",
-        "invalid_usage",
-        "reported_model",
-        "service_tier",
-        "streamed_tokens",
-        "usage",
-        "usage_final",
-    )
-
-    def __init__(self, route: Route) -> None:
-        self.usage: Usage | None = None
-        self.usage_final = False
-        self.invalid_usage = False
-        self.reported_model = ""
-        self.service_tier: str | None = None
-        self.finished = False
-        self.failed = False
-        self.streamed_tokens = 0
-        self._route = route
+    __slots__ = ()
 
     def _note_origin(self, answer: dict[str, Any]) -> None:
         model = answer.get("model")
@@ -99,42 +78,14 @@ class _Findings:
             self.invalid_usage = False
 
 
-class AnswerTap(_Findings):
-    """For an answer in one piece: passes everything on and reads it once at the end."""
+class AnswerTap(_Notes, WholeAnswer):
+    """For an answer in one piece."""
 
-    __slots__ = ("_chunks", "_limit", "_size")
+    __slots__ = ()
 
     def __init__(self, route: Route) -> None:
-        _Findings.__init__(self, route)
-        self._chunks: list[bytes] = []
-        self._size = 0
-        self._limit = 0 if route.path == "/audio/speech" else MAX_ANSWER_BYTES  # sound tells no usage
-
-    def feed(self, chunk: bytes) -> bytes:
-        """Hands on the chunk as it is."""
-        self._size += len(chunk)
-        if self._size <= self._limit:
-            self._chunks.append(chunk)
-        else:
-            self._chunks.clear()
-        return chunk
-
-    def at_event_boundary(self) -> bool:
-        """There are no events to write comments between."""
-        return False
-
-    def close(self) -> bytes:
-        """Reads the answer. Only the transport knows whether it was whole, and says so by calling this."""
-        self.finished = True
-        try:
-            answer = orjson.loads(b"".join(self._chunks))  # one chunk is not copied
-        except orjson.JSONDecodeError:
-            return b""  # sound, subtitles, plain text
-        finally:
-            self._chunks.clear()
-        if type(answer) is dict:
-            self._read(answer)
-        return b""
+        # Sound tells no usage.
+        WholeAnswer.__init__(self, route, 0 if route.path == "/audio/speech" else MAX_ANSWER_BYTES)
 
     def _read(self, answer: dict[str, Any]) -> None:
         self._note_origin(answer)
@@ -152,7 +103,7 @@ class AnswerTap(_Findings):
                 self.invalid_usage = True
 
 
-class StreamTap(_Findings):
+class StreamTap(_Notes):
     """For a stream of events. Parses the first event and those that tell something, no others."""
 
     __slots__ = (
@@ -166,7 +117,7 @@ class StreamTap(_Findings):
     )
 
     def __init__(self, route: Route) -> None:
-        _Findings.__init__(self, route)
+        Findings.__init__(self, route)
         self._strip = route.strip_usage
         self._assembler = sse.Assembler(MAX_HELD_BYTES if self._strip else MAX_EVENT_BYTES)
         self._content_mark = _CONTENT_MARKS.get(route.operation, b"data:")

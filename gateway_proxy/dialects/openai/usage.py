@@ -4,12 +4,16 @@ Promises: the classes add up to the provider's own totals, details that exceed t
 cannot be a count (negative, fractional, text, beyond `LARGEST_COUNT`) raises. Prices do not belong here.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 from gateway_proxy.core.usage import Usage
-
-LARGEST_COUNT = 10**12
+from gateway_proxy.dialects.counts import (
+    LARGEST_COUNT,
+    UnbelievableUsage,
+    find_details,
+    first_count,
+    take_count,
+)
 
 # What the plain shape says in one place, other shapes say in these.
 _OTHER_SHAPES = frozenset(
@@ -28,10 +32,6 @@ _OTHER_SHAPES = frozenset(
         "cache_creation_input_tokens",
     )
 )
-
-
-class UnbelievableUsage(ValueError):
-    """The provider sent something that is no count."""
 
 
 def parse_usage(raw: object) -> Usage | None:
@@ -81,28 +81,28 @@ def parse_any_shape(raw: dict[str, Any]) -> Usage | None:
     """`parse_usage` without its short cut: every shape, every clamp."""
     if raw.get("type") == "duration":
         return Usage(millis=duration_millis(raw.get("seconds")))
-    given_input = _first(raw, "prompt_tokens", "input_tokens")
-    given_output = _first(raw, "completion_tokens", "output_tokens")
-    given_total = _first(raw, "total_tokens")
-    searches = _first(raw, "search_units", "num_search_queries")
+    given_input = first_count(raw, "prompt_tokens", "input_tokens")
+    given_output = first_count(raw, "completion_tokens", "output_tokens")
+    given_total = first_count(raw, "total_tokens")
+    searches = first_count(raw, "search_units", "num_search_queries")
     if given_input is None and given_output is None and given_total is None and searches is None:
         return None
     output = given_output or 0
     # Rerankers name a total only.
     total_input = given_input if given_input is not None else max((given_total or 0) - output, 0)
 
-    details = _details(raw, "prompt_tokens_details", "input_tokens_details", "input_token_details")
-    cached = _first(details, "cached_tokens")
+    details = find_details(raw, "prompt_tokens_details", "input_tokens_details", "input_token_details")
+    cached = first_count(details, "cached_tokens")
     if cached is None:
-        cached = _first(raw, "prompt_cache_hit_tokens", "cache_read_input_tokens") or 0
-    written = _first(details, "cache_write_tokens", "cache_creation_tokens")
+        cached = first_count(raw, "prompt_cache_hit_tokens", "cache_read_input_tokens") or 0
+    written = first_count(details, "cache_write_tokens", "cache_creation_tokens")
     if written is None:
-        written = _first(raw, "cache_creation_input_tokens") or 0
-    audio_input = _first(details, "audio_tokens") or 0
+        written = first_count(raw, "cache_creation_input_tokens") or 0
+    audio_input = first_count(details, "audio_tokens") or 0
 
-    details = _details(raw, "completion_tokens_details", "output_tokens_details", "output_token_details")
-    reasoning = _first(details, "reasoning_tokens") or 0
-    audio_output = _first(details, "audio_tokens") or 0
+    details = find_details(raw, "completion_tokens_details", "output_tokens_details", "output_token_details")
+    reasoning = first_count(details, "reasoning_tokens") or 0
+    audio_output = first_count(details, "audio_tokens") or 0
 
     # Some providers count reasoning, or cached input, next to the totals instead of within them. Their
     # `total_tokens` tells: it exceeds the sum of both by exactly what was left out.
@@ -115,11 +115,11 @@ def parse_any_shape(raw: dict[str, Any]) -> Usage | None:
             total_input += beside
 
     usage = Usage(searches=searches or 0)
-    usage.cached_input, rest = _take(cached, total_input)
-    usage.cache_write, rest = _take(written, rest)
-    usage.audio_input, usage.input = _take(audio_input, rest)
-    usage.reasoning, rest = _take(reasoning, output)
-    usage.audio_output, usage.output = _take(audio_output, rest)
+    usage.cached_input, rest = take_count(cached, total_input)
+    usage.cache_write, rest = take_count(written, rest)
+    usage.audio_input, usage.input = take_count(audio_input, rest)
+    usage.reasoning, rest = take_count(reasoning, output)
+    usage.audio_output, usage.output = take_count(audio_output, rest)
     return usage
 
 
@@ -132,33 +132,3 @@ def duration_millis(seconds: object) -> int:
     # Six decimals first, or binary fractions would round 8.1 s up to 8101 ms.
     micros = round(seconds * 1_000_000)
     return -(-micros // 1000)
-
-
-def _take(wanted: int, available: int) -> tuple[int, int]:
-    taken = min(wanted, available)
-    return taken, available - taken
-
-
-def _details(raw: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
-    for name in names:
-        found = raw.get(name)
-        if found is None:
-            continue
-        if type(found) is not dict:
-            raise UnbelievableUsage(f"{name} is not an object")
-        return found
-    return {}
-
-
-def _first(raw: Mapping[str, Any], *names: str) -> int | None:
-    """The first of these counts that is there; null counts as missing."""
-    for name in names:
-        found = raw.get(name)
-        if found is None:
-            continue
-        if type(found) is float and found.is_integer():
-            found = int(found)
-        if type(found) is not int or not 0 <= found <= LARGEST_COUNT:
-            raise UnbelievableUsage(f"{name} is not a count")
-        return found
-    return None

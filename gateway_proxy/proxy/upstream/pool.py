@@ -35,7 +35,7 @@ class PoolStats(NamedTuple):
 
 
 class UpstreamPool:
-    """`send` is the one way in. Bound to the event loop of its first use.
+    """`send` is the way in, in one step or two. Bound to the event loop of its first use.
 
     `request_target_prefix` and `proxy_head_lines` are empty unless an http origin is reached through a forward
     proxy: then the author of the head puts the first before the path (RFC 9112 §3.2.2) and adds the second,
@@ -86,7 +86,12 @@ class UpstreamPool:
         PoolExhausted (nothing has left), UpstreamTimeout or UpstreamBroken (something may have arrived). A
         cancelled send closes its connection.
         """
-        connection = self._pop_idle() or await self._acquire()
+        return await self.exchange(self.take_warm() or await self.connect(), head, body)
+
+    async def exchange(
+        self, connection: Connection, head: bytes, body: bytes | list[bytes] = b""
+    ) -> UpstreamResponse:
+        """The second half of `send`: with its first step the request begins to leave."""
         self._in_use.add(connection)
         waiter = connection.start(head, body)
         try:
@@ -94,6 +99,10 @@ class UpstreamPool:
         except BaseException:
             connection.give_up(waiter)
             raise
+
+    def take_warm(self) -> Connection | None:
+        """A connection for `exchange`, which must follow at once; None when none is free."""
+        return self._pop_idle()
 
     def stats(self) -> PoolStats:
         """Counts as of now."""
@@ -147,8 +156,8 @@ class UpstreamPool:
             connection.abort()
         return None
 
-    async def _acquire(self) -> Connection:
-        """A free connection, waiting or opening as needed, all within the connect timeout."""
+    async def connect(self) -> Connection:
+        """As `take_warm`, waiting or opening as needed, all within the connect timeout."""
         if self._closed:
             raise ConnectFailed("the pool is closed")
         waiting = False

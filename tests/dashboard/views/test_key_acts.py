@@ -58,6 +58,13 @@ async def test_pause_and_go_on(dashboard: Dashboard) -> None:
     assert await status_of(dashboard, key_id) == "active"
 
 
+async def test_what_an_address_holds_cannot_leave_it(dashboard: Dashboard) -> None:
+    key_id = await make(dashboard)
+    page = await dashboard.post(f"{KEYS}/{key_id}/deactivate?search=%0d%0aX-Evil:%201&status=%3Cb%3E&more=1")
+    assert page.location == f"{PREFIX}{KEYS}/{key_id}?search=X-Evil%3A+1"
+    assert "X-Evil" not in page.response.headers
+
+
 async def test_revoke_and_activate(dashboard: Dashboard) -> None:
     key_id = await make(dashboard)
     assert "Revoke" in (await dashboard.get(f"{KEYS}/{key_id}/revoke")).text

@@ -1,6 +1,6 @@
 import pytest
 
-from gateway_proxy.admin.addresses import find_base_url, host_checker, split_host
+from gateway_proxy.admin.addresses import find_base_url, find_data_origin, host_checker, split_host
 from gateway_proxy.config.model import Server
 
 
@@ -49,3 +49,19 @@ def test_which_hosts_are_ours(settings: dict[str, object], ours: list[str], fore
     is_ours = host_checker(server(**settings))
     assert [host for host in ours if not is_ours(host)] == []
     assert [host for host in foreign if is_ours(host)] == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "origin"),
+    [
+        ({"listen": "127.0.0.1:8080"}, ""),
+        ({"listen": "127.0.0.1:8080", "admin_listen": "127.0.0.1:9090"}, "http://127.0.0.1:8080"),
+        ({"listen": "0.0.0.0:8080", "admin_listen": "127.0.0.1:9090"}, "http://page.example.com:8080"),
+        ({"listen": "[::1]:8080", "admin_listen": "127.0.0.1:9090"}, "http://[::1]:8080"),
+    ],
+)
+def test_the_data_plane_has_an_origin_of_its_own_where_the_dashboard_listens_apart(
+    settings: dict[str, str], origin: str
+) -> None:
+    assert find_data_origin(Server.model_validate(settings), "page.example.com") == origin
+    assert find_data_origin(None, "page.example.com") == ""

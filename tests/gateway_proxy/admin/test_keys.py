@@ -164,3 +164,20 @@ async def test_a_gateway_that_hangs_is_not_waited_for_beyond_the_limit(scene, mo
     made = await scene.admin.keys.create(OWNER, {"name": "a"})
     assert 0.1 <= time.monotonic() - started < 1.0
     assert made.key["live_on"] == {"gateways": 1, "acked": 0}
+
+
+async def test_an_import_can_be_repeated_but_brings_nothing_back(scene) -> None:
+    keys, key_id = scene.admin.keys, "key_" + "1" * 26
+    made = await keys.import_one(OWNER, {"id": key_id, "name": "a", "owner": MEMBER.email})
+    assert (made.key["id"], made.key["owner"], looks_like_secret(made.secret)) == (key_id, MEMBER.email, True)
+    with pytest.raises(Conflict, match="exists already"):
+        await keys.import_one(OWNER, {"id": key_id, "name": "a"})
+    await keys.delete(OWNER, key_id)
+    with pytest.raises(Conflict, match="was deleted"):
+        await keys.import_one(OWNER, {"id": key_id, "name": "a"})
+    for document in ([], {"name": "a"}, {"id": "x", "name": "a"}, {"id": 5, "name": "a"}):
+        with pytest.raises(Invalid, match="id:"):
+            await keys.import_one(OWNER, document)
+    for actor in (MEMBER, VIEWER):
+        with pytest.raises(NotAllowed):
+            await keys.import_one(actor, {"id": "key_" + "2" * 26, "name": "a"})

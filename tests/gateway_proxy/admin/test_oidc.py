@@ -16,7 +16,7 @@ from gateway_proxy.core.clock import FakeClock
 from gateway_proxy.storage import Store
 from tests.gateway_proxy.admin.conftest import CLI, PEPPER, join
 from tests.support import oidc_server
-from tests.support.oidc_server import CLIENT_ID, CLIENT_SECRET, OidcServer, run_oidc_server
+from tests.support.oidc_server import ACCESS_TOKEN, CLIENT_ID, CLIENT_SECRET, OidcServer, run_oidc_server
 
 BASE = "http://127.0.0.1:8080"
 
@@ -94,6 +94,23 @@ async def test_strangers_and_unverified_addresses_stay_outside(
     with pytest.raises(NotAllowed) as refused:
         await sign_in(make())
     assert refused.value.code == "not_a_member"
+
+
+async def test_an_address_may_come_from_the_user_info_endpoint(
+    make: Callable[..., OidcSignIn], provider: OidcServer
+) -> None:
+    provider.person = {"sub": "e"}
+    told: dict[str, Any] = {"sub": "e", "email": "ada@example.com", "email_verified": True}
+    for wrong in ({}, told | {"sub": "f"}, told | {"email_verified": False}, {"sub": "e"}):
+        provider.user_info = wrong
+        with pytest.raises(NotAllowed, match="not verified"):
+            await sign_in(make())
+    provider.user_info = told
+    oidc = make()
+    assert (await sign_in(oidc))[0].email == "ada@example.com"
+    provider.requests.clear()
+    assert (await sign_in(oidc))[0].email == "ada@example.com"
+    assert "user info" not in provider.requests, "the subject is known now"
 
 
 async def test_another_subject_with_a_members_address_is_refused(
@@ -224,5 +241,5 @@ async def test_nothing_secret_is_told(
         await oidc.finish(begun.cookie, await visit(begun.url), "", "")
     _, cookie, _ = await sign_in(make())
     told = f"{begun!r} {refused.value!r} {refused.value} {await store.keys.list_changes()} {caplog.text}"
-    for canary in ("wrong-canary", CLIENT_SECRET, cookie, begun.cookie):
+    for canary in ("wrong-canary", CLIENT_SECRET, ACCESS_TOKEN, cookie, begun.cookie):
         assert canary not in told

@@ -66,6 +66,10 @@ async def test_work_that_piles_up_is_refused(passwords: Passwords) -> None:
         "123456789012345",
         "ada@example.com",
         "Ada@Example.com1",
+        "passwordpassword",
+        "Admin-Password-2026!",
+        "qwertyuiop[]",
+        "ada1234567890ada",
     ],
 )
 def test_easy_passwords_are_named_as_such(password: str) -> None:

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import pytest
-
 from gateway_proxy.app.runtimes import build_runtime
 from gateway_proxy.config import load_config
 from tests.support.in_process import serve
@@ -26,10 +24,18 @@ async def test_unchanged_providers_keep_their_connections(tmp_path: Path) -> Non
         await fresh.links["fake"].close()
 
 
-async def test_a_foreign_dialect_is_refused(tmp_path: Path) -> None:
+async def test_each_provider_is_spoken_to_in_its_dialect(tmp_path: Path) -> None:
     async with serve(tmp_path, "") as served:
         path = tmp_path / "other.toml"
-        path.write_text('[[providers]]\nname = "a"\ndialect = "anthropic"\nbase_url = "http://127.0.0.1:9"\n')
-        with pytest.raises(ValueError, match="anthropic"):
-            build_runtime(load_config(path), 2, served.gateway.services, served.gateway.runtime)
-        assert served.gateway.runtime.revision == 1
+        dialects = ("openai", "anthropic", "gemini", "azure")
+        path.write_text(
+            "".join(
+                f'[[providers]]\nname = "{name}"\ndialect = "{name}"\nbase_url = "http://127.0.0.1:9"\n'
+                for name in dialects
+            )
+        )
+        runtime = build_runtime(load_config(path), 2, served.gateway.services, served.gateway.runtime)
+        assert {name: link.dialect.name for name, link in runtime.links.items()} == {n: n for n in dialects}
+        assert runtime.dialects.keys() == set(dialects)
+        for link in runtime.links.values():
+            await link.close()

@@ -3,9 +3,12 @@
 import asyncio
 import contextlib
 import socket
+import ssl
+import subprocess
 import tracemalloc
 from collections.abc import AsyncIterator, Callable
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import aiohttp
@@ -33,7 +36,11 @@ class Site(NamedTuple):
 
 @contextlib.asynccontextmanager
 async def site_of(
-    handler: Handler, *, trusted: tuple[str, ...] = (), down: bool = False
+    handler: Handler,
+    *,
+    trusted: tuple[str, ...] = (),
+    down: bool = False,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Site]:
     app = web.Application(client_max_size=8 * MEBIBYTE)
     app.router.add_route("*", "/{tail:.*}", handler)
@@ -61,10 +68,10 @@ async def site_of(
 
     outer = web.ServerRunner(web.Server(dispatch, access_log=None, auto_decompress=False, lingering_time=0.3))
     await outer.setup()
-    site = web.TCPSite(outer, "127.0.0.1", 0)
+    site = web.TCPSite(outer, "127.0.0.1", 0, ssl_context=tls)
     await site.start()
     async with aiohttp.ClientSession(auto_decompress=False) as client:
-        yield Site(f"http://127.0.0.1:{outer.addresses[0][1]}", client, relay)
+        yield Site(f"{'https' if tls else 'http'}://127.0.0.1:{outer.addresses[0][1]}", client, relay)
     await relay.close()
     await outer.cleanup()
     await inner.cleanup()
@@ -106,6 +113,25 @@ async def test_facts_are_the_gateways_own() -> None:
         assert named(got, "x-gateway-client-ip") == ["127.0.0.1"]
         assert named(got, "x-gateway-scheme") == ["http"]
         assert not named(got, "x-gateway-actor")
+
+
+@pytest.fixture
+def tls(tmp_path: Path) -> ssl.SSLContext:
+    files = tmp_path / "cert.pem", tmp_path / "key.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj",
+         "/CN=localhost", "-out", files[0], "-keyout", files[1]],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(*files)
+    return context
+
+
+async def test_tls_is_told(tls: ssl.SSLContext) -> None:
+    async with site_of(echo, tls=tls) as site:
+        async with site.client.get(site.url + "/api", ssl=False) as answer:
+            assert named(await answer.json(), "x-gateway-scheme") == ["https"]
 
 
 @pytest.mark.parametrize(
@@ -278,6 +304,24 @@ async def test_nobody_there() -> None:
             assert answer.status == 503 and answer.content_type == "application/problem+json"
         async with site.client.get(site.url + "/dashboard", headers={"Accept": "text/html"}) as answer:
             assert answer.status == 503 and answer.content_type == "text/html"
+
+
+async def test_a_connection_is_used_again_and_its_end_is_no_fault() -> None:
+    ends: list[asyncio.Transport] = []
+
+    async def remember(request: web.Request) -> web.Response:
+        assert request.transport is not None
+        ends.append(request.transport)
+        return web.Response(text="ok")
+
+    async with site_of(remember) as site:
+        for _ in range(3):
+            async with site.client.get(site.url + "/api") as answer:
+                assert await answer.text() == "ok"
+        assert len(set(map(id, ends))) == 1
+        ends[0].abort()
+        async with site.client.get(site.url + "/api") as answer:
+            assert answer.status == 200
 
 
 async def test_not_more_at_once_than_are_allowed(monkeypatch: pytest.MonkeyPatch) -> None:

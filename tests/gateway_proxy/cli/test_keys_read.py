@@ -12,7 +12,7 @@ def test_list_searches_filters_and_sorts(cli) -> None:
     cli("keys", "deactivate", "gamma")
     assert names(cli) == ["alpha", "beta", "gamma"]
     assert names(cli, "--sort", "name", "--order", "desc") == ["gamma", "beta", "alpha"]
-    assert names(cli, "--search", "ET") == ["beta"]
+    assert names(cli, "--search", "BETA") == ["beta"]
     assert [names(cli, "--status", s) for s in ("active", "revoked", "inactive", "expired")] == [
         ["alpha"], ["beta"], ["gamma"], [],
     ]  # fmt: skip

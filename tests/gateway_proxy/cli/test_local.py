@@ -2,8 +2,6 @@
 
 import stat
 
-from gateway_proxy.cli import local
-
 
 def test_relative_paths_start_at_the_file(cli, tmp_path, monkeypatch) -> None:
     folder = tmp_path / "etc"
@@ -16,14 +14,6 @@ def test_relative_paths_start_at_the_file(cli, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(folder)
     monkeypatch.setenv("GATEWAY_PROXY_CONFIG", "config.toml")
     assert "a" in cli("keys", "list").out
-
-
-def test_all_pages_are_read(cli, monkeypatch) -> None:
-    monkeypatch.setattr(local, "_PAGE", 2)
-    for name in "abcde":
-        cli("keys", "create", "--name", name)
-    assert [key["name"] for key in cli("keys", "list", "--json").json["data"]] == list("abcde")
-    assert cli("keys", "show", "e").code == 0
 
 
 def test_a_folder_that_cannot_be_made(cli, tmp_path) -> None:

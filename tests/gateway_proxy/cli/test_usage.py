@@ -4,7 +4,6 @@ import asyncio
 
 import pytest
 
-from gateway_proxy.cli.usage import _order
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.ledger import LedgerRow, LogRow
 from gateway_proxy.core.store import Batch
@@ -78,12 +77,18 @@ def test_nothing_used(cli, made) -> None:
     assert cli("usage", "report").out == "No usage.\n"
 
 
-def test_amounts_are_ordered_as_numbers() -> None:
-    amounts = ["9.00", "10.00", "9.05", "9.5"]
-    shown = [{"cost_usd": amount, "requests": 1} for amount in amounts]
-    assert [o["cost_usd"] for o in sorted(shown, key=lambda o: _order(o, "key"))] == [
-        "10.00",
-        "9.5",
-        "9.05",
-        "9.00",
+def test_groups_that_are_none(cli, made) -> None:
+    outcome = cli("usage", "report", "--by", "colour")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "metadata.FIELD" in outcome.err
+
+
+def test_by_metadata(cli, filled) -> None:
+    cli("keys", "update", "dear", "--metadata", '{"team":"blue"}')
+    told = cli("usage", "report", "--by", "metadata.team", "--json").json
+    assert [(row["metadata.team"], row["cost_usd"]) for row in told["data"]] == [
+        ("blue", "1.50"),
+        (None, "0.009"),
     ]
+    assert told["totals"]["cost_usd"] == "1.509"
+    assert "(none)" in cli("usage", "report", "--by", "metadata.team").out

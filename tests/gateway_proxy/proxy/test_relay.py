@@ -1,10 +1,12 @@
 """Attempts: the next target where another may mend it, and one row for each."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from gateway_proxy.proxy.upstream.connection import Connection
 from tests.support.client import Answer, Client, chat_body
 from tests.support.fake_provider import FakeProvider
 from tests.support.gateway import provider_toml
@@ -61,3 +63,27 @@ async def test_the_last_failure_stands(tmp_path: Path, fake_provider: FakeProvid
     answer, attempts = await ask(tmp_path / "second", tables("http://127.0.0.1:9/v1"))
     assert (answer.status, answer.code, attempts) == (503, "upstream_unavailable", 1)
     assert b"127.0.0.1" not in answer.body
+
+
+async def test_a_client_that_leaves_while_we_connect_owes_nothing(tmp_path: Path) -> None:
+    """Nothing has left for the provider before a connection stands."""
+    connecting = asyncio.Event()
+
+    async def hang() -> Connection:
+        connecting.set()
+        await asyncio.sleep(60)
+        raise AssertionError("the client had left")
+
+    async with serve(tmp_path, tables("http://127.0.0.1:9/v1")) as served:
+        link = served.gateway.runtime.links["p0"]
+        link.pool.connect = hang  # type: ignore[method-assign]
+        async with Client(f"http://127.0.0.1:{served.port}", served.secret) as client:
+            asking = asyncio.get_running_loop().create_task(client.send(chat_body("")))
+            await connecting.wait()
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+        while served.gateway.plane.sweeper.runs:
+            await asyncio.sleep(0.01)
+        await served.gateway.writer.flush()
+        rows = await served.gateway.store.db.fetch("SELECT usage_source, charged_nanos FROM ledger")
+        assert [tuple(row) for row in rows] == [("none", 0)]

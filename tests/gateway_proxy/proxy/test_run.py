@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from aiohttp.test_utils import make_mocked_request
 
+from gateway_proxy.dialects.openai import OpenAIDialect
 from gateway_proxy.proxy.run import Cut, Run
 from tests.support.exchanges import make_exchange
 
@@ -13,6 +14,7 @@ def make_run(*, drains: bool = False, streaming: bool = True) -> Run:
     return Run(
         make_exchange(),
         make_mocked_request("POST", "/v1/x"),
+        OpenAIDialect(),
         b"",
         drains=drains,
         streaming=streaming,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway_proxy.core.errors import Denied, Forbidden, ModelForbidden, ModelUnknown
+from gateway_proxy.core.errors import BadExchange, Denied, Forbidden, ModelForbidden, ModelUnknown
 from gateway_proxy.stages.allow import Allow
 from tests.support.exchanges import make_exchange, make_model, make_policy, make_route, make_target
 
@@ -34,6 +34,22 @@ def test_outside(scope: dict[str, object], error: type[Denied], code: str) -> No
     with pytest.raises(error) as refused:
         Allow().check(make_exchange(make_policy(**scope), MODEL, make_route()))
     assert (refused.value.status, refused.value.code) == (403, code)
+
+
+def test_a_model_that_nobody_serves_in_this_dialect_is_said_to_those_who_may_know() -> None:
+    exchange = make_exchange(make_policy(), MODEL, make_route())
+    exchange.targets = ()
+    with pytest.raises(BadExchange) as refused:
+        Allow().check(exchange)
+    assert (refused.value.status, refused.value.code, refused.value.param) == (
+        400,
+        "dialect_not_served",
+        "model",
+    )
+    stranger = make_exchange(make_policy(allowed_models=()), MODEL, make_route())
+    stranger.targets = ()
+    with pytest.raises(ModelForbidden):
+        Allow().check(stranger)
 
 
 def test_a_forbidden_model_can_look_unknown() -> None:

@@ -5,10 +5,12 @@ import pytest
 from gateway_proxy.core.errors import BadExchange, ModelUnknown
 from gateway_proxy.dialects.openai import OpenAIDialect
 from gateway_proxy.stages.route import Route
-from tests.support.exchanges import make_exchange, make_model
+from tests.support.exchanges import make_exchange, make_model, make_target
 
 MODEL = make_model()
-STAGE = Route(OpenAIDialect(), lambda name: MODEL if name == "m" else None)
+STAGE = Route(
+    {"openai": OpenAIDialect()}, lambda name: MODEL if name == "m" else None, {"openai": frozenset()}
+)
 
 
 def test_the_parsed_value_is_the_only_copy() -> None:
@@ -17,6 +19,14 @@ def test_the_parsed_value_is_the_only_copy() -> None:
     assert exchange.body == b""
     assert exchange.route is not None and exchange.route.body == {"model": "m", "messages": []}
     assert (exchange.model, exchange.targets) == (MODEL, MODEL.targets)
+
+
+def test_targets_that_cannot_be_spoken_to_drop_out() -> None:
+    model = make_model(make_target("a"), make_target("b"))
+    stage = Route({"openai": OpenAIDialect()}, lambda _: model, {"openai": frozenset(("a",))})
+    exchange = make_exchange(body=b'{"model":"m","messages":[]}')
+    stage.check(exchange)
+    assert [target.provider for target in exchange.targets] == ["b"]
 
 
 def test_unknown_models_and_bad_bodies() -> None:

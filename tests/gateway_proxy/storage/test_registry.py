@@ -3,18 +3,10 @@ from dataclasses import replace
 import pytest
 
 from gateway_proxy.core.clock import FakeClock
-from gateway_proxy.storage import Store, StoreConflict, StoreError
+from gateway_proxy.storage import Store, StoreConflict
 from gateway_proxy.storage.registry import Gateway
 
 GATEWAY = Gateway("gtw_1", "edge", "default", "0.1.0", 100, 200, 3, "cafe", "7:beef")
-
-
-async def test_the_first_pepper_is_taken_and_another_refused(store: Store) -> None:
-    await store.registry.check_pepper("pep_1", "aa")
-    await store.registry.check_pepper("pep_1", "aa")
-    for pepper in (("pep_1", "bb"), ("pep_2", "aa")):
-        with pytest.raises(StoreError, match=r"\[security\] pepper"):
-            await store.registry.check_pepper(*pepper)
 
 
 async def test_facts_and_the_demo_mark(store: Store) -> None:

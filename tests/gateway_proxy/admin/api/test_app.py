@@ -132,3 +132,39 @@ async def test_hostile_texts_are_data(api, text: str) -> None:
     status, made, _ = await api.call("POST", "/keys", OWNER, {"name": "a", "metadata": {"x": text}})
     assert (status, made["key"]["metadata"]) == (201, {"x": text})
     assert json.dumps(problem)
+
+
+CURSORS = ["", "-1", "0", "1.1", "1.", ".1", "9" * 12, "9" * 18, "9" * 200, f"{'9' * 18}.{'9' * 18}", "²", "١", "1e3", "\x00", "latest", " 1"]  # fmt: skip
+LISTS = [
+    "/keys",
+    "/members",
+    "/organizations",
+    "/tokens",
+    "/gateways",
+    "/models",
+    "/logs",
+    "/mcp/logs",
+    "/usage",
+    "/audit",
+]
+
+
+@pytest.mark.parametrize("path", LISTS)
+async def test_any_cursor_is_a_place_or_a_mistake(api, path: str) -> None:
+    for cursor in CURSORS:
+        status, body, _ = await api.call("GET", path, OWNER, params={"cursor": cursor})
+        if status == 422:
+            assert [error["path"] for error in body["errors"]] == ["cursor"]
+        else:
+            assert status == 200
+
+
+async def test_numbers_beyond_any_column_are_mistakes(api) -> None:
+    for query in (
+        {"limit": "9" * 30},
+        {"status": "9" * 30},
+        {"from": "9999-12-31T23:59:59Z", "to": "0001-01-01T00:00:00Z"},
+    ):
+        assert (await api.call("GET", "/logs", OWNER, params=query))[0] in (200, 422)
+    status, problem, _ = await api.call("POST", "/keys", OWNER, data=b'{"name":"a","requests_per_minute":' + b"9" * 40 + b"}", headers={"Content-Type": "application/json"})  # fmt: skip
+    assert (status, problem["errors"][0]["path"]) == (422, "requests_per_minute")

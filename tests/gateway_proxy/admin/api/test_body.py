@@ -3,25 +3,30 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway_proxy.admin.api.body import MAX_BODY_BYTES, MAX_DEPTH, check_size, check_type, parse_document
 from gateway_proxy.admin.problem import Invalid, Malformed, Problem, TooLarge, WrongType
 
+TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(st.characters(exclude_categories=("Cs",))),
-    lambda inner: (
-        st.lists(inner) | st.dictionaries(st.text(st.characters(exclude_categories=("Cs",))), inner)
-    ),
+    st.none() | st.booleans() | st.integers() | TEXTS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
+    max_leaves=15,
 )
+relaxed = settings(
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
+)  # of a busy machine
 
 
+@relaxed
 @given(VALUES)
 def test_what_was_sent_is_what_is_read(value: object) -> None:
     assert parse_document(json.dumps(value).encode()) == value
 
 
+@relaxed
 @given(st.binary())
 def test_anything_else_is_a_problem(body: bytes) -> None:
     try:

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from gateway_proxy.admin.api.app import OPERATIONS
 from gateway_proxy.admin.api.openapi import describe
+from gateway_proxy.admin.api.table import OPERATIONS
 
 DOCUMENT = describe(OPERATIONS)
 

@@ -1,7 +1,7 @@
 """What is sent is judged before anything is done, and every mistake has its path."""
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import Field
 
@@ -93,6 +93,10 @@ async def test_an_optional_body_may_be_left_out_and_others_are_the_service_s_to_
     assert (await send(operation(body=Thing, judged_by_service=True), document=[1]))[2] == [1]
 
 
+relaxed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # of a busy machine
+
+
+@relaxed
 @given(st.dictionaries(st.text(), st.text(), min_size=1))
 async def test_hostile_names_become_short_paths(query: dict[str, str]) -> None:
     try:

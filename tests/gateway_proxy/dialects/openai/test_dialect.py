@@ -32,7 +32,7 @@ def chat(**members: Any) -> Route:
 
 
 def encode(route: Route, cap: int | None = None, modern: bool = False) -> dict[str, Any]:
-    body, content_type = DIALECT.encode(route, TARGET, cap, modern)
+    body, content_type, _ = DIALECT.encode(route, TARGET, cap, modern)
     assert content_type == "application/json"
     sent: dict[str, Any] = orjson.loads(body)
     return sent
@@ -150,7 +150,7 @@ def test_a_form_keeps_everything_but_the_model() -> None:
     route = DIALECT.identify("audio", "/v1/audio/transcriptions", body, FORM_TYPE)
     assert (route.model, route.stream, route.bound.opaque) == ("whisper-1", True, True)
     assert route.bound.unbounded is not None
-    sent = parse_form(*DIALECT.encode(route, TARGET, 256, True))
+    sent = parse_form(*DIALECT.encode(route, TARGET, 256, True)[:2])
     assert [(part.name, part.value) for part in sent.parts] == [
         ("model", b"upstream-name"),
         ("language", b"de"),

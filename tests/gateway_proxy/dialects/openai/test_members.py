@@ -39,20 +39,6 @@ def test_lists_of_models_are_refused(name: str) -> None:
     assert code_and_param(caught) == (400, "invalid_type", name)
 
 
-@pytest.mark.parametrize("count", [0, -1, 129, 1.0, "1", True, [], 1e19])
-def test_a_count_is_an_integer_within_bounds(count: object) -> None:
-    with pytest.raises(BadExchange) as caught:
-        members.read_count({"n": count}, "n", 1, 128)
-    assert code_and_param(caught) == (400, "invalid_type", "n")
-
-
-@pytest.mark.parametrize("flag", [0, 1, "true", [], {}])
-def test_a_flag_is_a_boolean(flag: object) -> None:
-    with pytest.raises(BadExchange) as caught:
-        members.read_flag({"stream": flag}, "stream")
-    assert code_and_param(caught) == (400, "invalid_type", "stream")
-
-
 @pytest.mark.parametrize(
     ("options", "code", "param"),
     [

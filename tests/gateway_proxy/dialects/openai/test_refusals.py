@@ -3,7 +3,7 @@
 import orjson
 
 from gateway_proxy.core.errors import BudgetExceeded, UpstreamFailed
-from gateway_proxy.dialects.openai.refusals import error_body, error_event, wrong_type
+from gateway_proxy.dialects.openai.refusals import error_body, error_event
 
 
 def test_all_four_members_and_ours_only_if_there() -> None:
@@ -29,9 +29,3 @@ def test_the_last_event_of_a_broken_stream() -> None:
         "param": None,
         "sequence_number": 0,
     }
-
-
-def test_wrong_type_says_what_to_write() -> None:
-    error = wrong_type("n", "an integer from 1 to 128")
-    assert (error.status, error.code, error.param) == (400, "invalid_type", "n")
-    assert error.public == "'n' must be an integer from 1 to 128."

@@ -10,13 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway_proxy.core.usage import Usage
-from gateway_proxy.dialects.openai.usage import (
-    LARGEST_COUNT,
-    UnbelievableUsage,
-    duration_millis,
-    parse_any_shape,
-    parse_usage,
-)
+from gateway_proxy.dialects.counts import LARGEST_COUNT, UnbelievableUsage
+from gateway_proxy.dialects.openai.usage import duration_millis, parse_any_shape, parse_usage
 
 CORPUS = Path(__file__).parents[3] / "support" / "corpus" / "openai_usage.jsonl"
 CASES = [orjson.loads(line) for line in CORPUS.read_bytes().splitlines()]

@@ -1,0 +1,78 @@
+"""`gateways`: who is attached to the store, and whether they may serve."""
+
+from typing import Any
+
+import click
+
+from gateway_proxy.cli.local import json_option, run_async
+from gateway_proxy.cli.lookup import find_gateway, list_all
+from gateway_proxy.cli.output import print_json, print_table, short_time
+from gateway_proxy.cli.target import Target, open_api, target_options
+
+_HEADER = ("NAME", "STATUS", "VERSION", "ORGANIZATION", "LAST SEEN", "BEHIND", "ID")
+
+
+@click.command("list")
+@target_options
+@json_option
+def list_gateways(target: Target, as_json: bool) -> None:
+    """List gateways by name."""
+
+    async def work() -> list[dict[str, Any]]:
+        async with open_api(target) as api:
+            return await list_all(api, "/gateways")
+
+    objects = run_async(work())
+    if as_json:
+        print_json({"data": objects, "next_cursor": None})
+    elif not objects:
+        print("No gateways.")
+    else:
+        rows = [
+            (
+                o["name"], o["status"], o["version"], o["organization"], short_time(o["last_seen_at"]),
+                o["changes_behind"], o["id"],
+            )
+            for o in objects
+        ]  # fmt: skip
+        print_table(_HEADER, rows, right=frozenset((5,)))
+
+
+@click.command()
+@click.argument("gateway", metavar="ID|NAME")
+@target_options
+@json_option
+def revoke(gateway: str, target: Target, as_json: bool) -> None:
+    """Have a gateway refuse all traffic."""
+    _act(gateway, target, as_json, "revoke", "Revoked")
+
+
+@click.command()
+@click.argument("gateway", metavar="ID|NAME")
+@target_options
+@json_option
+def allow(gateway: str, target: Target, as_json: bool) -> None:
+    """Undo a revocation."""
+    _act(gateway, target, as_json, "allow", "Allowed")
+
+
+@click.command()
+@click.argument("gateway", metavar="ID|NAME")
+@target_options
+@json_option
+def forget(gateway: str, target: Target, as_json: bool) -> None:
+    """Drop a gateway's record; one that still runs comes back."""
+    _act(gateway, target, as_json, "forget", "Forgot")
+
+
+def _act(gateway: str, target: Target, as_json: bool, act: str, done: str) -> None:
+    async def work() -> dict[str, Any]:
+        async with open_api(target) as api:
+            found = await find_gateway(api, gateway)
+            return await api.send("POST", f"/gateways/{found['id']}/{act}") or found
+
+    shown = run_async(work())
+    if as_json:
+        print_json(shown)
+    else:
+        print(f"{done} the gateway {shown['name']} ({shown['id']}).")

@@ -1,0 +1,95 @@
+"""The Gemini dialect: what `core.dialect.Dialect` asks for, put together from this package's parts."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+from urllib.parse import quote, unquote
+
+import orjson
+
+from gateway_proxy.core.catalog import Target
+from gateway_proxy.core.dialect import UsageTap
+from gateway_proxy.core.errors import BadExchange, GatewayError
+from gateway_proxy.core.route import InputBound, Route
+from gateway_proxy.dialects.gemini import content, refusals
+from gateway_proxy.dialects.gemini.spelling import spell_alike
+from gateway_proxy.dialects.gemini.tap import AnswerTap, ArrayTap, StreamTap
+from gateway_proxy.dialects.strict_json import parse_object, refuse_variants
+
+_UNDERSTAND: dict[str, Callable[[dict[str, Any], Route], None]] = {
+    "generateContent": content.understand_generation,
+    "streamGenerateContent": content.understand_generation,
+    "countTokens": content.understand_count,
+    "embedContent": content.understand_embedding,
+    "batchEmbedContents": content.understand_embedding,
+}
+_MODELS = "/models/"
+_JSON_TYPE = "application/json"
+_ANY_MEMBER: frozenset[str] = frozenset()
+
+
+class GeminiDialect:
+    """Stateless; one instance serves everybody. A base URL brings no version: paths do, the client's one."""
+
+    name: ClassVar[str] = "gemini"
+    speaks: ClassVar[frozenset[str]] = frozenset(("gemini",))
+
+    def identify(self, operation: str, path: str, body: bytes, content_type: str) -> Route:
+        """`path` is `/VERSION/models/MODEL:METHOD`, with `?alt=sse` behind it for a stream of events.
+
+        Raises BadExchange: invalid_json, invalid_type, too_deep, route_not_found.
+        """
+        plain, _, query = path.partition("?")
+        version, _, named = plain.partition(_MODELS)
+        name, _, method = named.rpartition(":")
+        understand = _UNDERSTAND.get(method)
+        if understand is None or not name:
+            raise BadExchange("There is nothing at this path.", status=404, code="route_not_found")
+        model = unquote(name)
+        value = parse_object(body, _ANY_MEMBER)
+        spell_alike(value)
+        refuse_variants(value, content.POLICY_MEMBERS)
+        content.check_models(value, model)
+        encoded = orjson.dumps(value)
+        # The model's place stays empty: each target has its own name for it.
+        route = Route(
+            operation,
+            f"{version}{_MODELS}:{method}" + ("?alt=sse" if query else ""),
+            model,
+            stream=method == "streamGenerateContent",
+            body=value,
+            body_bytes=len(encoded),
+            bound=InputBound(len(encoded)),
+        )
+        route.as_array = route.stream and not query
+        understand(value, route)
+        return route
+
+    def encode(
+        self, route: Route, target: Target, output_cap: int | None, modern_cap_field: bool
+    ) -> tuple[bytes, str, str]:
+        """The body with the cap, and the path with the target's model."""
+        model = target.model.removeprefix("models/")
+        body = route.body if model == route.model else content.name_model(route.body, model)
+        if output_cap is not None and route.wants_output_cap:
+            config = {**(body.get("generationConfig") or {}), "maxOutputTokens": output_cap}
+            body = {**body, "generationConfig": config}
+        path = route.path.replace("/:", f"/{quote(model, safe='')}:", 1)
+        return orjson.dumps(body), _JSON_TYPE, path
+
+    def tap(self, route: Route, streaming: bool) -> UsageTap:
+        """A fresh tap for one answer."""
+        if streaming:
+            return StreamTap(route)
+        return ArrayTap(route) if route.as_array else AnswerTap(route)
+
+    def error_body(self, error: GatewayError, request_id: str) -> bytes:
+        """See `refusals.error_body`."""
+        return refusals.error_body(error)
+
+    def error_event(self, error: GatewayError, operation: str, request_id: str) -> bytes:
+        """See `refusals.error_event`."""
+        return refusals.error_event(error)
+
+    def upstream_headers(self, api_key: str | None) -> list[tuple[str, str]]:
+        """The credential; none for servers that want none."""
+        return [] if api_key is None else [("x-goog-api-key", api_key)]

@@ -30,6 +30,7 @@ from gateway_proxy.admin.usage import UsageAdmin
 from gateway_proxy.config import Config
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.keys.service import FindOwner, KeyService
+from gateway_proxy.keys.signing import SigningFile
 from gateway_proxy.storage.store import Store
 
 if TYPE_CHECKING:
@@ -76,7 +77,8 @@ def build_admin(
     `view` is the gateway to ask, None where there is none.
     """
     view = view or NoGateway()
-    service = KeyService(store.keys, clock, pepper, owner_finder(store))
+    signing = SigningFile(config.storage.data_dir) if config else None
+    service = KeyService(store.keys, clock, pepper, owner_finder(store), signing)
     passwords, throttle = passwords or Passwords(), Throttle(clock)
     sessions = Sessions(store.identity, passwords, throttle, clock)
     base_url = find_base_url(config.server) if config else ""

@@ -3,10 +3,8 @@
 import asyncio
 import contextlib
 import logging
-import os
 import socket
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from gateway_proxy import __version__
@@ -14,18 +12,22 @@ from gateway_proxy.app.audit import AuditTrail
 from gateway_proxy.app.books import GatewayBooks
 from gateway_proxy.app.follower import Follower
 from gateway_proxy.app.notices import make_notifier
+from gateway_proxy.app.retention import DAY_MS, delete_old
 from gateway_proxy.app.runtimes import Services, build_runtime
 from gateway_proxy.audit.chain import derive_key
 from gateway_proxy.audit.log import AuditLog
 from gateway_proxy.config import Config
 from gateway_proxy.core.clock import Clock
-from gateway_proxy.core.ids import is_id, new_id
 from gateway_proxy.core.policy import KeyPolicy
 from gateway_proxy.core.store import KeyRecord
 from gateway_proxy.core.tasks import drain, running, spawn
 from gateway_proxy.keys.directory import KeyDirectory
 from gateway_proxy.keys.pepper import make_private_folder
 from gateway_proxy.keys.secret import Digester
+from gateway_proxy.keys.service import KeyService
+from gateway_proxy.keys.signing import SigningFile, load_cryptography, read_gateway_id
+from gateway_proxy.keys.token import PREFIX
+from gateway_proxy.keys.tokens import TokenDirectory
 from gateway_proxy.ledger.spool import Spool
 from gateway_proxy.ledger.writer import BooksWriter
 from gateway_proxy.limits.budget import Rebuild
@@ -33,6 +35,7 @@ from gateway_proxy.limits.memory import MemoryLimiter
 from gateway_proxy.notify.endpoints import list_endpoints
 from gateway_proxy.proxy.handler import DataPlane
 from gateway_proxy.proxy.links import ProviderLink
+from gateway_proxy.proxy.minting import MINT_PATH, TokenMint
 from gateway_proxy.proxy.queries import Queries
 from gateway_proxy.proxy.runtime import Runtime
 from gateway_proxy.proxy.settle import GatewayIdentity, Settlement
@@ -41,7 +44,7 @@ from gateway_proxy.routing.retry_budget import RetryBudgets
 from gateway_proxy.stages.rate import LearnedOutput
 from gateway_proxy.storage import Store
 from gateway_proxy.storage.database import StoreConflict, StoreError
-from gateway_proxy.storage.maintenance import clear_reserved, prune_events, prune_request_log, prune_secrets
+from gateway_proxy.storage.maintenance import clear_reserved
 from gateway_proxy.storage.registry import Gateway as GatewayRecord
 
 log = logging.getLogger("gateway_proxy.gateway")
@@ -50,9 +53,6 @@ HEARTBEAT_SECONDS = 5.0
 OFFLINE_MS = 15_000
 SWEEP_SECONDS = 10.0
 RETENTION_SECONDS = 600.0
-DAY_MS = 86_400_000
-EVENT_DAYS = 62  # an event keeps its occasion from firing again: longer than any month
-FINE_TIMELINE_MS = 3 * DAY_MS
 LINK_CLOSE_SECONDS = 600.0
 
 
@@ -64,6 +64,7 @@ class Gateway:
         self.clock = clock or Clock()
         self.store = store
         self.directory = KeyDirectory()
+        self.tokens = TokenDirectory(self.directory)
         self.limiter = MemoryLimiter(self.clock)
         self.revision = 1
         self.reload_error = ""
@@ -81,7 +82,7 @@ class Gateway:
         """Recover the books, load the keys, build the first runtime. Raises StoreError, SpoolUnavailable, ValueError."""
         config = self.config
         make_private_folder(config.storage.data_dir)
-        self.id = _read_gateway_id(config.storage.data_dir)
+        self.id = read_gateway_id(config.storage.data_dir)
         await self._refuse_company()
         await self._open_books()
         self.books = GatewayBooks(self.writer, self.limiter, self.directory, self.clock)
@@ -111,6 +112,10 @@ class Gateway:
             "/v1/models/": queries.show_model,
             "/v1beta/models/": queries.show_model,
         }
+        service = KeyService(
+            self.store.keys, self.clock, self._pepper, signing=SigningFile(config.storage.data_dir)
+        )
+        self.plane.acts = {MINT_PATH: TokenMint(service, self._await_change).mint}
         self.audit = self._make_audit()
         self.notifier = make_notifier(
             self.store, self.clock, self.services.breakers, self.id, self._organization
@@ -125,6 +130,8 @@ class Gateway:
             acknowledge=self._acknowledge,
         )
         await clear_reserved(self.store.db)
+        now_ms = self.clock.now_ms()
+        self.tokens.bury(await self.store.keys.deleted_since(now_ms - DAY_MS), now_ms)
         await self.follower.load()
         self.limiter.take_reserved()  # zeros, and the store has them now
         self.books.collect_events()  # of thresholds that were reached just before an earlier process died
@@ -212,7 +219,10 @@ class Gateway:
         return not problems, details
 
     def _find_key(self, secret: str, now_ms: int) -> KeyPolicy | None:
-        policy = self.directory.find(self._digester.digest(secret), now_ms)
+        digest = self._digester.digest(secret)
+        policy = self.directory.find(digest, now_ms)
+        if policy is None and secret.startswith(PREFIX):
+            policy = self.tokens.find(digest, secret, now_ms)
         if policy is None or self._organization in ("*", policy.key.organization):
             return policy
         return None  # another organization's key is unknown here
@@ -226,7 +236,11 @@ class Gateway:
         return self.clock.monotonic_ns() - self.follower.synced_ns > limit_ns
 
     async def _prepare_keys(self, records: Sequence[KeyRecord]) -> None:
-        """Make the counters of these keys ready for their new revision."""
+        """Make the counters of these keys ready for their new revision, and what verifies tokens."""
+        pairs = await self.store.keys.signing_keys()
+        if pairs:
+            await asyncio.to_thread(load_cryptography)
+        self.tokens.pairs.take(pairs)
         keys = [record.key for record in records if record.key is not None]
         missing = [key for key in keys if self.limiter.needs_rebuild(key)]
         jobs: list[Rebuild] = []
@@ -244,12 +258,20 @@ class Gateway:
         for record in records:
             if record.key is None:
                 self.limiter.forget(record.key_id)
+                self.tokens.bury((record.key_id,), self.clock.now_ms())
 
     async def _acknowledge(self, seq: int) -> None:
         self.books.collect_events()  # an edit alone can put the spend beyond a threshold
         self.audit.wake()
         self.notifier.wake()
         await self._heartbeat()
+
+    async def _await_change(self, seq: int) -> None:
+        """Return when the change is in force here, or after a second."""
+        for _ in range(50):
+            if self.follower.seq >= seq:
+                return
+            await asyncio.sleep(0.02)
 
     async def _heartbeat(self) -> None:
         config = self.config
@@ -276,27 +298,27 @@ class Gateway:
                 log.error("the store did not take the heartbeat: %s", error)
 
     async def _maintain(self) -> None:
-        """Drop full buckets; delete old log rows a batch at a time."""
+        """Drop full buckets and expired tokens, delete old rows."""
         due = 0.0
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             self.limiter.sweep()
+            self._drop_expired_tokens()
             await self._follow_prices()
             due -= SWEEP_SECONDS
             if due > 0:
                 continue
             due = RETENTION_SECONDS
             try:
-                before = self.clock.now_ms() - self.config.logs.retention_days * DAY_MS
-                events_before = min(before, self.clock.now_ms() - EVENT_DAYS * DAY_MS)
-                while await prune_request_log(self.store.db, before) or await prune_events(
-                    self.store.db, events_before
-                ):
-                    await asyncio.sleep(0.05)
-                await prune_secrets(self.store.db, self.clock.now_ms())
-                await self.store.timeline.fold(self.clock.now_ms() - FINE_TIMELINE_MS)
+                await delete_old(self.store, self.clock.now_ms(), self.config.logs.retention_days)
             except StoreError as error:
                 log.error("old log rows could not be deleted: %s", error)
+
+    def _drop_expired_tokens(self) -> None:
+        now_ms = self.clock.now_ms()
+        for key_id in self.directory.drop_expired_tokens(now_ms):
+            self.limiter.forget(key_id)
+        self.tokens.sweep(now_ms)
 
     async def _follow_prices(self) -> None:
         """Prices of the table change by date: a new runtime takes the new ones."""
@@ -340,23 +362,6 @@ class Gateway:
                     f'another gateway ("{other.name}", {other.id}) is live on this store; several gateways on one store '
                     "are not possible with SQLite: stop it, or give this one its own store"
                 )
-
-
-def _read_gateway_id(data_dir: Path) -> str:
-    """The id of this gateway, made at its first start and kept in data_dir."""
-    path = data_dir / "gateway-id"
-    try:
-        text = path.read_text("ascii").strip()
-    except FileNotFoundError:
-        text = new_id("gtw")
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            os.write(fd, f"{text}\n".encode())
-        finally:
-            os.close(fd)
-    if not is_id(text, "gtw"):
-        raise ValueError(f"{path} does not hold a gateway id; restore it, or delete it to get a new one")
-    return text
 
 
 def _fixed_settings(old: Config, new: Config) -> list[tuple[str, object, object]]:

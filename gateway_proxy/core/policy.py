@@ -2,11 +2,21 @@
 
 import ipaddress
 
-from gateway_proxy.core.key import IpAddress, Key, McpScope, Status
-from gateway_proxy.core.limiter import Claim, Meter, bucket_rule, budget_rule, slots_rule
+from gateway_proxy.core.key import IpAddress, Key, Status
+from gateway_proxy.core.limiter import (
+    BucketRule,
+    BudgetRule,
+    Claim,
+    Meter,
+    bucket_rule,
+    budget_rule,
+    slots_rule,
+)
 
 MAX_REMEMBERED_ADDRESSES = 256
 _RANK = tuple(Status)
+BucketRules = tuple[tuple[str, BucketRule], ...]
+Budgets = tuple[tuple[Key, BudgetRule], ...]
 
 
 class KeyPolicy:
@@ -43,9 +53,11 @@ class KeyPolicy:
         self.requests_rule = bucket_rule(key, Meter.REQUESTS)
         self.tokens_rule = bucket_rule(key, Meter.TOKENS)
         self.budget_rule = budget_rule(key)
-        self.requests_rules = () if self.requests_rule is None else ((key.id, self.requests_rule),)
-        self.tokens_rules = () if self.tokens_rule is None else ((key.id, self.tokens_rule),)
-        self.budgets = () if self.budget_rule is None else ((key, self.budget_rule),)
+        self.requests_rules: BucketRules = (
+            () if self.requests_rule is None else ((key.id, self.requests_rule),)
+        )
+        self.tokens_rules: BucketRules = () if self.tokens_rule is None else ((key.id, self.tokens_rule),)
+        self.budgets: Budgets = () if self.budget_rule is None else ((key, self.budget_rule),)
         claims = []
         if (slots := slots_rule(key)) is not None:
             claims.append(Claim(key.id, Meter.PARALLEL, slots, 1))
@@ -82,14 +94,6 @@ class KeyPolicy:
             allowed = self._seen[address] = any(address in network for network in self.networks)
         return allowed
 
-    def has_networks(self) -> bool:
-        """Whether some client addresses are refused."""
-        return self.networks is not None
-
-    def mcp_scopes(self) -> tuple[McpScope, ...]:
-        """What must allow an MCP tool, all of it."""
-        return (self.key.mcp,)
-
 
 class TokenPolicy(KeyPolicy):
     """An ephemeral token that was made from a key: it may what both may, as both stand now, and both pay.
@@ -125,12 +129,6 @@ class TokenPolicy(KeyPolicy):
 
     def allows_ip(self, address: IpAddress | None) -> bool:
         return super().allows_ip(address) and (self.parent is None or self.parent.allows_ip(address))
-
-    def has_networks(self) -> bool:
-        return super().has_networks() or (self.parent is not None and self.parent.has_networks())
-
-    def mcp_scopes(self) -> tuple[McpScope, ...]:
-        return (self.key.mcp,) if self.parent is None else (self.key.mcp, *self.parent.mcp_scopes())
 
 
 def _both(one: frozenset[str] | None, other: frozenset[str] | None) -> frozenset[str] | None:

@@ -7,14 +7,13 @@ something is left; asking only for what the parent has not is one, since the tok
 import ipaddress
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any
 
 from gateway_proxy.core.key import EPHEMERAL, BudgetPeriod, Key, McpMode, McpScope
 from gateway_proxy.keys.draft import DraftError, read_narrowing
 from gateway_proxy.keys.fields import NAME_LENGTH, FieldError
 
-_COUNTS = ("requests_per_minute", "tokens_per_minute", "max_parallel_requests", "burst", "budget_nanos")
-_T = TypeVar("_T")
+_LIMITS = ("requests_per_minute", "tokens_per_minute", "max_parallel_requests", "burst", "budget_nanos")
 
 
 def narrow(parent: Key, document: object, key_id: str, now_ms: int) -> tuple[Key, frozenset[str]]:
@@ -24,19 +23,21 @@ def narrow(parent: Key, document: object, key_id: str, now_ms: int) -> tuple[Key
     """
     blank = Key(id=key_id, name=_name_after(parent), organization=parent.organization, owner=parent.owner)
     asked, ttl_seconds = read_narrowing(document, blank, now_ms)
-    lists = {
+    lists: dict[str, Any] = {
         "allowed_providers": _common(parent.allowed_providers, asked.allowed_providers, _same),
         "allowed_models": _common(parent.allowed_models, asked.allowed_models, _narrower_model),
         "allowed_endpoints": _common(parent.allowed_endpoints, asked.allowed_endpoints, _same),
         "ip_allowlist": _common(parent.ip_allowlist, asked.ip_allowlist, _narrower_network),
     }
     errors = [
-        FieldError(member, f"names nothing that the parent allows; it allows {_listed(getattr(parent, member))}")
+        FieldError(
+            member, f"names nothing that the parent allows; it allows {_listed(getattr(parent, member))}"
+        )
         for member, names in lists.items()
         if names == () and getattr(asked, member)
     ]
-    mcp_named = isinstance(document, dict) and document.get("mcp") is not None
-    if mcp_named and asked.mcp.enabled and not parent.mcp.enabled:
+    mcp = document.get("mcp") if isinstance(document, dict) else None
+    if mcp and mcp.get("enabled") and not parent.mcp.enabled:
         errors.append(FieldError("mcp", "is not allowed to the parent"))
     if errors:
         raise DraftError(errors)
@@ -58,7 +59,7 @@ def narrow(parent: Key, document: object, key_id: str, now_ms: int) -> tuple[Key
         **_least(parent, asked),
     )
     inherited = frozenset(name for name in lists if getattr(asked, name) is None)
-    return token, inherited if mcp_named else inherited | {"mcp"}
+    return token, inherited | {"mcp"} if mcp is None else inherited
 
 
 def narrow_mcp(parent: McpScope, asked: McpScope) -> McpScope:
@@ -77,7 +78,9 @@ def _narrower_mode(parent: McpScope, asked: McpScope) -> tuple[McpMode, tuple[st
         return McpMode.DENY_ALL, ()
     if McpMode.ALLOW_LIST in modes:
         lists = [scope.servers for scope in (parent, asked) if scope.access_mode is McpMode.ALLOW_LIST]
-        denied = {s for scope in (parent, asked) if scope.access_mode is McpMode.DENY_LIST for s in scope.servers}
+        denied = {
+            s for scope in (parent, asked) if scope.access_mode is McpMode.DENY_LIST for s in scope.servers
+        }
         kept = [s for s in lists[0] if all(s in names for names in lists) and s not in denied]
         return McpMode.ALLOW_LIST, tuple(kept)
     listed = [s for scope in (parent, asked) if scope.access_mode is McpMode.DENY_LIST for s in scope.servers]
@@ -86,16 +89,12 @@ def _narrower_mode(parent: McpScope, asked: McpScope) -> tuple[McpMode, tuple[st
     return McpMode.ALLOW_ALL, ()
 
 
-def _least(parent: Key, asked: Key) -> dict[str, int | None]:
-    """The smaller of each limit. A burst that was not named may not exceed the bucket that the token gets."""
-    least = {}
-    for name in _COUNTS:
-        limits = [limit for limit in (getattr(parent, name), getattr(asked, name)) if limit is not None]
-        least[name] = min(limits, default=None)
-    if asked.budget_nanos is None:
-        least["budget_nanos"] = None  # the parent's budget pays as it is: a second counter of it says nothing new
-    if asked.burst is None and asked.requests_per_minute is not None:
-        least["burst"] = None
+def _least(parent: Key, asked: Key) -> dict[str, Any]:
+    """The limits that were asked for, none above the parent's. Without one of its own the parent's alone holds."""
+    least: dict[str, Any] = {}
+    for name in _LIMITS:
+        own, ceiling = getattr(asked, name), getattr(parent, name)
+        least[name] = own if own is None or ceiling is None else min(own, ceiling)
     return least
 
 

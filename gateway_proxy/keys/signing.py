@@ -1,25 +1,31 @@
-"""The key pairs that sign ephemeral tokens: derived from the pepper and a number, and stored nowhere.
+"""The Ed25519 pairs (RFC 8032) that sign ephemeral tokens: one a gateway, its private half in the data folder.
 
-So every gateway with the pepper can verify what any other signed. The store keeps the number in force, and until
-when tokens of the numbers before it are believed: as long as the last of them can live.
+The public halves lie in the store, where every gateway finds those of all others. A pair that was replaced is
+believed for as long as a token of it can live. The private half is read each time that a token is made, so a
+rotation holds at once for every process of a gateway.
 """
 
 import hashlib
-import hmac
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-import orjson
+from gateway_proxy.core.ids import is_id, new_id
+from gateway_proxy.core.store import SigningKey
+from gateway_proxy.keys.private_file import create_private_file, replace_private_file
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-SIGNING_FACT = "ephemeral_signing"
 MAX_TTL_SECONDS = 86_400
-_SALT = b"gateway-proxy ephemeral tokens"
-_NUMBER_DIGITS = 9
+_PRIVATE_FILE = "signing-key"
+_ID_FILE = "gateway-id"
+
+
+class SigningError(Exception):
+    """The pair cannot be read or made; the text says why and what to do, and holds nothing of it."""
 
 
 def load_cryptography() -> None:
@@ -30,74 +36,111 @@ def load_cryptography() -> None:
     assert jwt and ed25519
 
 
+def read_gateway_id(data_dir: Path) -> str:
+    """The id of this gateway, made at its first use and kept in the data folder. Raises ValueError, OSError."""
+    path = data_dir / _ID_FILE
+    if not path.exists():
+        create_private_file(path, new_id("gtw") + "\n")
+    text = path.read_text("ascii").strip()
+    if not is_id(text, "gtw"):
+        raise ValueError(f"{path} does not hold a gateway id; restore it, or delete it to get a new one")
+    return text
+
+
 @dataclass(frozen=True, slots=True)
-class SigningState:
-    """The number whose pair signs now, and until when each earlier one is believed (Unix milliseconds)."""
+class Signer:
+    """A gateway's pair. `kid` names it in tokens."""
 
-    number: int = 1
-    believed_until: Mapping[int, int] = field(default_factory=dict)
-
-    def believes(self, number: int, now_ms: int) -> bool:
-        return number == self.number or now_ms < self.believed_until.get(number, 0)
-
-    def rotated(self, now_ms: int) -> "SigningState":
-        """The next number, and this one believed until its last token has expired."""
-        kept = {number: until for number, until in self.believed_until.items() if now_ms < until}
-        return SigningState(self.number + 1, {**kept, self.number: now_ms + MAX_TTL_SECONDS * 1000})
+    gateway_id: str
+    kid: str
+    public_key: bytes
+    private: "Ed25519PrivateKey" = field(repr=False)
 
 
-def read_state(text: str | None) -> SigningState:
-    """The state that `write_state` wrote; None is the first."""
-    if text is None:
-        return SigningState()
-    value = orjson.loads(text)
-    return SigningState(value["number"], {int(number): until for number, until in value["believed"].items()})
+class SigningFile:
+    """The private half in a data folder."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._data_dir = data_dir
+        self._path = data_dir / _PRIVATE_FILE
+
+    def load(self) -> Signer:
+        """The pair, made if there is none yet. Raises SigningError."""
+        from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+        try:
+            self._data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not self._path.exists():
+                create_private_file(self._path, _generate())
+            private = load_pem_private_key(self._path.read_bytes(), None)
+            return self._signer(private, read_gateway_id(self._data_dir))
+        except OSError as error:
+            raise self._unusable(error.strerror or "it cannot be read") from None
+        except (ValueError, TypeError):
+            raise self._unusable("it holds no unencrypted Ed25519 key in PEM") from None
+
+    def replace(self) -> Signer:
+        """A new pair, which signs from now on. Raises SigningError."""
+        try:
+            self._data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            replace_private_file(self._path, _generate())
+        except OSError as error:
+            raise self._unusable(error.strerror or "it cannot be written") from None
+        return self.load()
+
+    def _signer(self, private: object, gateway_id: str) -> Signer:
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+        if not isinstance(private, Ed25519PrivateKey):
+            raise self._unusable("it holds a key of another kind than Ed25519")
+        public = private.public_key().public_bytes_raw()
+        return Signer(gateway_id, name_pair(public), public, private)
+
+    def _unusable(self, why: str) -> SigningError:
+        return SigningError(
+            f"the signing key {self._path} cannot be used: {why}; restore the file, or delete it to get a new one"
+        )
 
 
-def write_state(state: SigningState) -> str:
-    believed = {str(number): until for number, until in state.believed_until.items()}
-    return orjson.dumps({"number": state.number, "believed": believed}).decode()
+class PublicKeys:
+    """The public halves that tokens are verified with."""
 
+    def __init__(self) -> None:
+        self._rows: dict[str, SigningKey] = {}
+        self._loaded: dict[str, Ed25519PublicKey] = {}
 
-class SigningKeys:
-    """The pairs of one pepper. A pair is derived at its first use."""
+    def __bool__(self) -> bool:
+        return bool(self._rows)
 
-    __slots__ = ("_pairs", "_pepper")
+    def take(self, rows: Iterable[SigningKey]) -> None:
+        """Believe these and no others."""
+        self._rows = {row.kid: row for row in rows}
+        self._loaded.clear()
 
-    def __init__(self, pepper: bytes) -> None:
-        self._pepper = pepper
-        self._pairs: dict[int, tuple[str, Ed25519PrivateKey]] = {}
-
-    def private(self, number: int) -> "Ed25519PrivateKey":
-        return self._pair(number)[1]
-
-    def public(self, number: int) -> "Ed25519PublicKey":
-        return self._pair(number)[1].public_key()
-
-    def kid(self, number: int) -> str:
-        """The name of a pair: its number and a fingerprint of the public key."""
-        return self._pair(number)[0]
-
-    def find_number(self, kid: object) -> int | None:
-        """The number that a name claims; None for what is no name of a pair. `kid` tells whether the claim is true."""
-        digits, dash, _ = kid.partition("-") if isinstance(kid, str) else ("", "", "")
-        if not dash or not digits.isascii() or not digits.isdecimal() or len(digits) > _NUMBER_DIGITS:
+    def find(self, kid: object, now_ms: int) -> SigningKey | None:
+        """The row of a pair that is believed now."""
+        row = self._rows.get(kid) if isinstance(kid, str) else None
+        if row is None or (row.believed_until is not None and now_ms >= row.believed_until):
             return None
-        return int(digits)
+        return row
 
-    def _pair(self, number: int) -> "tuple[str, Ed25519PrivateKey]":
-        pair = self._pairs.get(number)
-        if pair is None:
-            from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    def load(self, row: SigningKey) -> "Ed25519PublicKey":
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-            private = Ed25519PrivateKey.from_private_bytes(_derive(self._pepper, number))
-            public = private.public_key().public_bytes_raw()
-            mark = urlsafe_b64encode(hashlib.sha256(public).digest()[:9]).decode()
-            pair = self._pairs[number] = (f"{number}-{mark}", private)
-        return pair
+        public = self._loaded.get(row.kid)
+        if public is None:
+            public = self._loaded[row.kid] = Ed25519PublicKey.from_public_bytes(row.public_key)
+        return public
 
 
-def _derive(pepper: bytes, number: int) -> bytes:
-    """32 bytes by HKDF-SHA-256 (RFC 5869): extract, then the one block of expand that is needed."""
-    extracted = hmac.digest(_SALT, pepper, "sha256")
-    return hmac.digest(extracted, b"Ed25519 seed %d\x01" % number, "sha256")
+def name_pair(public_key: bytes) -> str:
+    """The `kid` of a pair: a fingerprint of its public half."""
+    return urlsafe_b64encode(hashlib.sha256(public_key).digest()[:12]).decode()
+
+
+def _generate() -> str:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+    made = Ed25519PrivateKey.generate()
+    return made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from aiohttp.http import HttpVersion11
 
@@ -38,6 +38,7 @@ _CORS = "access-control-expose-headers: *\r\n" + _VARY
 log = logging.getLogger("gateway_proxy.handler")
 
 Query = Callable[[Exchange, Runtime], BaseAnswer]  # a GET that the gateway answers itself
+Act = Callable[[Exchange, Runtime], Awaitable[BaseAnswer]]  # a POST that it carries out itself
 MAX_RUNNING = 20_000
 
 
@@ -49,6 +50,7 @@ class DataPlane:
         self.sweeper = Sweeper()
         self.queries: dict[str, Query] = {}  # exact path → GET
         self.prefix_queries: dict[str, Query] = {}  # path prefix → GET, for /v1/models/{id}
+        self.acts: dict[str, Act] = {}  # exact path → POST
         self.is_stale: Callable[[bool], bool] = lambda strict: False
         self._settlement = settlement
         self._limiter = limiter
@@ -131,17 +133,17 @@ class DataPlane:
         exchange.client_ip = runtime.client_ip.find(request.remote, request.headers)
         operation = exchange.operation
         query = None if operation else self._find_query(exchange.path)
+        act = None if operation else self.acts.get(exchange.path)
         if request.method == "OPTIONS" and exchange.answer_lines.endswith(_VARY):
             return _preflight(exchange)
-        if not operation and query is None:
+        if not operation and query is None and act is None:
             raise BadExchange(
                 f"There is no route '{exchange.path}' on this gateway.", code="route_not_found", status=404
             )
-        if request.method != ("POST" if operation else "GET"):
-            exchange.answer_lines += header_line("allow", "POST" if operation else "GET")
-            raise BadExchange(
-                f"Use {'POST' if operation else 'GET'} for this route.", code="method_not_allowed", status=405
-            )
+        method = "GET" if query is not None else "POST"
+        if request.method != method:
+            exchange.answer_lines += header_line("allow", method)
+            raise BadExchange(f"Use {method} for this route.", code="method_not_allowed", status=405)
         if facts.secrets_differ:
             raise two_credentials()
         exchange.secret = facts.secret
@@ -163,6 +165,8 @@ class DataPlane:
         if facts.expects is not None:
             _answer_expectation(request, facts.expects)
         exchange.body = await read_body(request, runtime.max_body_bytes)
+        if act is not None:
+            return await act(exchange, runtime)
         runtime.pipeline.check_body(exchange)
         return await self._relay_admitted(request, facts.upward, exchange, runtime)
 

@@ -2,7 +2,8 @@
 
 from gateway_proxy.storage.database import Database
 from gateway_proxy.storage.ledger_rows import MINUTE_MS
-from gateway_proxy.storage.where import Where
+
+_OLD_TOKENS = "id IN (SELECT id FROM keys WHERE kind = 'ephemeral' AND expires_at < $1 ORDER BY expires_at, id LIMIT $2)"
 
 
 async def prune_request_log(db: Database, before_ms: int, limit: int = 1000) -> int:
@@ -54,21 +55,17 @@ async def prune_tokens(db: Database, before_ms: int, now_ms: int, limit: int = 5
     """Take at most `limit` ephemeral tokens that expired before `before_ms` off the lists; returns how many. Their
     usage stays, and what makes it readable."""
     async with db.transaction() as tx:
-        rows = await tx.fetch(
-            "SELECT id FROM keys WHERE kind = 'ephemeral' AND expires_at < $1 ORDER BY expires_at LIMIT $2",
-            before_ms, limit,
-        )  # fmt: skip
-        if not rows:
-            return 0
-        where = Where()
-        where.add(f"id IN ({', '.join(where.bind(key_id) for (key_id,) in rows)})")
-        at = where.bind(now_ms)
         await tx.execute(
-            "INSERT INTO deleted_keys (id, organization, name, owner, preview, deleted_at)"
-            f" SELECT id, organization, name, owner, preview, CAST({at} AS BIGINT) FROM keys{where}",  # noqa: S608
-            *where.args,
-        )
-        return await tx.execute(f"DELETE FROM keys{where}", *where.args[:-1])  # noqa: S608
+            "INSERT INTO deleted_keys (id, organization, name, owner, preview, deleted_at)"  # noqa: S608
+            f" SELECT id, organization, name, owner, preview, CAST($3 AS BIGINT) FROM keys WHERE {_OLD_TOKENS}",
+            before_ms, limit, now_ms,
+        )  # fmt: skip
+        return await tx.execute(f"DELETE FROM keys WHERE {_OLD_TOKENS}", before_ms, limit)  # noqa: S608
+
+
+async def prune_signing_keys(db: Database, now_ms: int) -> None:
+    """Delete the public halves of pairs that are no longer believed."""
+    await db.execute("DELETE FROM signing_keys WHERE believed_until <= $1", now_ms)
 
 
 async def clear_reserved(db: Database) -> None:

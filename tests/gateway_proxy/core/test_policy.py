@@ -1,9 +1,11 @@
 """A key's scopes: exact names, prefixes, networks, and what an empty list means."""
 
 import ipaddress
+from typing import Any
 
+from gateway_proxy.core.key import Status
 from gateway_proxy.core.limiter import Meter
-from gateway_proxy.core.policy import MAX_REMEMBERED_ADDRESSES
+from gateway_proxy.core.policy import MAX_REMEMBERED_ADDRESSES, TokenPolicy
 from tests.support.exchanges import make_policy
 
 
@@ -53,3 +55,42 @@ def test_what_each_request_claims() -> None:
         (Meter.REQUESTS, 1),
     ]
     assert make_policy().request_claims == ()
+
+
+def test_a_token_pays_from_its_own_and_its_parents_pockets() -> None:
+    parent = make_policy(
+        requests_per_minute=5,
+        max_parallel_requests=2,
+        budget_nanos=9,
+        allowed_providers=("a", "b"),
+        expires_at=100,
+    )
+    token = TokenPolicy(
+        make_policy(
+            id="key_t", kind="ephemeral", parent_id="key_a", tokens_per_minute=3, requests_per_minute=1,
+            allowed_providers=("b", "c"), allowed_endpoints=("chat",), expires_at=200,
+        ).key,
+        parent,
+    )  # fmt: skip
+    assert token.key_ids == ("key_t", "key_a") and token.strict and not parent.strict
+    assert token.providers == {"b"} and token.endpoints == {"chat"}
+    assert [(claim.key_id, claim.meter) for claim in token.request_claims] == [
+        ("key_t", Meter.REQUESTS), ("key_a", Meter.PARALLEL), ("key_a", Meter.REQUESTS),
+    ]  # fmt: skip
+    assert token.requests_rules[1][1] is parent.requests_rule  # the same bucket, not one that looks alike
+    assert [key_id for key_id, _ in token.tokens_rules] == ["key_t"]
+    assert [key.id for key, _ in token.budgets] == ["key_a"]
+
+
+def test_the_gravest_status_of_a_token_and_its_parent_counts() -> None:
+    def status(parent: dict[str, Any], **token: Any) -> Status:
+        members = {"id": "key_t", "kind": "ephemeral", "parent_id": "key_a", **token}
+        return TokenPolicy(make_policy(**members).key, make_policy(**parent)).status(100)
+
+    assert status({}) is Status.ACTIVE
+    assert status({"inactive": True}, expires_at=100) is Status.EXPIRED
+    assert status({"expires_at": 100}, inactive=True) is Status.EXPIRED
+    assert status({"revoked_at": 1}, expires_at=100) is Status.REVOKED
+    assert status({"generation": 2}) is status({}, generation=2) is Status.REVOKED
+    assert status({"generation": 2, "fading": ((1, 101),)}) is Status.ACTIVE
+    assert TokenPolicy(make_policy(parent_id="key_a").key, None).status(0) is Status.REVOKED

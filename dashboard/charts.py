@@ -78,6 +78,8 @@ def stack(
     """Bars, the series on top of each other."""
     totals = [sum(one.values[n] or 0 for one in series) for n in range(len(starts))]
     top = round_up(max(totals, default=0))
+    if all(isinstance(value, int) for one in series for value in one.values if value is not None):
+        top = max(top, 2)  # no half of a request in the middle of the axis
     step = WIDTH / max(1, len(starts))
     bars = []
     for n in range(len(starts)):
@@ -110,11 +112,11 @@ def draw(
 
 
 def round_up(value: float) -> float:
-    """The end of an axis: 1, 2, 3, 4, 5, 6 or 8 times a power of ten, not below the value."""
+    """The end of an axis: 1, 2, 4, 6 or 8 times a power of ten, not below the value."""
     if value <= 0:
         return 1
     power = 10.0 ** math.floor(math.log10(value))
-    return next(times * power for times in (1, 2, 3, 4, 5, 6, 8, 10) if times * power >= value * 0.999999)
+    return next(times * power for times in (1, 2, 4, 6, 8, 10) if times * power >= value * 0.999999)
 
 
 def describe_step(start: datetime, step_seconds: int, span_seconds: float) -> str:

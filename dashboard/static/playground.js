@@ -82,6 +82,21 @@ function describe(answer, usage, began, firstAt) {
   part("status").textContent = "The answer is complete.";
 }
 
+// A stream's cost is known after its head has left; the log has it a moment after the end, for whoever may see it.
+async function addCost(answer) {
+  const id = answer.headers.get("x-request-id");
+  const summary = part("summary").textContent;
+  if (!id || answer.headers.get("x-gateway-cost-usd")) return;
+  for (let tries = 0; tries < 4; tries += 1) {
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    const row = await fetch(`${root.dataset.logs}${encodeURIComponent(id)}?format=json`).catch(() => null);
+    if (!row?.ok) continue;
+    const cost = (await row.json()).data[0].cost_usd;
+    if (part("summary").textContent === summary) part("summary").textContent = `$${cost} · ${summary}`;
+    return;
+  }
+}
+
 function showHeaders(answer) {
   const rows = [];
   const put = (name, content) => {
@@ -137,6 +152,7 @@ async function say(text) {
       part("messages").scrollTop = part("messages").scrollHeight;
     }
     describe(answer, usage, began, firstAt);
+    addCost(answer);
   } catch (error) {
     if (error.name !== "AbortError") fail(explain(error));
     part("summary").textContent = error.name === "AbortError" ? "Stopped." : "The request failed.";

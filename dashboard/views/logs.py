@@ -102,9 +102,11 @@ async def follow_requests(request: web.Request) -> web.StreamResponse:
     return response
 
 
-async def show_request(request: web.Request) -> web.Response:
-    """One request: what it was, how it ended and why, and what each attempt cost."""
+async def show_request(request: web.Request) -> web.StreamResponse:
+    """One request: what it was, how it ended and why, and what each attempt cost; or its row as a file."""
     found = await request.app[ADMIN].logs.find(current_actor(request), request.match_info["id"])
+    if wants_file(request):
+        return await send_table(request, found["request_id"], COLUMNS, [found])
     meaning, advice = explain_error(found["error_code"], found["status"])
     attempts = [attempt | {"tokens": _count_tokens(attempt["usage"])} for attempt in found["ledger"]]
     context = {"row": found, "attempts": attempts, "meaning": meaning, "advice": advice, **_share_time(found)}

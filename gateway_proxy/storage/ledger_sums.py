@@ -116,12 +116,14 @@ class Sums:
             )  # fmt: skip
             start_at = minute * MINUTE_MS // STEP_MS * STEP_MS
             hour = minute // (HOUR_MS // MINUTE_MS)
-            drawn = self._step(start_at, organization, owner)
-            if not shared[14]:  # not admitted
-                self._hour(hour, organization, key_id, owner, "", "")[2] += len(rows)
-                drawn[2] += len(rows)
+            failed = status >= 400 or bool(error_code)
+            if not shared[14]:  # not admitted: refused, or answered by the gateway itself
+                if failed:
+                    self._hour(hour, organization, key_id, owner, "", "")[2] += len(rows)
+                    self._step(start_at, organization, owner)[2] += len(rows)
                 continue
             sums = self._hour(hour, organization, key_id, owner, provider, model)
+            drawn = self._step(start_at, organization, owner)
             sums[0] += len(rows)
             drawn[0] += len(rows)
             latencies = self._latencies
@@ -130,7 +132,7 @@ class Sums:
                 sums[7] += latency_ms
                 place = (start_at, organization, owner, find_bucket(latency_ms))
                 latencies[place] = latencies.get(place, 0) + 1
-            if status >= 400 or error_code:
+            if failed:
                 sums[1] += len(rows)
                 drawn[1] += len(rows)
             stat = self._stat(key_id, organization, owner)

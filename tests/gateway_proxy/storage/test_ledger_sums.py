@@ -29,8 +29,8 @@ def test_sums_of_groups_are_the_sums_of_their_rows() -> None:
     )
     logs = [
         LogRow(request_id=str(at), at=at, gateway_id="g", organization="o", key_id="key_1", model="m", provider="p",
-               admitted=at != 3, status=500 if at == 2 else 200, latency_ms=at)
-        for at in (1, 2, 3)
+               admitted=at < 3, status={2: 500, 3: 429}.get(at, 200), latency_ms=at)
+        for at in (1, 2, 3, 4)
     ]  # fmt: skip
     sums.add_requests(group_logs(logs, 1))
     assert list(sums.slot_rows()) == [("key_1", 0, 10), ("key_1", 1, 5), ("key_p", 0, 10), ("key_p", 1, 5)]
@@ -41,7 +41,7 @@ def test_sums_of_groups_are_the_sums_of_their_rows() -> None:
     assert list(sums.stats_rows()) == [("key_1", "o", "", 2, 2, 0, 15), ("key_p", "o", "", 0, 0, 0, 15)]
     assert sums.minute_rows() == {
         ("key_id", "key_1", 0), ("owner", "", 0), ("model", "m", 0), ("provider", "p", 0), ("organization", "o", 0),
-        ("status", "200", 0), ("status", "500", 0), ("error_code", "", 0),
+        ("status", "200", 0), ("status", "429", 0), ("status", "500", 0), ("error_code", "", 0),
     }  # fmt: skip
 
 

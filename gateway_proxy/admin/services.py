@@ -71,13 +71,15 @@ def build_admin(
     *,
     passwords: Passwords | None = None,
     view: GatewayView | None = None,
+    signing: SigningFile | None = None,
 ) -> Admin:
     """The services over an open store. The settings say where links lead and who else may vouch for members.
 
-    `view` is the gateway to ask, None where there is none.
+    `view` is the gateway to ask, None where there is none. `signing` is that of the settings' data folder, if not given.
     """
     view = view or NoGateway()
-    signing = SigningFile(config.storage.data_dir) if config else None
+    if signing is None and config is not None:
+        signing = SigningFile(config.storage.data_dir)
     service = KeyService(store.keys, clock, pepper, owner_finder(store), signing)
     passwords, throttle = passwords or Passwords(), Throttle(clock)
     sessions = Sessions(store.identity, passwords, throttle, clock)

@@ -101,21 +101,7 @@ class Gateway:
         self.settlement = Settlement(
             self.books, self.limiter, learned, self.clock, identity, log_requests=config.logs.requests
         )
-        self.plane = DataPlane(self.runtime, self.settlement, self.limiter, self.clock)
-        self.plane.is_stale = self._is_stale
-        self.plane.relay.find_policy = self.directory.policy
-        queries = Queries(self.limiter)
-        self.plane.queries = {
-            "/v1/models": queries.list_models, "/v1beta/models": queries.list_models, "/v1/key": queries.show_key,
-        }  # fmt: skip
-        self.plane.prefix_queries = {
-            "/v1/models/": queries.show_model,
-            "/v1beta/models/": queries.show_model,
-        }
-        service = KeyService(
-            self.store.keys, self.clock, self._pepper, signing=SigningFile(config.storage.data_dir)
-        )
-        self.plane.acts = {MINT_PATH: TokenMint(service, self._await_change).mint}
+        self.plane = self._make_plane()
         self.audit = self._make_audit()
         self.notifier = make_notifier(
             self.store, self.clock, self.services.breakers, self.id, self._organization
@@ -143,6 +129,24 @@ class Gateway:
             spawn(self.notifier.run(), "notify"),
             spawn(self._maintain(), "maintenance"),
         ]
+
+    def _make_plane(self) -> DataPlane:
+        plane = DataPlane(self.runtime, self.settlement, self.limiter, self.clock)
+        plane.is_stale = self._is_stale
+        plane.relay.find_policy = self.directory.policy
+        queries = Queries(self.limiter)
+        plane.queries = {
+            "/v1/models": queries.list_models, "/v1beta/models": queries.list_models, "/v1/key": queries.show_key,
+        }  # fmt: skip
+        plane.prefix_queries = {
+            "/v1/models/": queries.show_model,
+            "/v1beta/models/": queries.show_model,
+        }
+        service = KeyService(
+            self.store.keys, self.clock, self._pepper, signing=SigningFile(self.config.storage.data_dir)
+        )
+        plane.acts = {MINT_PATH: TokenMint(service, self._await_change).mint}
+        return plane
 
     async def close(self) -> None:
         """Let running exchanges finish for `drain_seconds`, then end them; write the books to the end."""

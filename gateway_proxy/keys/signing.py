@@ -66,17 +66,22 @@ class SigningFile:
 
     def load(self) -> Signer:
         """The pair, made if there is none yet. Raises SigningError."""
+        from cryptography.exceptions import UnsupportedAlgorithm
         from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
         try:
             self._data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             if not self._path.exists():
                 create_private_file(self._path, _generate())
-            private = load_pem_private_key(self._path.read_bytes(), None)
-            return self._signer(private, read_gateway_id(self._data_dir))
+            text = self._path.read_bytes()
+            gateway_id = read_gateway_id(self._data_dir)
         except OSError as error:
             raise self._unusable(error.strerror or "it cannot be read") from None
-        except (ValueError, TypeError):
+        except ValueError as error:
+            raise SigningError(str(error)) from None
+        try:
+            return self._signer(load_pem_private_key(text, None), gateway_id)
+        except (ValueError, TypeError, UnsupportedAlgorithm):
             raise self._unusable("it holds no unencrypted Ed25519 key in PEM") from None
 
     def replace(self) -> Signer:

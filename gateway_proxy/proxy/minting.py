@@ -43,7 +43,7 @@ class TokenMint:
         except DraftError as error:
             raise BadExchange(
                 f"The token cannot be made: {error}.",
-                code="invalid_value",
+                code="invalid_type",
                 param=error.errors[0].path or None,
                 gateway={"errors": error.to_json()},
             ) from None

@@ -3,12 +3,16 @@
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from gateway_proxy.core.store import SigningKey
 from gateway_proxy.keys.signing import PublicKeys, SigningError, SigningFile, name_pair, read_gateway_id
 
 NOW = 1_790_000_000_000
-RSA = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VuBCIEIPDj\n-----END PRIVATE KEY-----\n"
+OTHER_KIND = (
+    X25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+)
 
 
 def test_the_pair_is_made_once_for_its_owner_only(tmp_path: Path) -> None:
@@ -28,7 +32,7 @@ def test_a_new_pair_signs_from_then_on(tmp_path: Path) -> None:
     assert file.load().kid == after.kid
 
 
-@pytest.mark.parametrize("text", ["", "nonsense", RSA])
+@pytest.mark.parametrize("text", ["", "nonsense", OTHER_KIND], ids=["empty", "nonsense", "another kind"])
 def test_a_broken_file_is_named_and_not_shown(tmp_path: Path, text: str) -> None:
     (tmp_path / "signing-key").write_text(text)
     with pytest.raises(SigningError, match=r"signing-key cannot be used: .*; restore the file") as caught:

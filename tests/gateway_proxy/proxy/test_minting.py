@@ -24,7 +24,7 @@ async def post(tmp_path: Path) -> AsyncIterator[Any]:
             async with session.post(
                 f"http://127.0.0.1:{served.port}{path}", data=data, headers=headers
             ) as answer:
-                return answer.status, await answer.json(), dict(answer.headers)
+                return answer.status, await answer.json(), answer.headers.copy()
 
         send.gateway = served.gateway  # type: ignore[attr-defined]
         yield send
@@ -50,8 +50,8 @@ async def test_a_token_is_in_force_when_it_is_answered(post) -> None:
         (b"{", 400, "invalid_json", None),
         (b"[]", 400, "invalid_type", None),
         (b'{"TTL_seconds": 5}', 400, "invalid_json", "ttl_seconds"),
-        (b'{"ttl_seconds": 0, "x": 1}', 400, "invalid_value", "ttl_seconds"),
-        (b'{"allowed_models": {}}', 400, "invalid_value", "allowed_models"),
+        (b'{"ttl_seconds": 0, "x": 1}', 400, "invalid_type", "ttl_seconds"),
+        (b'{"allowed_models": {}}', 400, "invalid_type", "allowed_models"),
         (b" " * (MAX_BODY_BYTES + 1), 413, "body_too_large", None),
     ],
 )

@@ -12,7 +12,10 @@ def test_each_dispatching_route_is_listed_once() -> None:
     assert len({(route.method, route.path) for route in routes}) == len(routes)
     ours = {route.path: route.operation for route in routes if route.operation and route.dialect == "openai"}
     assert ours == OPERATIONS
-    assert all(route.method == ("POST" if route.operation else "GET") for route in routes)
+    assert {route.path for route in routes if route.method == "POST" and not route.operation} == {
+        "/v1/key/ephemeral"
+    }
+    assert all(route.method == "POST" for route in routes if route.operation)
 
 
 def test_each_listed_route_is_what_it_is_listed_as() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import aiohttp_jinja2
 import jinja2
+import jinja2.bccache
 from aiohttp import web
 
 from dashboard import assets, errors, frame, guard, theme
@@ -57,6 +58,23 @@ _PAGES = (
 )
 
 
+class _Compiled(jinja2.BytecodeCache):
+    """Templates compiled once in a process, however many applications show them."""
+
+    def __init__(self) -> None:
+        self._code: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
+        if bucket.key in self._code:
+            bucket.bytecode_from_string(self._code[bucket.key])
+
+    def dump_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
+        self._code[bucket.key] = bucket.bytecode_to_string()
+
+
+_compiled = _Compiled()
+
+
 def mount(app: web.Application, prefix: str, admin: Admin) -> None:
     """Serve the dashboard below `prefix`. The services are the caller's, who also closes what is behind them."""
     pages = web.Application(
@@ -71,6 +89,7 @@ def mount(app: web.Application, prefix: str, admin: Admin) -> None:
     environment = aiohttp_jinja2.setup(
         pages,
         loader=jinja2.FileSystemLoader(_HERE / "templates"),
+        bytecode_cache=_compiled,
         undefined=jinja2.StrictUndefined,
         autoescape=True,
         trim_blocks=True,

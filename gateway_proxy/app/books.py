@@ -1,4 +1,5 @@
-"""The books as the data plane sees them: intents and settles into the spool, rows and events to the writer."""
+"""The books as the data plane sees them: intents and settles into the spool, rows and events to the writer, and all
+that has ended to the tally."""
 
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.ids import new_id
@@ -8,6 +9,7 @@ from gateway_proxy.keys.directory import KeyDirectory
 from gateway_proxy.ledger.writer import BooksWriter
 from gateway_proxy.limits.budget import BudgetEvent
 from gateway_proxy.limits.memory import MemoryLimiter
+from gateway_proxy.telemetry.tally import Tally
 
 MAX_REFUSALS_PER_SECOND = 200
 
@@ -16,9 +18,13 @@ class GatewayBooks:
     """Never raises and never waits."""
 
     def __init__(
-        self, writer: BooksWriter, limiter: MemoryLimiter, directory: KeyDirectory, clock: Clock
+        self, writer: BooksWriter, limiter: MemoryLimiter, directory: KeyDirectory, clock: Clock, tally: Tally
     ) -> None:
+        self.log_requests = True
+        self.unlogged_refusals = 0
         self._writer = writer
+        self._note_request = tally.note_request
+        self._note_attempt = tally.note_attempt
         self.intent = writer.intent
         self._limiter = limiter
         self._directory = directory
@@ -32,17 +38,22 @@ class GatewayBooks:
 
     def settle(self, row: LedgerRow, /) -> None:
         self._writer.settle(row)
+        self._note_attempt(row)
         if self._limiter.events:
             self.collect_events()
 
     def log(self, row: LogRow, /) -> None:
         """Refusals that never reached a provider are rate-bounded, so that a flood of them cannot fill the store."""
+        self._note_request(row)
+        if not self.log_requests:
+            return
         if not row.admitted:
             second = self._clock.monotonic_ns() // 1_000_000_000
             if second != self._refusal_second:
                 self._refusal_second, self._refusals = second, 0
             self._refusals += 1
             if self._refusals > MAX_REFUSALS_PER_SECOND:
+                self.unlogged_refusals += 1
                 return
         self._writer.log(row)
 

@@ -8,12 +8,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from gateway_proxy import __version__
+from gateway_proxy.app.access import OperatorAccess
 from gateway_proxy.app.audit import AuditTrail
 from gateway_proxy.app.books import GatewayBooks
 from gateway_proxy.app.follower import Follower
+from gateway_proxy.app.made_ids import IdBooks
 from gateway_proxy.app.notices import make_notifier
-from gateway_proxy.app.retention import DAY_MS, delete_old
-from gateway_proxy.app.runtimes import Services, build_runtime
+from gateway_proxy.app.retention import delete_old
+from gateway_proxy.app.runtimes import Services, build_runtime, list_fixed
 from gateway_proxy.audit.chain import derive_key
 from gateway_proxy.audit.log import AuditLog
 from gateway_proxy.config import Config
@@ -25,7 +27,7 @@ from gateway_proxy.keys.directory import KeyDirectory
 from gateway_proxy.keys.pepper import make_private_folder
 from gateway_proxy.keys.secret import Digester
 from gateway_proxy.keys.service import KeyService
-from gateway_proxy.keys.signing import SigningFile, load_cryptography, read_gateway_id
+from gateway_proxy.keys.signing import MAX_TTL_SECONDS, SigningFile, load_cryptography, read_gateway_id
 from gateway_proxy.keys.token import PREFIX
 from gateway_proxy.keys.tokens import TokenDirectory
 from gateway_proxy.ledger.spool import Spool
@@ -34,7 +36,6 @@ from gateway_proxy.limits.budget import Rebuild
 from gateway_proxy.limits.memory import MemoryLimiter
 from gateway_proxy.notify.endpoints import list_endpoints
 from gateway_proxy.proxy.handler import DataPlane
-from gateway_proxy.proxy.links import ProviderLink
 from gateway_proxy.proxy.minting import MINT_PATH, TokenMint
 from gateway_proxy.proxy.queries import Queries
 from gateway_proxy.proxy.runtime import Runtime
@@ -46,6 +47,8 @@ from gateway_proxy.storage import Store
 from gateway_proxy.storage.database import StoreConflict, StoreError
 from gateway_proxy.storage.maintenance import clear_reserved
 from gateway_proxy.storage.registry import Gateway as GatewayRecord
+from gateway_proxy.telemetry.pulse import Pulse
+from gateway_proxy.telemetry.tally import Tally
 
 log = logging.getLogger("gateway_proxy.gateway")
 
@@ -53,7 +56,6 @@ HEARTBEAT_SECONDS = 5.0
 OFFLINE_MS = 15_000
 SWEEP_SECONDS = 10.0
 RETENTION_SECONDS = 600.0
-LINK_CLOSE_SECONDS = 600.0
 
 
 class Gateway:
@@ -66,13 +68,15 @@ class Gateway:
         self.directory = KeyDirectory()
         self.tokens = TokenDirectory(self.directory)
         self.limiter = MemoryLimiter(self.clock)
+        self.made_ids = IdBooks(store.made_ids, self.clock)
         self.revision = 1
         self.reload_error = ""
         self.draining = False
         self._digester = Digester(pepper)
         self._pepper = pepper
         self._organization = config.gateway.organization
-        self._started_at = self.clock.now_ms()
+        self.access = OperatorAccess(store.identity, self.clock, pepper, config.gateway.organization)
+        self.started_at = self.applied_at = self.clock.now_ms()
         self._take_staleness(config)
         self._tasks: list[asyncio.Task[Any]] = []
         self.on_applied: Callable[[], None] = lambda: None  # new settings are in force
@@ -85,22 +89,14 @@ class Gateway:
         self.id = read_gateway_id(config.storage.data_dir)
         await self._refuse_company()
         await self._open_books()
-        self.books = GatewayBooks(self.writer, self.limiter, self.directory, self.clock)
+        self.pulse = Pulse(Tally(self._lists_model))
+        self.books = GatewayBooks(self.writer, self.limiter, self.directory, self.clock, self.pulse.tally)
+        self.books.log_requests = config.logs.requests
         learned = LearnedOutput()
-        self.services = Services(
-            clock=self.clock,
-            limiter=self.limiter,
-            learned=learned,
-            breakers=Breakers(self.clock),
-            retry_budgets=RetryBudgets(self.clock),
-            find_key=self._find_key,
-            books_open=lambda: self.writer.healthy,
-        )
+        self.services = self._make_services(learned)
         self.runtime = await asyncio.to_thread(build_runtime, config, self.revision, self.services, None)
         identity = GatewayIdentity(self.id, config.gateway.organization)
-        self.settlement = Settlement(
-            self.books, self.limiter, learned, self.clock, identity, log_requests=config.logs.requests
-        )
+        self.settlement = Settlement(self.books, self.limiter, learned, self.clock, identity)
         self.plane = self._make_plane()
         self.audit = self._make_audit()
         self.notifier = make_notifier(
@@ -117,7 +113,7 @@ class Gateway:
         )
         await clear_reserved(self.store.db)
         now_ms = self.clock.now_ms()
-        self.tokens.bury(await self.store.keys.deleted_since(now_ms - DAY_MS), now_ms)
+        self.tokens.bury(await self.store.keys.deleted_since(now_ms - MAX_TTL_SECONDS * 1000), now_ms)
         await self.follower.load()
         self.limiter.take_reserved()  # zeros, and the store has them now
         self.books.collect_events()  # of thresholds that were reached just before an earlier process died
@@ -125,14 +121,17 @@ class Gateway:
         self._tasks = [
             spawn(self.follower.follow(), "follow the change log"),
             spawn(self._beat(), "heartbeat"),
+            spawn(self.made_ids.run(), "write the ids of stored responses"),
             spawn(self.audit.run(), "write the audit log"),
             spawn(self.notifier.run(), "notify"),
             spawn(self._maintain(), "maintenance"),
+            spawn(self.pulse.run(), "add up metrics"),
         ]
 
     def _make_plane(self) -> DataPlane:
         plane = DataPlane(self.runtime, self.settlement, self.limiter, self.clock)
         plane.is_stale = self._is_stale
+        plane.recall = self.made_ids.recall
         plane.relay.find_policy = self.directory.policy
         queries = Queries(self.limiter)
         plane.queries = {
@@ -147,6 +146,19 @@ class Gateway:
         )
         plane.acts = {MINT_PATH: TokenMint(service, self._await_change).mint}
         return plane
+
+    def _make_services(self, learned: LearnedOutput) -> Services:
+        return Services(
+            clock=self.clock,
+            limiter=self.limiter,
+            learned=learned,
+            breakers=Breakers(self.clock),
+            retry_budgets=RetryBudgets(self.clock),
+            find_key=self._find_key,
+            books_open=lambda: self.writer.healthy,
+            find_id=self.made_ids.find,
+            note_ids=self.made_ids.note,
+        )
 
     async def close(self) -> None:
         """Let running exchanges finish for `drain_seconds`, then end them; write the books to the end."""
@@ -164,6 +176,7 @@ class Gateway:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         with contextlib.suppress(StoreError):
             await self.notifier.close()
+        await self.made_ids.close()
         await self.writer.stop()  # it runs until it is told to end: waiting for it first would wait in vain
         await drain(5)
         await asyncio.to_thread(self.audit.log.close)  # after what a cancelled task left it to write
@@ -181,17 +194,18 @@ class Gateway:
         """
         before = self.runtime
         runtime = await asyncio.to_thread(build_runtime, config, self.revision + 1, self.services, before)
-        for what, old, new in _fixed_settings(self.config, config):
+        for what, old, new in list_fixed(self.config, config):
             if old != new:
                 log.warning("%s was changed in the file; it takes effect at the next start", what)
         self.config, self.revision, self.reload_error = config, runtime.revision, ""
+        self.applied_at = self.clock.now_ms()
         self._take_staleness(config)
         self.runtime = self.plane.runtime = runtime
-        self.settlement.log_requests = config.logs.requests
+        self.books.log_requests = config.logs.requests
         self.notifier.configure(list_endpoints(config.notifications, self._pepper))
         for name, link in before.links.items():
             if runtime.links.get(name) is not link:
-                spawn(_close_when_idle(link), "close a retired provider's connections")
+                spawn(link.close_when_idle(), "close a retired provider's connections")
         self.on_applied()
         log.info("configuration revision %d is in force (digest %s)", self.revision, config.digest[:12])
 
@@ -231,9 +245,13 @@ class Gateway:
             return policy
         return None  # another organization's key is unknown here
 
+    def _lists_model(self, name: str) -> bool:
+        return self.runtime.catalog.lists(name)
+
     def _take_staleness(self, config: Config) -> None:
         self._staleness_ns = round(config.gateway.max_staleness_seconds * 1e9)
         self._strict_staleness_ns = round(config.gateway.strict_staleness_seconds * 1e9)
+        self.access.staleness_seconds = config.gateway.strict_staleness_seconds
 
     def _is_stale(self, strict: bool) -> bool:
         limit_ns = self._strict_staleness_ns if strict else self._staleness_ns
@@ -285,7 +303,7 @@ class Gateway:
                 name=config.gateway.name or socket.gethostname(),
                 organization=config.gateway.organization,
                 version=__version__,
-                started_at=self._started_at,
+                started_at=self.started_at,
                 last_seen_at=self.clock.now_ms(),
                 applied_seq=self.follower.seq,
                 config_digest=config.digest,
@@ -315,6 +333,7 @@ class Gateway:
             due = RETENTION_SECONDS
             try:
                 await delete_old(self.store, self.clock.now_ms(), self.config.logs.retention_days)
+                await self.made_ids.prune()
             except StoreError as error:
                 log.error("old log rows could not be deleted: %s", error)
 
@@ -366,26 +385,6 @@ class Gateway:
                     f'another gateway ("{other.name}", {other.id}) is live on this store; several gateways on one store '
                     "are not possible with SQLite: stop it, or give this one its own store"
                 )
-
-
-def _fixed_settings(old: Config, new: Config) -> list[tuple[str, object, object]]:
-    """What only a restart can change."""
-    return [
-        ("[server] listen", old.server.listen, new.server.listen),
-        ("[server] admin_listen", old.server.admin_listen, new.server.admin_listen),
-        ("[server] tls", old.server.tls, new.server.tls),
-        ("[storage]", old.storage, new.storage),
-        ("[security] pepper", old.security.pepper, new.security.pepper),
-        ("[gateway] organization", old.gateway.organization, new.gateway.organization),
-    ]
-
-
-async def _close_when_idle(link: ProviderLink) -> None:
-    for _ in range(int(LINK_CLOSE_SECONDS)):
-        if not link.pool.stats().in_use:
-            break
-        await asyncio.sleep(1)
-    await link.close()
 
 
 __all__ = ["Gateway", "Runtime"]

@@ -11,7 +11,8 @@ from gateway_proxy.storage.maintenance import (
     prune_tokens,
 )
 
-DAY_MS = 86_400_000
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
 EVENT_DAYS = 62  # an event keeps its occasion from firing again: longer than any month
 FINE_TIMELINE_MS = 3 * DAY_MS
 BATCH_PAUSE_SECONDS = 0.05
@@ -31,3 +32,5 @@ async def delete_old(store: Store, now_ms: int, log_days: int) -> None:
     await prune_secrets(db, now_ms)
     await prune_signing_keys(db, now_ms)
     await store.timeline.fold(now_ms - FINE_TIMELINE_MS)
+    while await store.usage_sums.carry(now_ms // HOUR_MS):
+        await asyncio.sleep(BATCH_PAUSE_SECONDS)

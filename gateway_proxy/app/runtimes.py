@@ -1,5 +1,6 @@
 """Settings → runtime: what one revision of the configuration means for the data plane."""
 
+import hashlib
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from gateway_proxy.stages.admission import Admission
 from gateway_proxy.stages.allow import Allow
 from gateway_proxy.stages.authenticate import Authenticate, FindKey
 from gateway_proxy.stages.budget import Budget
+from gateway_proxy.stages.kept import FindId, Keeper, Keeping, NoteIds
 from gateway_proxy.stages.network import Network
 from gateway_proxy.stages.rate import LearnedOutput, Rate
 from gateway_proxy.stages.route import Route
@@ -43,6 +45,8 @@ class Services:
     retry_budgets: RetryBudgets
     find_key: FindKey
     books_open: Callable[[], bool]
+    find_id: FindId
+    note_ids: NoteIds
 
 
 def build_runtime(config: Config, revision: int, services: Services, previous: Runtime | None) -> Runtime:
@@ -108,7 +112,23 @@ def make_dialects() -> dict[str, Dialect]:
 
 
 def _choose_dialect(provider: Provider, dialects: dict[str, Dialect]) -> Dialect:
-    return AzureDialect(provider.api_version) if provider.dialect == "azure" else dialects[provider.dialect]
+    if provider.dialect == "azure":
+        return AzureDialect(provider.api_version, keeps=provider.allow_stateful)
+    if provider.dialect == "openai" and not provider.allow_stateful:
+        return OpenAIDialect(keeps=False)
+    return dialects[provider.dialect]
+
+
+def _make_keeper(config: Config, services: Services) -> Keeper:
+    keeping = {
+        provider.name: Keeping(
+            hashlib.sha256(provider.base_url.encode()).hexdigest()[:16],
+            provider.allow_stateful,
+            provider.shared_ids,
+        )
+        for provider in config.providers
+    }
+    return Keeper(services.find_id, services.note_ids, keeping, services.clock.now_ms)
 
 
 def _find_foreign(config: Config, dialects: dict[str, Dialect]) -> dict[str, frozenset[str]]:
@@ -126,9 +146,21 @@ def build_stages(
     return [
         Authenticate(services.find_key, services.clock),
         Network(),
-        Route(dialects, resolve, _find_foreign(config, dialects)),
+        Route(dialects, resolve, _find_foreign(config, dialects), _make_keeper(config, services)),
         Allow(hide_forbidden_models=config.security.hide_forbidden_models),
         Rate(services.learned),
         Budget(services.limiter, services.books_open),
         Admission(services.limiter, budget_status=config.security.budget_status),
+    ]
+
+
+def list_fixed(old: Config, new: Config) -> list[tuple[str, object, object]]:
+    """What only a restart can change."""
+    return [
+        ("[server] listen", old.server.listen, new.server.listen),
+        ("[server] admin_listen", old.server.admin_listen, new.server.admin_listen),
+        ("[server] tls", old.server.tls, new.server.tls),
+        ("[storage]", old.storage, new.storage),
+        ("[security] pepper", old.security.pepper, new.security.pepper),
+        ("[gateway] organization", old.gateway.organization, new.gateway.organization),
     ]

@@ -68,6 +68,10 @@ class Provider(Section):
     allow_stateful: bool = setting(
         True, "Offer its stored responses; their ids are bound to the key that made them."
     )
+    shared_ids: Items[Name] = setting(
+        (),
+        "Ids of files, vector stores, prompts in its account that every key may name; a final * is any ending.",
+    )
 
     @field_validator("base_url")
     @classmethod

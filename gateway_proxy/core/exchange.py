@@ -82,6 +82,7 @@ class Exchange:
     bound: Bound | None = None  # by budget
     output_cap: int | None = None  # by budget: per choice, to be written into the upstream request
     lease: Lease | None = None  # by admission
+    recalled: bool = False  # the store was asked for the ids that the request names
     error: "GatewayError | None" = None
     status: int = 0  # sent to the client
     first_byte_ns: int = 0  # monotonic, 0 = never

@@ -51,8 +51,11 @@ class Reply:
         )
 
     def make_tap(self, run: Run) -> UsageTap:
-        assert run.exchange.route is not None
-        return self.dialect.tap(run.exchange.route, self.is_event_stream)
+        route = run.exchange.route
+        assert route is not None
+        if route.kept is not None:
+            route.kept.target = self.attempt.target
+        return self.dialect.tap(route, self.is_event_stream)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp.http import HttpVersion11
 
 from gateway_proxy.core.clock import Clock
-from gateway_proxy.core.errors import BadExchange, GatewayError, Unavailable
+from gateway_proxy.core.errors import BadExchange, GatewayError, NotRemembered, Unavailable
 from gateway_proxy.core.exchange import Exchange, Outcome
 from gateway_proxy.core.ids import new_id
 from gateway_proxy.core.limiter import Limiter
@@ -51,6 +51,7 @@ class DataPlane:
         self.queries: dict[str, Query] = {}  # exact path → GET
         self.prefix_queries: dict[str, Query] = {}  # path prefix → GET, for /v1/models/{id}
         self.acts: dict[str, Act] = {}  # exact path → POST
+        self.recall: Callable[[tuple[str, ...]], Awaitable[None]] = _recall_nothing
         self.is_stale: Callable[[bool], bool] = lambda strict: False
         self._settlement = settlement
         self._limiter = limiter
@@ -140,10 +141,10 @@ class DataPlane:
             raise BadExchange(
                 f"There is no route '{exchange.path}' on this gateway.", code="route_not_found", status=404
             )
-        method = "GET" if query is not None else "POST"
-        if request.method != method:
-            exchange.answer_lines += header_line("allow", method)
-            raise BadExchange(f"Use {method} for this route.", code="method_not_allowed", status=405)
+        methods = facts.methods if operation else "POST" if act is not None else "GET"
+        if request.method != methods and request.method not in methods.split(", "):
+            exchange.answer_lines += header_line("allow", methods)
+            raise BadExchange(f"Use {methods} for this route.", code="method_not_allowed", status=405)
         if facts.secrets_differ:
             raise two_credentials()
         exchange.secret = facts.secret
@@ -167,7 +168,12 @@ class DataPlane:
         exchange.body = await read_body(request, runtime.max_body_bytes)
         if act is not None:
             return await act(exchange, runtime)
-        runtime.pipeline.check_body(exchange)
+        try:
+            runtime.pipeline.check_body(exchange)
+        except NotRemembered as missing:
+            await self.recall(missing.ids)
+            exchange.recalled = True
+            runtime.pipeline.check_body(exchange)
         return await self._relay_admitted(request, facts.upward, exchange, runtime)
 
     async def _relay_admitted(
@@ -222,6 +228,10 @@ class DataPlane:
         return answer
 
 
+async def _recall_nothing(ids: tuple[str, ...]) -> None:
+    """Where there is no store, what is not in memory is unknown."""
+
+
 def describe_error(error: GatewayError) -> str:
     """The header lines of a refusal of our own."""
     lines = f"content-type: application/json\r\n{header_line('x-gateway-error', error.code)}"
@@ -246,7 +256,7 @@ def _answer_expectation(request: ClientRequest, expectation: str) -> None:
 def _preflight(exchange: Exchange) -> BaseAnswer:
     wanted = exchange.headers.get("Access-Control-Request-Headers", "authorization, content-type")
     lines = (
-        f"{exchange.answer_lines}access-control-allow-methods: GET, POST, OPTIONS\r\n"
+        f"{exchange.answer_lines}access-control-allow-methods: GET, POST, DELETE, OPTIONS\r\n"
         f"{header_line('access-control-allow-headers', wanted)}access-control-max-age: 600\r\n"
     )
     return Answer(204, lines, b"")

@@ -27,15 +27,15 @@ class HeadFacts:
     """
 
     __slots__ = (
-        "body_length", "client_request_id", "content_type", "dialect", "expects", "is_encoded", "operation", "origin", "path",
+        "body_length", "client_request_id", "content_type", "dialect", "expects", "is_encoded", "methods", "operation", "origin", "path",
         "secret", "secrets_differ", "trace", "trace_state", "upward",
     )  # fmt: skip
 
     def __init__(self, raw_path: str, headers: "CIMultiDictProxy[str]") -> None:
-        path, dialect = raw_path, "openai"
+        path, dialect, self.methods = raw_path, "openai", "POST"
         operation = OPERATIONS.get(path)
         if operation is None:
-            path, operation, dialect = read_target(raw_path, headers)
+            path, operation, dialect, self.methods = read_target(raw_path, headers)
         self.path = path
         self.operation = operation
         self.dialect = dialect

@@ -124,7 +124,10 @@ class Relay:
         body, content_type, path = link.dialect.encode(
             route, target, exchange.output_cap, link.modern_cap_field
         )
-        head = link.encode_head(path, content_type, len(body), upward)
+        if content_type:
+            head = link.encode_head(path, content_type, len(body), upward)
+        else:
+            head = link.encode_bare_head(exchange.method, path, upward)
         self._open(run, attempt)
         if run.streaming and attempt.number == 1:
             run.early_head = self._delivery.make_stream_head(run, attempt, "")

@@ -43,7 +43,9 @@ class Books(Protocol):
 
     def settle(self, row: LedgerRow, /) -> None: ...
 
-    def log(self, row: LogRow, /) -> None: ...
+    def log(self, row: LogRow, /) -> None:
+        """Take the row of a request that has ended; whether it is kept is for the books to say."""
+        ...
 
     def collect_events(self) -> None:
         """Take over the budget events that a refusal may have caused."""
@@ -66,15 +68,12 @@ class Settlement:
         learned: LearnedOutput,
         clock: Clock,
         gateway: GatewayIdentity,
-        *,
-        log_requests: bool,
     ) -> None:
         self._books = books
         self._limiter = limiter
         self._learned = learned
         self._now_ms = clock.now_ms
         self._gateway = gateway
-        self.log_requests = log_requests
 
     def open_attempt(self, exchange: Exchange, attempt: Attempt) -> None:
         """Write the intent; it must stand before anything leaves for the provider.
@@ -122,12 +121,17 @@ class Settlement:
             used = sum(attempt.usage.tokens() for attempt in exchange.attempts)
             self._limiter.release(lease, used)
             last = exchange.attempts[-1] if exchange.attempts else None
-            if last is not None and last.usage_source is _PROVIDER and exchange.model is not None:
+            if (
+                last is not None
+                and last.usage_source is _PROVIDER
+                and exchange.model is not None
+                and exchange.route is not None
+                and not exchange.route.free
+            ):
                 self._learned.learn(exchange.model.name, last.usage.output_tokens())
         if lease is None:
             self._books.collect_events()
-        if self.log_requests:
-            self._books.log(self._describe(exchange, now_ns))
+        self._books.log(self._describe(exchange, now_ns))
 
     def _decide(self, exchange: Exchange, attempt: Attempt, tap: UsageTap | None) -> None:
         price = attempt.target.price

@@ -55,6 +55,13 @@ class Catalog:
             entry = self._entries[name] = self._undeclared_entry(name, provider, name)
         return entry
 
+    def lists(self, name: str) -> bool:
+        """Whether it is one of `names`, or one of them behind the name of a provider: there are finitely many."""
+        if name in self._entries or name in self._listed:
+            return True
+        left, slash, rest = name.partition("/")
+        return bool(slash) and left in self._providers and (rest in self._entries or rest in self._listed)
+
     def names(self) -> tuple[str, ...]:
         """All declared, listed and price-table names, sorted. Each resolves; more `provider/model` names do too."""
         return self._names

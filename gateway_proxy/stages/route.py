@@ -11,6 +11,8 @@ from gateway_proxy.core.catalog import ModelEntry
 from gateway_proxy.core.dialect import Dialect
 from gateway_proxy.core.errors import ModelUnknown
 from gateway_proxy.core.exchange import Exchange
+from gateway_proxy.core.route import Route as RequestRoute
+from gateway_proxy.stages.kept import Keeper
 
 
 def unknown_model(name: str) -> ModelUnknown:
@@ -31,20 +33,25 @@ class Route:
         dialects: Mapping[str, Dialect],
         resolve: Callable[[str], ModelEntry | None],
         foreign: Mapping[str, frozenset[str]],
+        keeper: Keeper,
     ) -> None:
         """`foreign`: per client dialect, the providers that cannot be spoken to in it."""
         self._dialects = dialects
         self._resolve = resolve
         self._foreign = foreign
+        self._keeper = keeper
 
     def check(self, exchange: Exchange) -> None:
         dialect = exchange.dialect
-        route = self._dialects[dialect].identify(
-            exchange.operation, exchange.path, exchange.body, exchange.content_type
-        )
-        exchange.body = b""  # the parsed value is the only copy that may leave
-        exchange.route = route
-        model = self._resolve(route.model)
+        route = exchange.route
+        if route is None:  # else the store has been asked in the meantime
+            route = self._dialects[dialect].identify(
+                exchange.operation, exchange.path, exchange.body, exchange.content_type
+            )
+            exchange.body = b""  # the parsed value is the only copy that may leave
+            exchange.route = route
+        kept = route.kept
+        model = self._resolve(route.model) if kept is None else self._find_model(exchange, route)
         if model is None:
             raise unknown_model(route.model)
         exchange.model = model
@@ -52,3 +59,13 @@ class Route:
         foreign = self._foreign[dialect]
         if foreign:
             exchange.targets = tuple([t for t in model.targets if t.provider not in foreign])
+        if kept is not None:
+            self._keeper.narrow(exchange, kept)
+
+    def _find_model(self, exchange: Exchange, route: RequestRoute) -> ModelEntry | None:
+        kept = route.kept
+        if route.model or kept is None:
+            return self._resolve(route.model)
+        model = self._keeper.model_of(exchange, kept)
+        route.model = model.name
+        return model

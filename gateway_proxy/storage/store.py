@@ -9,12 +9,14 @@ from gateway_proxy.storage.deliveries import Deliveries
 from gateway_proxy.storage.identity import Identity
 from gateway_proxy.storage.keys import SqlKeys
 from gateway_proxy.storage.ledger import SqlLedger
+from gateway_proxy.storage.made_ids import MadeIdRows
 from gateway_proxy.storage.outbox import Outbox
 from gateway_proxy.storage.registry import Registry
 from gateway_proxy.storage.replays import Replays
 from gateway_proxy.storage.reports import Reports
 from gateway_proxy.storage.sqlite import SqliteDatabase
 from gateway_proxy.storage.timeline import Timeline
+from gateway_proxy.storage.usage_sums import UsageSums
 
 
 class Store:
@@ -26,9 +28,11 @@ class Store:
         self.ledger = SqlLedger(db)
         self.reports = Reports(db)
         self.timeline = Timeline(db)
+        self.usage_sums = UsageSums(db)
         self.outbox = Outbox(db)
         self.deliveries = Deliveries(db)
         self.registry = Registry(db, clock)
+        self.made_ids = MadeIdRows(db)
         self.replays = Replays(db)
         self.identity = Identity(db, clock)
 

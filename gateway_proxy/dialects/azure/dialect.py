@@ -23,8 +23,8 @@ class AzureDialect:
     name: ClassVar[str] = "azure"
     speaks: ClassVar[frozenset[str]] = frozenset(("openai", "azure"))
 
-    def __init__(self, api_version: str = "") -> None:
-        self._openai = OpenAIDialect()
+    def __init__(self, api_version: str = "", *, keeps: bool = True) -> None:
+        self._openai = OpenAIDialect(keeps=keeps)
         self._query = f"?api-version={quote(api_version, safe='')}" if api_version else ""
 
     def identify(self, operation: str, path: str, body: bytes, content_type: str) -> Route:
@@ -44,7 +44,8 @@ class AzureDialect:
         if not self._query:
             return body, content_type, f"/openai/v1{path}"
         if not path.startswith(_WITH_DEPLOYMENT):
-            return body, content_type, f"/openai{path}{self._query}"
+            query = f"&{self._query[1:]}" if "?" in path else self._query
+            return body, content_type, f"/openai{path}{query}"
         if target.model in (".", ".."):
             raise ModelUnknown("This name can be no deployment.", param="model")
         return body, content_type, f"{_DEPLOYMENTS}{quote(target.model, safe='')}{path}{self._query}"

@@ -38,6 +38,7 @@ async def test_acts_are_told_with_what_was_before_and_after(site: Dashboard) -> 
     assert 'aria-current="page"' in page.text and ">Audit<" in page.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("query", "count"),
     [

@@ -8,6 +8,7 @@ from gateway_proxy.core.clock import FakeClock
 from gateway_proxy.core.ledger import EventRow, LedgerRow, LogRow
 from gateway_proxy.keys.directory import KeyDirectory
 from gateway_proxy.limits.budget import BudgetEvent
+from gateway_proxy.telemetry.tally import Tally
 
 
 class Writer:
@@ -29,7 +30,8 @@ def make_books(*events: BudgetEvent) -> tuple[GatewayBooks, Writer, FakeClock]:
         return taken
 
     limiter: Any = SimpleNamespace(take_events=take)
-    return GatewayBooks(writer, limiter, KeyDirectory(), clock), writer, clock  # type: ignore[arg-type]
+    books = GatewayBooks(writer, limiter, KeyDirectory(), clock, Tally(lambda name: True))  # type: ignore[arg-type]
+    return books, writer, clock
 
 
 def row(*, admitted: bool) -> LogRow:
@@ -47,6 +49,16 @@ def test_a_flood_of_refusals_is_cut_second_by_second() -> None:
     clock.advance(1)
     books.log(row(admitted=False))
     assert len(writer.logs) == MAX_REFUSALS_PER_SECOND + 501
+    assert books.unlogged_refusals == MAX_REFUSALS_PER_SECOND * 2
+
+
+def test_what_is_not_logged_is_counted_all_the_same() -> None:
+    books, writer, _ = make_books()
+    noted: list[LogRow] = []
+    books._note_request = noted.append
+    books.log_requests = False
+    books.log(row(admitted=True))
+    assert not writer.logs and len(noted) == 1
 
 
 def test_events_name_what_was_reached() -> None:

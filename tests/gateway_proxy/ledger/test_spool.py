@@ -61,7 +61,7 @@ def test_an_intent_stands_in_the_file_when_the_call_returns(open_spool, folder):
 
 
 def test_a_settle_leaves_with_the_next_intent_in_one_write(open_spool, folder, monkeypatch):
-    spool = open_spool(sync_seconds=60)
+    spool = open_spool(sync_seconds=0.5)
     first = make_row(1)
     spool.intent(first)
     position = spool.settle(finish(first))

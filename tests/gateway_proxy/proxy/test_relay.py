@@ -35,6 +35,7 @@ async def ask(
         return answer, len(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stream", [False, True])
 async def test_another_target_mends_it(
     tmp_path: Path, start_fake_provider: Callable[..., FakeProvider], stream: bool
@@ -45,6 +46,7 @@ async def test_another_target_mends_it(
     assert (answer.status, answer.headers["x-gateway-provider"], attempts) == (200, "p2", 3)
 
 
+@pytest.mark.slow
 async def test_what_another_target_cannot_mend_is_passed(
     tmp_path: Path, start_fake_provider: Callable[..., FakeProvider]
 ) -> None:

@@ -93,6 +93,7 @@ async def test_the_life_of_a_key(api) -> None:
     assert (await api.call("DELETE", f"/keys/{key_id}", OWNER))[0] == 404
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("body", "paths"),
     [

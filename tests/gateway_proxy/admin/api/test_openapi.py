@@ -39,6 +39,7 @@ def test_every_reference_leads_somewhere() -> None:
         assert node
 
 
+@pytest.mark.slow
 def test_every_schema_is_a_json_schema() -> None:
     from jsonschema import Draft202012Validator
 

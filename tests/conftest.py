@@ -13,6 +13,7 @@ pytest_plugins = (
     "tests.support.dashboard",
     "tests.support.fake_provider",
     "tests.support.gateway",
+    "tests.support.plugins",
 )
 
 _REQUIRE_ALL = os.environ.get("GATEWAY_REQUIRE_ALL") == "1"

@@ -1,6 +1,8 @@
 """The books as the data plane sees them: intents and settles into the spool, rows and events to the writer, and all
 that has ended to the tally."""
 
+from collections.abc import Callable
+
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.ids import new_id
 from gateway_proxy.core.ledger import EventRow, LedgerRow, LogRow
@@ -26,6 +28,8 @@ class GatewayBooks:
         self._note_request = tally.note_request
         self._note_attempt = tally.note_attempt
         self.intent = writer.intent
+        self._keep_settled: Callable[[LedgerRow], None] = writer.settle
+        self._keep_log: Callable[[LogRow], None] = writer.log
         self._limiter = limiter
         self._directory = directory
         self._clock = clock
@@ -36,8 +40,27 @@ class GatewayBooks:
     def healthy(self) -> bool:
         return self._writer.healthy
 
+    def share(self, tee: Callable[[LogRow | LedgerRow], None] | None, *, keep_logs: bool) -> None:
+        """Give each row to `tee` as well. Log rows that are made for it alone are not kept (`keep_logs`)."""
+        writer = self._writer
+        self._keep_settled, self._keep_log = writer.settle, writer.log
+        self.log_requests = keep_logs or tee is not None
+        if tee is None:
+            return
+
+        def settle(row: LedgerRow) -> None:
+            writer.settle(row)
+            tee(row)
+
+        def log(row: LogRow) -> None:
+            if keep_logs:
+                writer.log(row)
+            tee(row)
+
+        self._keep_settled, self._keep_log = settle, log
+
     def settle(self, row: LedgerRow, /) -> None:
-        self._writer.settle(row)
+        self._keep_settled(row)
         self._note_attempt(row)
         if self._limiter.events:
             self.collect_events()
@@ -55,7 +78,7 @@ class GatewayBooks:
             if self._refusals > MAX_REFUSALS_PER_SECOND:
                 self.unlogged_refusals += 1
                 return
-        self._writer.log(row)
+        self._keep_log(row)
 
     def collect_events(self) -> None:
         """Hand the limiter's new events to the writer; the keys that they name must be in the directory."""

@@ -11,9 +11,11 @@ from gateway_proxy import __version__
 from gateway_proxy.app.access import OperatorAccess
 from gateway_proxy.app.audit import AuditTrail
 from gateway_proxy.app.books import GatewayBooks
+from gateway_proxy.app.extensions import Extensions
 from gateway_proxy.app.follower import Follower
 from gateway_proxy.app.made_ids import IdBooks
 from gateway_proxy.app.notices import make_notifier
+from gateway_proxy.app.own_routes import add_own_routes
 from gateway_proxy.app.retention import delete_old
 from gateway_proxy.app.runtimes import Services, build_runtime, list_fixed
 from gateway_proxy.audit.chain import derive_key
@@ -36,8 +38,7 @@ from gateway_proxy.limits.budget import Rebuild
 from gateway_proxy.limits.memory import MemoryLimiter
 from gateway_proxy.notify.endpoints import list_endpoints
 from gateway_proxy.proxy.handler import DataPlane
-from gateway_proxy.proxy.minting import MINT_PATH, TokenMint
-from gateway_proxy.proxy.queries import Queries
+from gateway_proxy.proxy.minting import TokenMint
 from gateway_proxy.proxy.runtime import Runtime
 from gateway_proxy.proxy.settle import GatewayIdentity, Settlement
 from gateway_proxy.routing.breaker import Breakers
@@ -80,10 +81,14 @@ class Gateway:
         self._take_staleness(config)
         self._tasks: list[asyncio.Task[Any]] = []
         self.on_applied: Callable[[], None] = lambda: None  # new settings are in force
+        self.extensions = Extensions(self.clock)
         self.reloading = asyncio.Lock()  # held from reading the file until its settings are in force
 
     async def open(self) -> None:
-        """Recover the books, load the keys, build the first runtime. Raises StoreError, SpoolUnavailable, ValueError."""
+        """Recover the books, load the keys, build the first runtime.
+
+        Raises StoreError, SpoolUnavailable, ValueError, and ConfigError for a plugin that cannot be used.
+        """
         config = self.config
         make_private_folder(config.storage.data_dir)
         self.id = read_gateway_id(config.storage.data_dir)
@@ -91,12 +96,12 @@ class Gateway:
         await self._open_books()
         self.pulse = Pulse(Tally(self._lists_model))
         self.books = GatewayBooks(self.writer, self.limiter, self.directory, self.clock, self.pulse.tally)
-        self.books.log_requests = config.logs.requests
         learned = LearnedOutput()
         self.services = self._make_services(learned)
         self.runtime = await asyncio.to_thread(build_runtime, config, self.revision, self.services, None)
         identity = GatewayIdentity(self.id, config.gateway.organization)
         self.settlement = Settlement(self.books, self.limiter, learned, self.clock, identity)
+        self._extend()
         self.plane = self._make_plane()
         self.audit = self._make_audit()
         self.notifier = make_notifier(
@@ -133,18 +138,9 @@ class Gateway:
         plane.is_stale = self._is_stale
         plane.recall = self.made_ids.recall
         plane.relay.find_policy = self.directory.policy
-        queries = Queries(self.limiter)
-        plane.queries = {
-            "/v1/models": queries.list_models, "/v1beta/models": queries.list_models, "/v1/key": queries.show_key,
-        }  # fmt: skip
-        plane.prefix_queries = {
-            "/v1/models/": queries.show_model,
-            "/v1beta/models/": queries.show_model,
-        }
-        service = KeyService(
-            self.store.keys, self.clock, self._pepper, signing=SigningFile(self.config.storage.data_dir)
-        )
-        plane.acts = {MINT_PATH: TokenMint(service, self._await_change).mint}
+        signing = SigningFile(self.config.storage.data_dir)
+        service = KeyService(self.store.keys, self.clock, self._pepper, signing=signing)
+        add_own_routes(plane, self.limiter, TokenMint(service, self._await_change))
         return plane
 
     def _make_services(self, learned: LearnedOutput) -> Services:
@@ -176,6 +172,7 @@ class Gateway:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         with contextlib.suppress(StoreError):
             await self.notifier.close()
+        await self.extensions.close()
         await self.made_ids.close()
         await self.writer.stop()  # it runs until it is told to end: waiting for it first would wait in vain
         await drain(5)
@@ -201,13 +198,18 @@ class Gateway:
         self.applied_at = self.clock.now_ms()
         self._take_staleness(config)
         self.runtime = self.plane.runtime = runtime
-        self.books.log_requests = config.logs.requests
+        self._extend()
         self.notifier.configure(list_endpoints(config.notifications, self._pepper))
         for name, link in before.links.items():
             if runtime.links.get(name) is not link:
                 spawn(link.close_when_idle(), "close a retired provider's connections")
         self.on_applied()
         log.info("configuration revision %d is in force (digest %s)", self.revision, config.digest[:12])
+
+    def _extend(self) -> None:
+        """Put the runtime's plugins in force."""
+        self.extensions.apply(self.runtime.plugins)
+        self.books.share(self.extensions.tee, keep_logs=self.config.logs.requests)
 
     def describe_readiness(self) -> tuple[bool, dict[str, Any]]:
         """Whether this gateway can do all of its work, and what an operator wants to know."""
@@ -327,6 +329,7 @@ class Gateway:
             self.limiter.sweep()
             self._drop_expired_tokens()
             await self._follow_prices()
+            await self.extensions.tidy()
             due -= SWEEP_SECONDS
             if due > 0:
                 continue

@@ -10,12 +10,13 @@ from gateway_proxy.core.catalog import ModelEntry, Target
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.dialect import Dialect
 from gateway_proxy.core.limiter import Limiter
-from gateway_proxy.core.stage import Stage
+from gateway_proxy.core.stage import Stage, WaitingStage
 from gateway_proxy.dialects.anthropic import AnthropicDialect
 from gateway_proxy.dialects.azure import AzureDialect
 from gateway_proxy.dialects.gemini import GeminiDialect
 from gateway_proxy.dialects.openai import OpenAIDialect
 from gateway_proxy.pipeline import Pipeline
+from gateway_proxy.plugins.load import NO_PLUGINS, Plugins, load_plugins
 from gateway_proxy.pricing.book import PriceBook
 from gateway_proxy.proxy.client_ip import ClientIp
 from gateway_proxy.proxy.links import ProviderLink, identify_provider
@@ -52,18 +53,24 @@ class Services:
 def build_runtime(config: Config, revision: int, services: Services, previous: Runtime | None) -> Runtime:
     """A complete runtime, or an exception and nothing changed. Unchanged providers keep their connections.
 
-    Raises ValueError for what the settings' own checks cannot see.
+    Raises ConfigError for a plugin that cannot be used, ValueError for what else the settings' own checks cannot see.
     """
+    plugins = load_plugins(config, NO_PLUGINS if previous is None else previous.plugins)
     dialects = make_dialects()
     book = PriceBook.load(services.clock.now_ms())
     catalog = build_catalog(config, book)
     links: dict[str, ProviderLink] = {}
     for provider in config.providers:
         kept = None if previous is None else previous.links.get(provider.name)
-        if kept is not None and kept.identity == identify_provider(provider):
+        foreign = plugins.dialects.get(provider.dialect)
+        if (
+            kept is not None
+            and kept.identity == identify_provider(provider)
+            and foreign in (None, kept.dialect)
+        ):
             links[provider.name] = kept
         else:
-            links[provider.name] = ProviderLink(provider, _choose_dialect(provider, dialects))
+            links[provider.name] = ProviderLink(provider, foreign or _choose_dialect(provider, dialects))
     breakers, retry_budgets = services.breakers, services.retry_budgets
 
     def report(target: Target, is_fault: bool) -> None:
@@ -87,7 +94,7 @@ def build_runtime(config: Config, revision: int, services: Services, previous: R
     return Runtime(
         revision=revision,
         digest=config.digest,
-        pipeline=Pipeline(build_stages(config, services, dialects, catalog.resolve)),
+        pipeline=Pipeline(build_stages(config, services, dialects, catalog.resolve, plugins)),
         catalog=catalog,
         dialects=dialects,
         links=links,
@@ -98,6 +105,7 @@ def build_runtime(config: Config, revision: int, services: Services, previous: R
         report=report,
         price_change_at=book.next_change_at(),
         cors_origins=frozenset(config.server.cors_origins),
+        plugins=plugins,
     )
 
 
@@ -131,27 +139,39 @@ def _make_keeper(config: Config, services: Services) -> Keeper:
     return Keeper(services.find_id, services.note_ids, keeping, services.clock.now_ms)
 
 
-def _find_foreign(config: Config, dialects: dict[str, Dialect]) -> dict[str, frozenset[str]]:
+def _find_foreign(
+    config: Config, dialects: dict[str, Dialect], plugins: Plugins
+) -> dict[str, frozenset[str]]:
     """Per client dialect, the providers that cannot be sent what it parsed."""
+    spoken = {**plugins.dialects, **dialects}
     return {
-        name: frozenset(p.name for p in config.providers if name not in dialects[p.dialect].speaks)
+        name: frozenset(p.name for p in config.providers if name not in spoken[p.dialect].speaks)
         for name in dialects
     }
 
 
 def build_stages(
-    config: Config, services: Services, dialects: dict[str, Dialect], resolve: Resolve
-) -> list[Stage]:
+    config: Config,
+    services: Services,
+    dialects: dict[str, Dialect],
+    resolve: Resolve,
+    plugins: Plugins = NO_PLUGINS,
+) -> list[Stage | WaitingStage]:
     """The built-in stages in their order; plugins are inserted before the stage that they name."""
-    return [
+    built_in: tuple[Stage, ...] = (
         Authenticate(services.find_key, services.clock),
         Network(),
-        Route(dialects, resolve, _find_foreign(config, dialects), _make_keeper(config, services)),
+        Route(dialects, resolve, _find_foreign(config, dialects, plugins), _make_keeper(config, services)),
         Allow(hide_forbidden_models=config.security.hide_forbidden_models),
         Rate(services.learned),
         Budget(services.limiter, services.books_open),
         Admission(services.limiter, budget_status=config.security.budget_status),
-    ]
+    )
+    stages: list[Stage | WaitingStage] = []
+    for stage in built_in:
+        stages += [guard for before, guard in plugins.guards if before == stage.name]
+        stages.append(stage)
+    return stages
 
 
 def list_fixed(old: Config, new: Config) -> list[tuple[str, object, object]]:

@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 def check(context: click.Context, config_path: Path | None, as_json: bool) -> None:
     """Check the settings: every mistake at once, and the models that have no price. Exit code 0 or 1."""
     from gateway_proxy.config import ConfigError, load_config
+    from gateway_proxy.plugins.load import load_plugins
 
     try:
         config = load_config(config_path)
+        load_plugins(config)
     except ConfigError as error:
         _report_mistakes(error, as_json)
         context.exit(1)
@@ -65,8 +67,6 @@ def list_unserved(config: "Config") -> list[tuple[str, str]]:
     unserved = []
     if config.storage.sqlite_path is None:
         unserved.append(("storage.url", "this version keeps its store in SQLite; write sqlite:PATH"))
-    for index, stage in enumerate(config.pipeline.stages):
-        unserved.append((f"pipeline.stages[{index}].use", f'no plugin offers a stage "{stage.use}"'))
     return unserved
 
 

@@ -28,9 +28,11 @@ if TYPE_CHECKING:
 def serve(context: click.Context, config_path: Path | None) -> None:
     """Start the gateway. SIGTERM drains, SIGHUP and changes of the file reload."""
     from gateway_proxy.config import ConfigError, load_config
+    from gateway_proxy.plugins.load import load_plugins
 
     try:
         config = load_config(config_path)
+        load_plugins(config)  # a plugin that cannot be used is told like any other mistake
     except ConfigError as error:
         for mistake in error.mistakes:
             click.echo(str(mistake), err=True)
@@ -178,12 +180,13 @@ class OpenedStore:
 async def open_gateway(config: "Config", store: "Store", pepper: bytes) -> "Gateway":
     """A running gateway without a listener. Raises Refusal."""
     from gateway_proxy.app.gateway import Gateway
+    from gateway_proxy.config import ConfigError
     from gateway_proxy.ledger.spool import SpoolUnavailable
     from gateway_proxy.storage import StoreError
 
     gateway = Gateway(config, store, pepper)
     try:
         await gateway.open()
-    except (StoreError, SpoolUnavailable, ValueError) as error:
+    except (StoreError, SpoolUnavailable, ConfigError, ValueError) as error:
         raise Refusal(str(error)) from None
     return gateway

@@ -18,6 +18,7 @@ from gateway_proxy.config.credentials import (
     StoreUrl,
     WebhookSecret,
 )
+from gateway_proxy.config.plugins import PluginValue
 from gateway_proxy.config.routing import Model, ModelsDefault, Provider
 from gateway_proxy.config.values import (
     AtLeastOne,
@@ -127,7 +128,7 @@ class StageUse(Section):
     """A plugin's stage added to the pipeline."""
 
     use: PluginName = setting(..., "Name of the plugin's stage.")
-    before: PluginName = setting(..., "Name of the stage that it runs before.")
+    before: PluginName = setting(..., "Name of the built-in stage that it runs before.")
 
 
 class Pipeline(Section):
@@ -184,12 +185,19 @@ class Notifications(Section):
     webhooks: Items[Webhook] = setting((), "Signed webhooks.")
 
 
+class SinkUse(Section):
+    """A plugin's sink that is given the finished rows."""
+
+    use: PluginName = setting(..., "Name of the plugin's sink.")
+
+
 class Logs(Section):
     """What is written about requests."""
 
     requests: bool = setting(True, "Keep one row for each request.")
     bodies: bool = setting(False, "Keep request and response bodies.")
     retention_days: Annotated[int, Field(ge=0, le=36_500)] = setting(30, "How long rows are kept.")
+    sinks: Items[SinkUse] = setting((), "Plugins that are given the rows of requests and of the ledger.")
 
 
 class Oidc(Section):
@@ -223,6 +231,9 @@ class Config(Section):
     notifications: Notifications = setting({}, "Who hears of events.")
     logs: Logs = setting({}, "What is written about requests.")
     dashboard: Dashboard = setting({}, "The dashboard.")
+    plugins: dict[PluginName, dict[str, PluginValue]] = setting(
+        {}, "Settings of plugins: [plugins.NAME]; a text env:NAME or file:PATH is a secret."
+    )
 
     _source: Path | None = PrivateAttr(default=None)
     _folder: Path = PrivateAttr(default_factory=Path.cwd)

@@ -11,10 +11,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
 from gateway_proxy.config.credentials import HeaderSecret
-from gateway_proxy.config.presets import PRESETS, Dialect
+from gateway_proxy.config.presets import PRESETS
 from gateway_proxy.config.values import (
     AtLeastOne,
     BaseUrl,
+    DialectName,
     Items,
     Name,
     Seconds,
@@ -49,8 +50,10 @@ class Provider(Section):
     name: ServerName = setting(
         ..., "Unique name; a known one is a preset that fills in dialect and base_url."
     )
-    dialect: Dialect = Field(
-        default_factory=_preset_dialect, validate_default=True, description="The wire format it speaks."
+    dialect: DialectName = Field(
+        default_factory=_preset_dialect,
+        validate_default=True,
+        description="The wire format it speaks; a built-in one, or the name of a plugin's.",
     )
     base_url: BaseUrl = Field(
         default_factory=_preset_base_url,

@@ -69,7 +69,7 @@ class Attempt:
 
 
 class Exchange:
-    """Filled from left to right by the stages; plugins may write `extras` only."""
+    """Filled from left to right by the stages. Plugins see it through `plugins.exchange`, and may write `extras` only."""
 
     secret: str | None = None  # the client's credential; cleared by authenticate
     body: bytes = b""
@@ -115,11 +115,11 @@ class Exchange:
         self.started_ns = started_ns
         self.dialect = dialect
         self.outcome = _OPEN
-        self.claims: list[Claim] = []  # by rate, budget, plugins
+        self.claims: list[Claim] = []  # by rate, budget
         self.attempts: list[Attempt] = []  # by the relay
         self.answer_lines = f"x-request-id: {id}\r\n"  # header lines on every answer, refusals too
 
     @cached_property
     def extras(self) -> dict[str, Any]:
-        """A plugin's own place; key = the stage's name."""
+        """Notes of plugins; key = the stage's name."""
         return {}

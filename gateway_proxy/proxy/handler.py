@@ -148,7 +148,10 @@ class DataPlane:
         if facts.secrets_differ:
             raise two_credentials()
         exchange.secret = facts.secret
-        runtime.pipeline.check_head(exchange)
+        waiting = runtime.pipeline.check_head(exchange)
+        if waiting is not None:
+            exchange.secret = facts.secret
+            await waiting
         policy = exchange.policy
         assert policy is not None
         if self.is_stale(policy.strict):
@@ -169,11 +172,14 @@ class DataPlane:
         if act is not None:
             return await act(exchange, runtime)
         try:
-            runtime.pipeline.check_body(exchange)
+            waiting = runtime.pipeline.check_body(exchange)
         except NotRemembered as missing:
             await self.recall(missing.ids)
             exchange.recalled = True
-            runtime.pipeline.check_body(exchange)
+            waiting = runtime.pipeline.check_body(exchange)
+        if waiting is not None:
+            exchange.secret = facts.secret
+            await waiting
         return await self._relay_admitted(request, facts.upward, exchange, runtime)
 
     async def _relay_admitted(

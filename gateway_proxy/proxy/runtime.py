@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from gateway_proxy.core.catalog import Target
 from gateway_proxy.core.dialect import Dialect
 from gateway_proxy.pipeline import Pipeline
+from gateway_proxy.plugins.load import NO_PLUGINS, Plugins
 from gateway_proxy.proxy.client_ip import ClientIp
 from gateway_proxy.proxy.links import ProviderLink
 from gateway_proxy.routing.catalog import Catalog
@@ -29,3 +30,4 @@ class Runtime:
     report: Callable[[Target, bool], None]  # tells the breaker: was this attempt a fault?
     price_change_at: int | None = None  # Unix milliseconds; from then on the price table says something else
     cors_origins: frozenset[str] = field(default=frozenset())
+    plugins: Plugins = NO_PLUGINS

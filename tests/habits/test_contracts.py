@@ -14,6 +14,7 @@ SUITES = {
 WITHOUT_BACKEND = {
     "Clock": "time itself",
     "Stage": "one rule a file, each with its own tests",
+    "WaitingStage": "the same for a plugin's rule that must wait",
     "Dialect": "a wire format with a corpus of its own",
     "UsageTap": "part of a dialect",
 }

@@ -10,6 +10,7 @@ from gateway_proxy.admin.audit import AuditAdmin
 from gateway_proxy.admin.catalog import CatalogAdmin
 from gateway_proxy.admin.choices import ChoiceAdmin
 from gateway_proxy.admin.config_view import ConfigAdmin
+from gateway_proxy.admin.explain import ExplainAdmin
 from gateway_proxy.admin.gateway_view import GatewayView, NoGateway
 from gateway_proxy.admin.gateways import GatewayAdmin
 from gateway_proxy.admin.key_filter import KeyFilter
@@ -44,6 +45,7 @@ class Admin:
     keys: KeyAdmin
     key_use: KeyUseAdmin
     choices: ChoiceAdmin
+    explain: ExplainAdmin
     members: MemberAdmin
     organizations: OrganizationAdmin
     tokens: TokenAdmin
@@ -91,6 +93,7 @@ def build_admin(
         keys=keys,
         key_use=KeyUseAdmin(store, keys, logs, clock, view),
         choices=ChoiceAdmin(store, view),
+        explain=ExplainAdmin(keys, view),
         members=members,
         organizations=OrganizationAdmin(store.registry, store.identity, members),
         tokens=TokenAdmin(store.identity, clock, pepper),

@@ -158,14 +158,19 @@ def build_stages(
     plugins: Plugins = NO_PLUGINS,
 ) -> list[Stage | WaitingStage]:
     """The built-in stages in their order; plugins are inserted before the stage that they name."""
-    built_in: tuple[Stage, ...] = (
-        Authenticate(services.find_key, services.clock),
-        Network(),
-        Route(dialects, resolve, _find_foreign(config, dialects, plugins), _make_keeper(config, services)),
+    network = Network()
+    scopes_and_limits = (
         Allow(hide_forbidden_models=config.security.hide_forbidden_models),
         Rate(services.learned),
         Budget(services.limiter, services.books_open),
-        Admission(services.limiter, budget_status=config.security.budget_status),
+    )
+    shadowed = (network, *scopes_and_limits)
+    built_in: tuple[Stage, ...] = (
+        Authenticate(services.find_key, services.clock),
+        network,
+        Route(dialects, resolve, _find_foreign(config, dialects, plugins), _make_keeper(config, services)),
+        *scopes_and_limits,
+        Admission(services.limiter, budget_status=config.security.budget_status, shadowed=shadowed),
     )
     stages: list[Stage | WaitingStage] = []
     for stage in built_in:

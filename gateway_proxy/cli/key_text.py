@@ -76,6 +76,7 @@ def print_key(shown: dict[str, Any]) -> None:
             ("addresses", limit(shown["ip_allowlist"])),
             ("mcp", _describe_mcp(mcp) if mcp["enabled"] else "off"),
             ("strict", "yes" if shown["strict"] else "no"),
+            ("shadow", "yes: its rules refuse nothing" if shown["shadow"] else "no"),
             ("metadata", shown["metadata"] or "-"),
             ("revision", shown["revision"]),
         ]

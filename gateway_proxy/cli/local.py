@@ -26,6 +26,7 @@ _FLAGS = {
     "expires_in": "--expires",
     "expires_at": "--expires",
     "transfer_to": "--transfer-to",
+    "mcp_tool": "--mcp-tool",
 }
 _Result = TypeVar("_Result")
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -78,9 +79,14 @@ class Local:
         Where nothing but `reading` is wanted, the pepper is not needed, and may even be lost.
         """
         from gateway_proxy.admin.services import build_admin
+        from gateway_proxy.app.offline import StoreView
         from gateway_proxy.core.clock import Clock
 
-        return build_admin(self.store, b"" if reading else await self._pepper(), Clock(), self.config)
+        clock = Clock()
+        view = StoreView(self.store, self.config, clock)
+        return build_admin(
+            self.store, b"" if reading else await self._pepper(), clock, self.config, view=view
+        )
 
     @property
     def actor(self) -> "Actor":

@@ -29,6 +29,7 @@ _KEYS = {
     "activate": (f"{_CLI}.keys_write:activate", "End a pause or a revocation."),
     "revoke": (f"{_CLI}.keys_write:revoke", "Stop a key at once, running requests included."),
     "delete": (f"{_CLI}.keys_write:delete", "Delete a key for good; its usage stays."),
+    "explain": (f"{_CLI}.keys_explain:explain", "Tell what each rule would say to a request."),
     "import": (f"{_CLI}.keys_transfer:import_keys", "Create keys from a CSV or JSON file."),
     "export": (f"{_CLI}.keys_transfer:export_keys", "Write all keys as CSV or JSON, without secrets."),
 }

@@ -66,12 +66,14 @@ FLAGS = (
     Flag("--mcp-servers", "mcp.servers", "a,b", "The servers of the allow or deny list."),
     Flag("--mcp-tools", "mcp.tools", "server/tool,…", "Allowed tools of a server; server/none = not one."),
 )
+_SWITCHES = ("strict", "shadow")
 _BY_PARAMETER = {flag.parameter: flag for flag in FLAGS}
 _BY_MEMBER = {flag.member: flag.name for flag in FLAGS} | {
     "expires_in": "--expires",
     "expires_at": "--expires",
     "mcp.enabled": "--mcp",
     "strict": "--strict",
+    "shadow": "--shadow",
     "ephemeral": "--ephemeral",
     "ttl_seconds": "--ttl",
 }
@@ -83,6 +85,8 @@ def scope_flags(*, clearing: bool) -> Callable[[_Command], _Command]:
     def decorate(command: _Command) -> _Command:
         strict_help = "Refuse the key sooner while the store cannot be reached."
         command = click.option("--strict/--no-strict", default=None, help=strict_help)(command)
+        shadow_help = "Judge limits and scopes, log what they would refuse, and refuse nothing."
+        command = click.option("--shadow/--no-shadow", default=None, help=shadow_help)(command)
         command = _mcp_option(command)
         if clearing:
             for flag in reversed([flag for flag in FLAGS if flag.clearable]):
@@ -128,12 +132,12 @@ def read_flags(given: dict[str, Any]) -> dict[str, Any]:
     draft: dict[str, Any] = {}
     mcp: dict[str, Any] = {}
     for parameter, value in given.items():
-        if value is None or (value is False and parameter not in ("mcp", "strict")):
+        if value is None or (value is False and parameter not in ("mcp", *_SWITCHES)):
             continue
         if parameter == "mcp":
             mcp["enabled"] = value
-        elif parameter == "strict":
-            draft["strict"] = value
+        elif parameter in _SWITCHES:
+            draft[parameter] = value
         elif parameter == "ephemeral":
             draft["ephemeral"] = True
         elif parameter == "ttl":

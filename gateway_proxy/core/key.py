@@ -92,6 +92,7 @@ class Key:
     ip_allowlist: tuple[str, ...] | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
     strict: bool = False
+    shadow: bool = False
     mcp: McpScope = McpScope()
     generation: int = 1
     fading: tuple[tuple[int, int], ...] = ()

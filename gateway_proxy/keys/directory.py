@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import orjson
 
 from gateway_proxy.core.key import Key
-from gateway_proxy.core.policy import KeyPolicy
+from gateway_proxy.core.policy import KeyPolicy, compile_policy
 from gateway_proxy.core.store import KeyRecord
 
 
@@ -27,7 +27,7 @@ class _Entry:
         """Most keys rest most of the time: a policy is made at its key's first use. Raises ValueError for a broken one,
         which refuses the request."""
         key = self.key
-        self.policy = policy = KeyPolicy(key, orjson.dumps(key.metadata).decode())
+        self.policy = policy = compile_policy(key, orjson.dumps(key.metadata).decode())
         return policy
 
 

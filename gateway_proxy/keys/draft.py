@@ -71,6 +71,7 @@ _FIELDS = {
     "allowed_endpoints": _Field("allowed_endpoints", list_reader(read_endpoint), None),
     "ip_allowlist": _Field("ip_allowlist", list_reader(read_network), None),
     "strict": _Field("strict", read_flag, False),
+    "shadow": _Field("shadow", read_flag, False),
 }
 _REQUIRED = {"name": read_label, "owner": read_owner}
 _MCP_FIELDS = {

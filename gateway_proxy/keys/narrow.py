@@ -1,7 +1,8 @@
 """What an ephemeral token may: the scopes of its parent, narrowed by what was asked for. Pure, no I/O.
 
 The result never allows what the parent does not. Asking for more than the parent has is no mistake as long as
-something is left; asking only for what the parent has not is one, since the token could do nothing.
+something is left; asking only for what the parent has not is one, since the token could do nothing. The lists of a
+shadowed parent, which refuse nothing, are not passed on unasked.
 """
 
 import ipaddress
@@ -29,6 +30,9 @@ def narrow(parent: Key, document: object, key_id: str, now_ms: int) -> tuple[Key
         "allowed_endpoints": _common(parent.allowed_endpoints, asked.allowed_endpoints, _same),
         "ip_allowlist": _common(parent.ip_allowlist, asked.ip_allowlist, _narrower_network),
     }
+    inherited = frozenset(name for name in lists if getattr(asked, name) is None)
+    if parent.shadow:
+        lists |= dict.fromkeys(inherited)
     errors = [
         FieldError(
             member, f"names nothing that the parent allows; it allows {_listed(getattr(parent, member))}"
@@ -58,7 +62,6 @@ def narrow(parent: Key, document: object, key_id: str, now_ms: int) -> tuple[Key
         **lists,
         **_least(parent, asked),
     )
-    inherited = frozenset(name for name in lists if getattr(asked, name) is None)
     return token, inherited | {"mcp"} if mcp is None else inherited
 
 

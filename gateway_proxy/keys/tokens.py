@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import orjson
 
 from gateway_proxy.core.key import Key
-from gateway_proxy.core.policy import KeyPolicy, TokenPolicy
+from gateway_proxy.core.policy import KeyPolicy, TokenPolicy, compile_policy
 from gateway_proxy.keys.directory import KeyDirectory
 from gateway_proxy.keys.signing import MAX_TTL_SECONDS, PublicKeys
 from gateway_proxy.keys.token import Verified, read_token
@@ -21,11 +21,12 @@ _MAX_LIFE_MS = MAX_TTL_SECONDS * 1000
 class _Known:
     """A token whose signature was verified, and its policy as compiled last."""
 
-    __slots__ = ("key", "kid", "policy")
+    __slots__ = ("compiled", "key", "kid", "policy")
 
     def __init__(self, verified: Verified) -> None:
         self.key, self.kid = verified
         self.policy: KeyPolicy | None = None
+        self.compiled: Key | None = None  # what the policy was made of
 
 
 class TokenDirectory:
@@ -70,15 +71,26 @@ class TokenDirectory:
         self._buried = {key_id: end for key_id, end in self._buried.items() if now_ms < end}
         self._known = {digest: known for digest, known in self._known.items() if _lives(known, now_ms)}
 
+    def policy(self, key_id: str) -> KeyPolicy | None:
+        """The policy of a key or token that is on record, whatever its status."""
+        key = self._directory.key(key_id)
+        if key is None or key.parent_id is None:
+            return self._directory.policy(key_id)
+        return self._compile(key, self._directory.policy(key.parent_id))
+
     def _policy(self, known: _Known, key: Key) -> KeyPolicy:
         parent = None if key.parent_id is None else self._directory.policy(key.parent_id)
         policy = known.policy
-        if policy is None or policy.key is not key or policy.parent is not parent:
-            metadata = key.metadata or ({} if parent is None else parent.key.metadata)
-            text = orjson.dumps(metadata).decode()
-            policy = KeyPolicy(key, text) if key.parent_id is None else TokenPolicy(key, parent, text)
-            known.policy = policy
+        if policy is None or known.compiled is not key or policy.parent is not parent:
+            policy = known.policy = self._compile(key, parent)
+            known.compiled = key
         return policy
+
+    @staticmethod
+    def _compile(key: Key, parent: KeyPolicy | None) -> KeyPolicy:
+        metadata = key.metadata or ({} if parent is None else parent.key.metadata)
+        text = orjson.dumps(metadata).decode()
+        return compile_policy(key, text) if key.parent_id is None else TokenPolicy(key, parent, text)
 
     def _make_room(self, now_ms: int) -> None:
         self._known = {digest: known for digest, known in self._known.items() if _lives(known, now_ms)}

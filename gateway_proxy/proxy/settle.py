@@ -230,7 +230,7 @@ class Settlement:
                 exchange.id, exchange.received_at, self._gateway.id, organization, key_id, key_name, owner,
                 metadata_json, exchange.method, exchange.path, exchange.operation, model, provider, exchange.status,
                 "" if exchange.error is None else exchange.error.code, "" + exchange.outcome,
-                exchange.lease is not None, stream, len(exchange.attempts),
+                exchange.lease is not None, stream, len(exchange.attempts), exchange.would_deny,
                 "" if exchange.client_ip is None else str(exchange.client_ip), exchange.client_request_id,
                 exchange.trace_id, input_tokens, output_tokens, cost_nanos, (now_ns - started_ns) // 1_000_000,
                 (first_byte_ns - started_ns) // 1_000_000 if first_byte_ns else None,

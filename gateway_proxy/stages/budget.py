@@ -15,6 +15,7 @@ from gateway_proxy.stages.bound import bound_output_tokens, bound_request, unpri
 
 class Budget:
     name: ClassVar[str] = "budget"
+    rules: ClassVar[tuple[str, ...]] = ("price",)
     needs_body: ClassVar[bool] = True
 
     def __init__(self, limiter: Limiter, books_open: Callable[[], bool]) -> None:

@@ -31,6 +31,7 @@ class LearnedOutput:
 
 class Rate:
     name: ClassVar[str] = "rate"
+    rules: ClassVar[tuple[str, ...]] = ()  # what does not fit is refused by admission
     needs_body: ClassVar[bool] = True
 
     def __init__(self, learned: LearnedOutput) -> None:

@@ -26,6 +26,7 @@ def unknown_model(name: str) -> ModelUnknown:
 
 class Route:
     name: ClassVar[str] = "route"
+    rules: ClassVar[tuple[str, ...]] = ("route",)
     needs_body: ClassVar[bool] = True
 
     def __init__(

@@ -19,7 +19,7 @@ SELECTED = ", ".join(f"k.{name}" for name in COLUMNS)
 _POLICY = (
     "requests_per_minute", "tokens_per_minute", "burst", "max_parallel_requests", "budget_nanos", "budget_period",
     "budget_timezone", "alert_thresholds", "allowed_providers", "allowed_models", "allowed_endpoints",
-    "ip_allowlist", "metadata", "strict", "mcp", "generation", "fading",
+    "ip_allowlist", "metadata", "strict", "shadow", "mcp", "generation", "fading",
 )  # fmt: skip
 _TUPLES = ("alert_thresholds", "allowed_providers", "allowed_models", "allowed_endpoints", "ip_allowlist")
 _DEFAULT = Key(id="", name="", organization="", owner="")

@@ -97,6 +97,15 @@ class FakeView:
         self._speak()
         return self.listed
 
+    async def explain(self, key_id: str, question: dict[str, str]) -> dict[str, Any]:
+        self._ask()
+        self.asked = (key_id, question)
+        verdicts = [
+            {"rule": "status", "verdict": "allow", "code": "", "detail": "Active."},
+            {"rule": "model", "verdict": "deny", "code": "model_not_found", "detail": "Not this model."},
+        ]
+        return {"allowed": False, "verdicts": verdicts}
+
     async def counters(self, key_id: str) -> dict[str, Any]:
         self._speak()
         unlimited = {"requests": None, "tokens": None, "parallel": None, "budget": None}

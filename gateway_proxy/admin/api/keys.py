@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from gateway_proxy.admin.api.logs import VerdictShown
 from gateway_proxy.admin.api.operation import Answer, Call, Operation
 from gateway_proxy.admin.api.shapes import Asked, Cursor, ListQuery, Metadata, Nothing, Shown, Time, Usd
 from gateway_proxy.admin.keys import KeySecret
@@ -60,6 +61,9 @@ class KeyPatch(Asked):
     ip_allowlist: list[str] | None = Field(None, examples=[["192.168.1.0/24", "10.0.0.1"]])
     metadata: Metadata | None = Field(None, description="A JSON object of at most 4 KiB.")
     strict: bool | None = Field(None, description="Refuse the key sooner while the store is out of reach.")
+    shadow: bool | None = Field(
+        None, description="Judge limits and scopes, log what they would refuse, and refuse nothing."
+    )
     mcp: McpPatch | None = None
 
 
@@ -159,6 +163,7 @@ class KeyShown(Shown):
     ip_allowlist: list[str] | None
     metadata: Metadata
     strict: bool
+    shadow: bool
     mcp: McpShown
     last_used_at: Time | None
     requests: int
@@ -167,6 +172,23 @@ class KeyShown(Shown):
     reserved_usd: Usd
     revision: int
     live_on: LiveOnShown
+
+
+class ExplainQuestion(Asked):
+    """A request as the key might send it: the smallest of its endpoint."""
+
+    model: str = Field(min_length=1, max_length=200, examples=["gpt-4o"])
+    endpoint: Endpoint | None = Field(None, description="`chat` without; `mcp` is judged by `mcp_tool`.")
+    ip: str | None = Field(None, max_length=64, examples=["10.0.0.1"])
+    provider: str | None = Field(None, description="Only the model's target at this provider.")
+    mcp_tool: str | None = Field(None, examples=["github/search_issues"])
+
+
+class ExplanationShown(Shown):
+    """The first refusal among the verdicts is the one that a client would see."""
+
+    allowed: bool
+    verdicts: list[VerdictShown]
 
 
 class KeyListShown(Shown):
@@ -236,6 +258,10 @@ async def revoke_key(call: Call[None, Nothing]) -> Answer:
     return _key_answer(await call.admin.keys.revoke(call.actor, call.ids["key_id"], call.revision))
 
 
+async def explain_key(call: Call[None, Any]) -> Answer:
+    return Answer(await call.admin.explain.explain(call.actor, call.ids["key_id"], call.body))
+
+
 def _key_answer(shown: dict[str, Any]) -> Answer:
     return Answer(shown, revision=shown["revision"])
 
@@ -296,5 +322,10 @@ OPERATIONS = (
         method="POST", path="/keys/{key_id}/revoke", name="revokeKey",
         summary="Answer a leak: running requests end too",
         handler=revoke_key, body=Nothing, body_optional=True, answer=KeyShown, if_match=True,
+    ),
+    Operation(
+        method="POST", path="/keys/{key_id}/explain", name="explainKey",
+        summary="Tell what each rule would say to a request of this key; nothing is taken from its limits",
+        handler=explain_key, body=ExplainQuestion, judged_by_service=True, answer=ExplanationShown, asks_gateway=True,
     ),
 )  # fmt: skip

@@ -30,6 +30,7 @@ FULL = {
     "ip_allowlist": ["192.168.1.0/24", "10.0.0.1"],
     "metadata": {"team": "backend"},
     "strict": False,
+    "shadow": False,
     "ephemeral": False,
     "mcp": {
         "enabled": True,

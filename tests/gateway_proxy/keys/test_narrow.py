@@ -216,3 +216,9 @@ def test_what_cannot_be_is_refused_by_its_path(document: object, paths: list[str
 def test_a_long_name_stays_within_its_length() -> None:
     token, _ = narrow(replace(PARENT, name="n" * 128), {}, TOKEN_ID, NOW)
     assert len(token.name) == 128 and token.name.endswith(" (ephemeral)")
+
+
+def test_the_lists_of_a_shadowed_key_are_not_passed_on_unasked() -> None:
+    parent = replace(PARENT, shadow=True, allowed_models=("a", "b"), allowed_providers=("openai",))
+    token, _ = narrow(parent, {"allowed_models": ["b", "c"]}, TOKEN_ID, NOW)
+    assert (token.allowed_models, token.allowed_providers, token.shadow) == (("b",), None, False)

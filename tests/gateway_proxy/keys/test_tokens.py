@@ -144,3 +144,19 @@ def test_a_parent_that_changed_makes_a_new_policy() -> None:
     policy = scene.find()
     assert not policy.allows_model("gpt-4o") and policy.allows_model("other")
     assert policy.requests_rules == scene.keys.policy(PARENT.id).requests_rules
+
+
+def test_a_policy_by_id_has_the_parent_too() -> None:
+    scene = Scene(replace(PARENT, allowed_models=("m",)), TOKEN)
+    assert scene.tokens.policy(PARENT.id) is scene.keys.policy(PARENT.id)
+    policy = scene.tokens.policy(TOKEN.id)
+    assert policy is not None and policy.key is TOKEN and not policy.allows_model("other")
+    assert scene.tokens.policy("key_none") is None
+
+
+def test_a_shadowed_token_of_its_own_is_compiled_once() -> None:
+    alone = make_token_key(None, shadow=True, allowed_models=())
+    scene = Scene(alone)
+    policy = scene.find(write_token(alone, signer()))
+    assert policy.shadow is not None and policy.allows_model("any")
+    assert scene.find(write_token(alone, signer())) is policy

@@ -13,6 +13,7 @@ from gateway_proxy.app.audit import AuditTrail
 from gateway_proxy.app.books import GatewayBooks
 from gateway_proxy.app.extensions import Extensions
 from gateway_proxy.app.follower import Follower
+from gateway_proxy.app.live_tokens import LiveTokens
 from gateway_proxy.app.made_ids import IdBooks
 from gateway_proxy.app.notices import make_notifier
 from gateway_proxy.app.own_routes import add_own_routes
@@ -26,12 +27,12 @@ from gateway_proxy.core.policy import KeyPolicy
 from gateway_proxy.core.store import KeyRecord
 from gateway_proxy.core.tasks import drain, running, spawn
 from gateway_proxy.keys.directory import KeyDirectory
+from gateway_proxy.keys.gateway_id import read_gateway_id
 from gateway_proxy.keys.pepper import make_private_folder
 from gateway_proxy.keys.secret import Digester
 from gateway_proxy.keys.service import KeyService
-from gateway_proxy.keys.signing import MAX_TTL_SECONDS, SigningFile, load_cryptography, read_gateway_id
+from gateway_proxy.keys.signing import SigningFile
 from gateway_proxy.keys.token import PREFIX
-from gateway_proxy.keys.tokens import TokenDirectory
 from gateway_proxy.ledger.spool import Spool
 from gateway_proxy.ledger.writer import BooksWriter
 from gateway_proxy.limits.budget import Rebuild
@@ -49,7 +50,9 @@ from gateway_proxy.storage.database import StoreConflict, StoreError
 from gateway_proxy.storage.maintenance import clear_reserved
 from gateway_proxy.storage.registry import Gateway as GatewayRecord
 from gateway_proxy.telemetry.pulse import Pulse
+from gateway_proxy.telemetry.spans import Server
 from gateway_proxy.telemetry.tally import Tally
+from gateway_proxy.telemetry.tracing import Tracing
 
 log = logging.getLogger("gateway_proxy.gateway")
 
@@ -67,8 +70,9 @@ class Gateway:
         self.clock = clock or Clock()
         self.store = store
         self.directory = KeyDirectory()
-        self.tokens = TokenDirectory(self.directory)
         self.limiter = MemoryLimiter(self.clock)
+        self.live_tokens = LiveTokens(store.keys, self.directory, self.limiter, self.clock)
+        self.tokens = self.live_tokens.directory
         self.made_ids = IdBooks(store.made_ids, self.clock)
         self.revision = 1
         self.reload_error = ""
@@ -95,6 +99,7 @@ class Gateway:
         await self._refuse_company()
         await self._open_books()
         self.pulse = Pulse(Tally(self._lists_model))
+        self.tracing = Tracing(self._find_server, self.id)
         self.books = GatewayBooks(self.writer, self.limiter, self.directory, self.clock, self.pulse.tally)
         learned = LearnedOutput()
         self.services = self._make_services(learned)
@@ -103,6 +108,7 @@ class Gateway:
         self.settlement = Settlement(self.books, self.limiter, learned, self.clock, identity)
         self._extend()
         self.plane = self._make_plane()
+        await self._trace(config)
         self.audit = self._make_audit()
         self.notifier = make_notifier(
             self.store, self.clock, self.services.breakers, self.id, self._organization
@@ -117,8 +123,7 @@ class Gateway:
             acknowledge=self._acknowledge,
         )
         await clear_reserved(self.store.db)
-        now_ms = self.clock.now_ms()
-        self.tokens.bury(await self.store.keys.deleted_since(now_ms - MAX_TTL_SECONDS * 1000), now_ms)
+        await self.live_tokens.load()
         await self.follower.load()
         self.limiter.take_reserved()  # zeros, and the store has them now
         self.books.collect_events()  # of thresholds that were reached just before an earlier process died
@@ -131,6 +136,7 @@ class Gateway:
             spawn(self.notifier.run(), "notify"),
             spawn(self._maintain(), "maintenance"),
             spawn(self.pulse.run(), "add up metrics"),
+            spawn(self.tracing.run(), "hand on spans"),
         ]
 
     def _make_plane(self) -> DataPlane:
@@ -174,6 +180,7 @@ class Gateway:
             await self.notifier.close()
         await self.extensions.close()
         await self.made_ids.close()
+        await self.tracing.close()
         await self.writer.stop()  # it runs until it is told to end: waiting for it first would wait in vain
         await drain(5)
         await asyncio.to_thread(self.audit.log.close)  # after what a cancelled task left it to write
@@ -191,6 +198,7 @@ class Gateway:
         """
         before = self.runtime
         runtime = await asyncio.to_thread(build_runtime, config, self.revision + 1, self.services, before)
+        await self._trace(config)
         for what, old, new in list_fixed(self.config, config):
             if old != new:
                 log.warning("%s was changed in the file; it takes effect at the next start", what)
@@ -210,6 +218,14 @@ class Gateway:
         """Put the runtime's plugins in force."""
         self.extensions.apply(self.runtime.plugins)
         self.books.share(self.extensions.tee, keep_logs=self.config.logs.requests)
+
+    async def _trace(self, config: Config) -> None:
+        await self.tracing.configure(config.telemetry)
+        self.plane.begin_trace, self.settlement.end_trace = self.tracing.hooks
+
+    def _find_server(self, provider: str) -> Server | None:
+        link = self.runtime.links.get(provider)
+        return None if link is None else Server(link.origin.host, link.origin.port, link.dialect.name)
 
     def describe_readiness(self) -> tuple[bool, dict[str, Any]]:
         """Whether this gateway can do all of its work, and what an operator wants to know."""
@@ -261,10 +277,7 @@ class Gateway:
 
     async def _prepare_keys(self, records: Sequence[KeyRecord]) -> None:
         """Make the counters of these keys ready for their new revision, and what verifies tokens."""
-        pairs = await self.store.keys.signing_keys()
-        if pairs:
-            await asyncio.to_thread(load_cryptography)
-        self.tokens.pairs.take(pairs)
+        await self.live_tokens.prepare(records)
         keys = [record.key for record in records if record.key is not None]
         missing = [key for key in keys if self.limiter.needs_rebuild(key)]
         jobs: list[Rebuild] = []
@@ -282,7 +295,6 @@ class Gateway:
         for record in records:
             if record.key is None:
                 self.limiter.forget(record.key_id)
-                self.tokens.bury((record.key_id,), self.clock.now_ms())
 
     async def _acknowledge(self, seq: int) -> None:
         self.books.collect_events()  # an edit alone can put the spend beyond a threshold
@@ -327,7 +339,7 @@ class Gateway:
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             self.limiter.sweep()
-            self._drop_expired_tokens()
+            self.live_tokens.drop_expired()
             await self._follow_prices()
             await self.extensions.tidy()
             due -= SWEEP_SECONDS
@@ -339,12 +351,6 @@ class Gateway:
                 await self.made_ids.prune()
             except StoreError as error:
                 log.error("old log rows could not be deleted: %s", error)
-
-    def _drop_expired_tokens(self) -> None:
-        now_ms = self.clock.now_ms()
-        for key_id in self.directory.drop_expired_tokens(now_ms):
-            self.limiter.forget(key_id)
-        self.tokens.sweep(now_ms)
 
     async def _follow_prices(self) -> None:
         """Prices of the table change by date: a new runtime takes the new ones."""

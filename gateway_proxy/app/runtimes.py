@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from gateway_proxy.app.translators import find_foreign
 from gateway_proxy.config import Config, Provider
 from gateway_proxy.core.catalog import ModelEntry, Target
 from gateway_proxy.core.clock import Clock
@@ -139,17 +140,6 @@ def _make_keeper(config: Config, services: Services) -> Keeper:
     return Keeper(services.find_id, services.note_ids, keeping, services.clock.now_ms)
 
 
-def _find_foreign(
-    config: Config, dialects: dict[str, Dialect], plugins: Plugins
-) -> dict[str, frozenset[str]]:
-    """Per client dialect, the providers that cannot be sent what it parsed."""
-    spoken = {**plugins.dialects, **dialects}
-    return {
-        name: frozenset(p.name for p in config.providers if name not in spoken[p.dialect].speaks)
-        for name in dialects
-    }
-
-
 def build_stages(
     config: Config,
     services: Services,
@@ -158,6 +148,9 @@ def build_stages(
     plugins: Plugins = NO_PLUGINS,
 ) -> list[Stage | WaitingStage]:
     """The built-in stages in their order; plugins are inserted before the stage that they name."""
+    providers = {
+        p.name: plugins.dialects.get(p.dialect) or _choose_dialect(p, dialects) for p in config.providers
+    }
     network = Network()
     scopes_and_limits = (
         Allow(hide_forbidden_models=config.security.hide_forbidden_models),
@@ -168,7 +161,7 @@ def build_stages(
     built_in: tuple[Stage, ...] = (
         Authenticate(services.find_key, services.clock),
         network,
-        Route(dialects, resolve, _find_foreign(config, dialects, plugins), _make_keeper(config, services)),
+        Route(dialects, resolve, find_foreign(dialects, providers), _make_keeper(config, services)),
         *scopes_and_limits,
         Admission(services.limiter, budget_status=config.security.budget_status, shadowed=shadowed),
     )

@@ -39,6 +39,14 @@ def _resolve_header_secret(value: object, info: ValidationInfo) -> Secret:
     return secret
 
 
+def _resolve_header_value(value: object, info: ValidationInfo) -> Secret:
+    secret = resolve_secret(value, info)
+    text = secret.reveal()
+    if not text.isascii() or not text.isprintable():
+        raise ValueError("cannot be sent in a header: it holds characters outside ASCII; check the value")
+    return secret
+
+
 def _resolve_optional_secret(value: object, info: ValidationInfo) -> Secret | None:
     return None if value == "" else resolve_secret(value, info)
 
@@ -94,6 +102,7 @@ _OPTIONAL_REFERENCE = WithJsonSchema({"type": "string", "pattern": "^(|env:[A-Za
 
 AnySecret = Annotated[Secret, PlainValidator(resolve_secret), _HIDDEN, _REFERENCE]
 HeaderSecret = Annotated[Secret, PlainValidator(_resolve_header_secret), _HIDDEN, _REFERENCE]
+HeaderValue = Annotated[Secret, PlainValidator(_resolve_header_value), _HIDDEN, _REFERENCE]
 OptionalSecret = Annotated[
     Secret | None, PlainValidator(_resolve_optional_secret), _HIDDEN, _OPTIONAL_REFERENCE
 ]

@@ -32,3 +32,6 @@ class ModelEntry:
     on_disconnect: str = "auto"  # cancel | drain | auto
     declared: bool = False  # has a [[models]] table of its own
     owned_by: str = field(default="")
+    answer_tokens: int | None = (
+        None  # max_output_tokens if the settings name it; it may be a mere window otherwise
+    )

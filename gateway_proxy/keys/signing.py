@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gateway_proxy.core.ids import is_id, new_id
 from gateway_proxy.core.store import SigningKey
+from gateway_proxy.keys.gateway_id import read_gateway_id
 from gateway_proxy.keys.private_file import create_private_file, replace_private_file
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 MAX_TTL_SECONDS = 86_400
 _PRIVATE_FILE = "signing-key"
-_ID_FILE = "gateway-id"
 
 
 class SigningError(Exception):
@@ -34,17 +33,6 @@ def load_cryptography() -> None:
     from cryptography.hazmat.primitives.asymmetric import ed25519
 
     assert jwt and ed25519
-
-
-def read_gateway_id(data_dir: Path) -> str:
-    """The id of this gateway, made at its first use and kept in the data folder. Raises ValueError, OSError."""
-    path = data_dir / _ID_FILE
-    if not path.exists():
-        create_private_file(path, new_id("gtw") + "\n")
-    text = path.read_text("ascii").strip()
-    if not is_id(text, "gtw"):
-        raise ValueError(f"{path} does not hold a gateway id; restore it, or delete it to get a new one")
-    return text
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,7 @@ class DataPlane:
         self.acts: dict[str, Act] = {}  # exact path → POST
         self.recall: Callable[[tuple[str, ...]], Awaitable[None]] = _recall_nothing
         self.is_stale: Callable[[bool], bool] = lambda strict: False
+        self.begin_trace: Callable[[Exchange], None] | None = None
         self._settlement = settlement
         self._limiter = limiter
         self._clock = clock
@@ -119,6 +120,8 @@ class DataPlane:
         else:
             exchange.trace_id, exchange.parent_span, exchange.trace_flags = facts.trace
             exchange.trace_state = facts.trace_state
+        if self.begin_trace is not None:
+            self.begin_trace(exchange)
         if facts.client_request_id:
             exchange.client_request_id = facts.client_request_id
         origin = facts.origin

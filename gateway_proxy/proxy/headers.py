@@ -14,7 +14,7 @@ from gateway_proxy.core.key import Key
 from gateway_proxy.core.limiter import BucketState, BudgetState, CounterUnknown, Limiter, Meter
 from gateway_proxy.core.money import format_usd
 from gateway_proxy.core.policy import BucketRules, Budgets
-from gateway_proxy.proxy.trace import make_traceparent
+from gateway_proxy.proxy.trace import new_span_id
 
 _REQUESTS = Meter.REQUESTS
 _TOKENS = Meter.TOKENS
@@ -50,8 +50,9 @@ def encode_upward(headers: "CIMultiDictProxy[str]") -> bytes:
 
 
 def encode_ids(exchange: Exchange) -> bytes:
-    """Our own ids, as further lines."""
-    span = make_traceparent(exchange.trace_id, exchange.trace_flags)
+    """Our own ids, as further lines: all attempts are below one span."""
+    exchange.span_id = span_id = new_span_id()
+    span = f"00-{exchange.trace_id}-{span_id}-{exchange.trace_flags}"
     state = f"tracestate: {exchange.trace_state}\r\n" if exchange.trace_state else ""
     return f"x-request-id: {exchange.id}\r\ntraceparent: {span}\r\n{state}".encode("ascii")
 

@@ -121,9 +121,16 @@ class Relay:
         link = runtime.links[target.provider]
         route = exchange.route
         assert route is not None
-        body, content_type, path = link.dialect.encode(
-            route, target, exchange.output_cap, link.modern_cap_field
-        )
+        translated = None
+        if exchange.translated is not None:
+            translated = exchange.translated.get((target.provider, target.model))
+        if translated is None:
+            body, content_type, path = link.dialect.encode(
+                route, target, exchange.output_cap, link.modern_cap_field
+            )
+        else:
+            body, content_type, path = translated.encode(target, exchange.output_cap, link.modern_cap_field)
+            upward = translated.adapt_head(upward)
         if content_type:
             head = link.encode_head(path, content_type, len(body), upward)
         else:
@@ -152,7 +159,7 @@ class Relay:
             raise
         attempt.status = response.status
         runtime.report(target, response.status in _FAULT_STATUSES)
-        reply = Reply(attempt, response, link.dialect)
+        reply = Reply(attempt, response, link.dialect, translated)
         if response.status not in _TRY_ANOTHER or is_last or run.answer is not None:
             return reply
         return await self._get_over(run, reply)

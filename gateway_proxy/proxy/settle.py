@@ -5,6 +5,7 @@ client that leaves nor a cancelled task can come between an answer and its bill.
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -74,6 +75,7 @@ class Settlement:
         self._learned = learned
         self._now_ms = clock.now_ms
         self._gateway = gateway
+        self.end_trace: Callable[[Exchange, int], None] | None = None
 
     def open_attempt(self, exchange: Exchange, attempt: Attempt) -> None:
         """Write the intent; it must stand before anything leaves for the provider.
@@ -132,6 +134,8 @@ class Settlement:
         if lease is None:
             self._books.collect_events()
         self._books.log(self._describe(exchange, now_ns))
+        if self.end_trace is not None:
+            self.end_trace(exchange, now_ns)
 
     def _decide(self, exchange: Exchange, attempt: Attempt, tap: UsageTap | None) -> None:
         price = attempt.target.price

@@ -122,6 +122,7 @@ class Catalog:
             on_disconnect=model.on_disconnect,
             declared=True,
             owned_by=targets[0].provider,
+            answer_tokens=model.max_output_tokens,
         )
 
     def _undeclared_entry(self, name: str, provider: Provider, model: str) -> ModelEntry:

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from gateway_proxy.core.errors import BadExchange, Forbidden, GatewayError, ModelForbidden
 from gateway_proxy.core.exchange import Exchange
+from gateway_proxy.core.policy import KeyPolicy
 from gateway_proxy.stages.route import unknown_model
 
 
@@ -26,7 +27,7 @@ class Allow:
         if not policy.allows_model(model.name):
             exchange.refuse("model", self._forbid(model.name))
         if not exchange.targets:
-            exchange.refuse("provider", _unserved(model.name, exchange.dialect))
+            exchange.refuse("provider", _unserved(policy, exchange))
         elif policy.providers is not None:
             exchange.targets = tuple(t for t in exchange.targets if t.provider in policy.providers)
             if not exchange.targets:
@@ -48,11 +49,15 @@ class Allow:
         )
 
 
-def _unserved(model: str, dialect: str) -> BadExchange:
+def _unserved(policy: KeyPolicy, exchange: Exchange) -> GatewayError:
+    for provider, obstacle in exchange.obstacles.items():
+        if policy.allows_provider(provider):
+            return obstacle
+    assert exchange.model is not None
     return BadExchange(
-        f"The model '{model}' is not served in this API's format: none of its providers speaks it, and the "
-        "gateway does not translate. Use the API of its provider, or another model.",
+        f"The model '{exchange.model.name}' is not served in this API's format: none of its providers speaks it, and it is not "
+        "translated. Use the API of its provider, or another model.",
         code="dialect_not_served",
         param="model",
-        gateway={"reason": "dialect_not_served", "dialect": dialect},
+        gateway={"reason": "dialect_not_served", "dialect": exchange.dialect},
     )

@@ -7,7 +7,8 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from gateway_proxy.core.store import SigningKey
-from gateway_proxy.keys.signing import PublicKeys, SigningError, SigningFile, name_pair, read_gateway_id
+from gateway_proxy.keys.gateway_id import read_gateway_id
+from gateway_proxy.keys.signing import PublicKeys, SigningError, SigningFile, name_pair
 
 NOW = 1_790_000_000_000
 OTHER_KIND = (
@@ -58,11 +59,3 @@ def test_a_replaced_pair_is_believed_to_the_millisecond() -> None:
         assert pairs.find(kid, NOW) is None
     pairs.take([])
     assert pairs.find("new", NOW) is None
-
-
-def test_the_id_of_a_gateway_is_made_once(tmp_path: Path) -> None:
-    first = read_gateway_id(tmp_path)
-    assert read_gateway_id(tmp_path) == first
-    (tmp_path / "gateway-id").write_text("nonsense")
-    with pytest.raises(ValueError, match="does not hold a gateway id"):
-        read_gateway_id(tmp_path)

@@ -17,6 +17,7 @@ from gateway_proxy.app.live_tokens import LiveTokens
 from gateway_proxy.app.made_ids import IdBooks
 from gateway_proxy.app.notices import make_notifier
 from gateway_proxy.app.own_routes import add_own_routes
+from gateway_proxy.app.probes import Probes
 from gateway_proxy.app.retention import delete_old
 from gateway_proxy.app.runtimes import Services, build_runtime, list_fixed
 from gateway_proxy.audit.chain import derive_key
@@ -43,7 +44,6 @@ from gateway_proxy.proxy.minting import TokenMint
 from gateway_proxy.proxy.runtime import Runtime
 from gateway_proxy.proxy.settle import GatewayIdentity, Settlement
 from gateway_proxy.routing.breaker import Breakers
-from gateway_proxy.routing.retry_budget import RetryBudgets
 from gateway_proxy.stages.rate import LearnedOutput
 from gateway_proxy.storage import Store
 from gateway_proxy.storage.database import StoreConflict, StoreError
@@ -73,7 +73,9 @@ class Gateway:
         self.limiter = MemoryLimiter(self.clock)
         self.live_tokens = LiveTokens(store.keys, self.directory, self.limiter, self.clock)
         self.tokens = self.live_tokens.directory
+        self.breakers = Breakers(self.clock)
         self.made_ids = IdBooks(store.made_ids, self.clock)
+        self.probes = Probes(self.breakers)
         self.revision = 1
         self.reload_error = ""
         self.draining = False
@@ -110,9 +112,7 @@ class Gateway:
         self.plane = self._make_plane()
         await self._trace(config)
         self.audit = self._make_audit()
-        self.notifier = make_notifier(
-            self.store, self.clock, self.services.breakers, self.id, self._organization
-        )
+        self.notifier = make_notifier(self.store, self.clock, self.breakers, self.id, self._organization)
         self.notifier.configure(list_endpoints(config.notifications, self._pepper))
         self.follower = Follower(
             self.store.keys,
@@ -122,12 +122,14 @@ class Gateway:
             end_keys=self.plane.sweeper.end_key,
             acknowledge=self._acknowledge,
         )
+        self._add_own_routes()
         await clear_reserved(self.store.db)
         await self.live_tokens.load()
         await self.follower.load()
         self.limiter.take_reserved()  # zeros, and the store has them now
         self.books.collect_events()  # of thresholds that were reached just before an earlier process died
         await self._heartbeat()
+        self.probes.configure(config, self.runtime.links)
         self._tasks = [
             spawn(self.follower.follow(), "follow the change log"),
             spawn(self._beat(), "heartbeat"),
@@ -144,18 +146,19 @@ class Gateway:
         plane.is_stale = self._is_stale
         plane.recall = self.made_ids.recall
         plane.relay.find_policy = self.directory.policy
+        return plane
+
+    def _add_own_routes(self) -> None:
         signing = SigningFile(self.config.storage.data_dir)
         service = KeyService(self.store.keys, self.clock, self._pepper, signing=signing)
-        add_own_routes(plane, self.limiter, TokenMint(service, self._await_change))
-        return plane
+        add_own_routes(self.plane, self.limiter, TokenMint(service, self.follower.reach))
 
     def _make_services(self, learned: LearnedOutput) -> Services:
         return Services(
             clock=self.clock,
             limiter=self.limiter,
             learned=learned,
-            breakers=Breakers(self.clock),
-            retry_budgets=RetryBudgets(self.clock),
+            breakers=self.breakers,
             find_key=self._find_key,
             books_open=lambda: self.writer.healthy,
             find_id=self.made_ids.find,
@@ -169,15 +172,15 @@ class Gateway:
         while self.plane.sweeper.runs and asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(0.05)
         self.plane.sweeper.end_all()
-        for _ in range(100):
-            if not self.plane.sweeper.runs:
-                break
+        ends_at = asyncio.get_running_loop().time() + 2
+        while self.plane.sweeper.runs and asyncio.get_running_loop().time() < ends_at:
             await asyncio.sleep(0.02)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         with contextlib.suppress(StoreError):
             await self.notifier.close()
+        await self.probes.close()
         await self.extensions.close()
         await self.made_ids.close()
         await self.tracing.close()
@@ -211,6 +214,7 @@ class Gateway:
         for name, link in before.links.items():
             if runtime.links.get(name) is not link:
                 spawn(link.close_when_idle(), "close a retired provider's connections")
+        self.probes.configure(config, runtime.links)
         self.on_applied()
         log.info("configuration revision %d is in force (digest %s)", self.revision, config.digest[:12])
 
@@ -301,13 +305,6 @@ class Gateway:
         self.audit.wake()
         self.notifier.wake()
         await self._heartbeat()
-
-    async def _await_change(self, seq: int) -> None:
-        """Return when the change is in force here, or after a second."""
-        for _ in range(50):
-            if self.follower.seq >= seq:
-                return
-            await asyncio.sleep(0.02)
 
     async def _heartbeat(self) -> None:
         config = self.config

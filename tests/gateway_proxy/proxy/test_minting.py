@@ -1,6 +1,5 @@
 """`POST /v1/key/ephemeral`, beside a real gateway in this loop: what it answers and how it refuses."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -79,18 +78,6 @@ async def test_faults_of_the_house_are_told_as_such(post, monkeypatch: pytest.Mo
         answered, answer, _ = await post()
         assert (answered, answer["error"]["code"]) == (status, code)
         assert "disk" not in str(answer) and "/secret/path" not in str(answer)
-
-
-async def test_a_gateway_that_lags_answers_still(post, monkeypatch: pytest.MonkeyPatch) -> None:
-    waited = []
-
-    async def wait(seconds: float) -> None:
-        waited.append(seconds)
-
-    gateway = post.gateway
-    monkeypatch.setattr("gateway_proxy.app.gateway.asyncio.sleep", wait)
-    await asyncio.wait_for(gateway._await_change(10**9), 5)
-    assert sum(waited) == pytest.approx(1)
 
 
 async def test_other_methods_and_secrets_are_refused(post) -> None:

@@ -27,7 +27,7 @@ from gateway_proxy.core.stage import Stage, WaitingStage
 
 Word = Literal["allow", "deny", "skip"]
 MCP_RULE = "mcp"
-_SHADOWED = frozenset(("network", "endpoint", "model", "provider", "price", "rate", "budget"))
+_SHADOWED = frozenset(("network", "endpoint", "model", "price", "rate", "budget"))
 _NEEDS_TARGETS = frozenset(("provider", "price", "budget"))
 _NOT_REACHED = "Cannot be judged: an earlier rule left nothing to judge."
 _MESSAGES = [{"role": "user", "content": "Hello"}]
@@ -234,7 +234,7 @@ def _judge_mcp(policy: KeyPolicy, named: str) -> Verdict:
 
 
 def _is_shadowed(verdict: Verdict) -> bool:
-    return verdict.rule in _SHADOWED and verdict.code != "dialect_not_served"
+    return verdict.rule in _SHADOWED or verdict.code == "provider_not_allowed"
 
 
 def _mark_shadowed(verdict: Verdict) -> Verdict:

@@ -16,6 +16,7 @@ from gateway_proxy.app.follower import Follower
 from gateway_proxy.app.gateway_id import read_gateway_id
 from gateway_proxy.app.made_ids import IdBooks
 from gateway_proxy.app.notices import make_notifier
+from gateway_proxy.app.probes import Probes
 from gateway_proxy.app.runtimes import Services, build_runtime, list_fixed
 from gateway_proxy.audit.chain import derive_key
 from gateway_proxy.audit.log import AuditLog
@@ -37,7 +38,6 @@ from gateway_proxy.proxy.queries import Queries
 from gateway_proxy.proxy.runtime import Runtime
 from gateway_proxy.proxy.settle import GatewayIdentity, Settlement
 from gateway_proxy.routing.breaker import Breakers
-from gateway_proxy.routing.retry_budget import RetryBudgets
 from gateway_proxy.stages.rate import LearnedOutput
 from gateway_proxy.storage import Store
 from gateway_proxy.storage.database import StoreConflict, StoreError
@@ -69,7 +69,9 @@ class Gateway:
         self.store = store
         self.directory = KeyDirectory()
         self.limiter = MemoryLimiter(self.clock)
+        self.breakers = Breakers(self.clock)
         self.made_ids = IdBooks(store.made_ids, self.clock)
+        self.probes = Probes(self.breakers)
         self.revision = 1
         self.reload_error = ""
         self.draining = False
@@ -110,9 +112,7 @@ class Gateway:
         self.plane.relay.find_policy = self.directory.policy
         self._answer_queries()
         self.audit = self._make_audit()
-        self.notifier = make_notifier(
-            self.store, self.clock, self.services.breakers, self.id, self._organization
-        )
+        self.notifier = make_notifier(self.store, self.clock, self.breakers, self.id, self._organization)
         self.notifier.configure(list_endpoints(config.notifications, self._pepper))
         self.follower = Follower(
             self.store.keys,
@@ -127,6 +127,7 @@ class Gateway:
         self.limiter.take_reserved()  # zeros, and the store has them now
         self.books.collect_events()  # of thresholds that were reached just before an earlier process died
         await self._heartbeat()
+        self.probes.configure(config, self.runtime.links)
         self._tasks = [
             spawn(self.follower.follow(), "follow the change log"),
             spawn(self._beat(), "heartbeat"),
@@ -143,18 +144,14 @@ class Gateway:
         self.plane.queries = {
             "/v1/models": queries.list_models, "/v1beta/models": queries.list_models, "/v1/key": queries.show_key,
         }  # fmt: skip
-        self.plane.prefix_queries = {
-            "/v1/models/": queries.show_model,
-            "/v1beta/models/": queries.show_model,
-        }
+        self.plane.prefix_queries = dict.fromkeys(("/v1/models/", "/v1beta/models/"), queries.show_model)
 
     def _make_services(self, learned: LearnedOutput) -> Services:
         return Services(
             clock=self.clock,
             limiter=self.limiter,
             learned=learned,
-            breakers=Breakers(self.clock),
-            retry_budgets=RetryBudgets(self.clock),
+            breakers=self.breakers,
             find_key=self._find_key,
             books_open=lambda: self.writer.healthy,
             find_id=self.made_ids.find,
@@ -168,15 +165,15 @@ class Gateway:
         while self.plane.sweeper.runs and asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(0.05)
         self.plane.sweeper.end_all()
-        for _ in range(100):
-            if not self.plane.sweeper.runs:
-                break
+        ends_at = asyncio.get_running_loop().time() + 2
+        while self.plane.sweeper.runs and asyncio.get_running_loop().time() < ends_at:
             await asyncio.sleep(0.02)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         with contextlib.suppress(StoreError):
             await self.notifier.close()
+        await self.probes.close()
         await self.extensions.close()
         await self.made_ids.close()
         await self.tracing.close()
@@ -210,6 +207,7 @@ class Gateway:
         for name, link in before.links.items():
             if runtime.links.get(name) is not link:
                 spawn(link.close_when_idle(), "close a retired provider's connections")
+        self.probes.configure(config, runtime.links)
         self.on_applied()
         log.info("configuration revision %d is in force (digest %s)", self.revision, config.digest[:12])
 

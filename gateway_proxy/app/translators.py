@@ -5,13 +5,19 @@ from collections.abc import Mapping
 from gateway_proxy.core.dialect import Dialect
 from gateway_proxy.core.translation import Translator
 from gateway_proxy.dialects.anthropic.form import AnthropicForm
+from gateway_proxy.dialects.gemini.form import GeminiForm
 from gateway_proxy.dialects.neutral.form import ClientForm, ProviderForm
 from gateway_proxy.dialects.openai.form import OpenAIForm
 from gateway_proxy.dialects.translation import Translator as PairTranslator
 
 _openai, _anthropic = OpenAIForm(), AnthropicForm()
 _CLIENT_FORMS: dict[str, ClientForm] = {"openai": _openai, "azure": _openai, "anthropic": _anthropic}
-_PROVIDER_FORMS: dict[str, ProviderForm] = {"openai": _openai, "azure": _openai, "anthropic": _anthropic}
+_PROVIDER_FORMS: dict[str, ProviderForm] = {
+    "openai": _openai,
+    "azure": _openai,
+    "anthropic": _anthropic,
+    "gemini": GeminiForm(),
+}
 
 
 def find_foreign(

@@ -49,6 +49,7 @@ async def record_change(
         f"INSERT INTO changes ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",  # noqa: S608
         seq, new_id("aud"), action, organization, key_id, subject, actor, ip, clock.now_ms(), details,
     )  # fmt: skip
+    await tx.announce()
     return seq
 
 

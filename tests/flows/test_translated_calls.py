@@ -1,4 +1,4 @@
-"""OpenAI's official SDK, unmodified, for models of Anthropic's API."""
+"""OpenAI's official SDK, unmodified, for models of Anthropic's and Gemini's APIs."""
 
 import json
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ TOOL: Any = {
     },
 }
 PIXEL = "data:image/png;base64,iVBORw0KGgo="
-MODELS = ["claude"]
+MODELS = ["claude", "gem"]
 
 
 class City(BaseModel):

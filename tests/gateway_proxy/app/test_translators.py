@@ -19,4 +19,7 @@ def test_foreign_providers_and_those_that_cannot_be_told() -> None:
         ("azure", "anthropic"),
         ("anthropic", "openai"),
         ("anthropic", "azure"),
+        ("openai", "gemini"),
+        ("azure", "gemini"),
+        ("anthropic", "gemini"),
     }

@@ -11,6 +11,7 @@ from gateway_proxy.core.dialect import Dialect
 from gateway_proxy.core.errors import BadExchange
 from gateway_proxy.dialects.anthropic import AnthropicDialect
 from gateway_proxy.dialects.anthropic.form import AnthropicForm
+from gateway_proxy.dialects.gemini.form import GeminiForm
 from gateway_proxy.dialects.neutral.request import Inexpressible, Request
 from gateway_proxy.dialects.openai import OpenAIDialect
 from gateway_proxy.dialects.openai.form import OpenAIForm
@@ -64,7 +65,7 @@ def test_no_body_is_a_fault(
     try:
         route = dialect.identify(operation, path, orjson.dumps(data.draw(damaged(body))), "application/json")
         read = form.read_request(route)
-        for other in (OpenAIForm(), AnthropicForm()):
+        for other in (OpenAIForm(), AnthropicForm(), GeminiForm()):
             other.write_request(read, "m")
     except BadExchange as error:
         assert error.public and error.code

@@ -64,7 +64,6 @@ def make_idle_services(clock: Clock, limiter: "MemoryLimiter") -> "Services":
     """What stages need, where no request is ever served."""
     from gateway_proxy.app.runtimes import Services
     from gateway_proxy.routing.breaker import Breakers
-    from gateway_proxy.routing.retry_budget import RetryBudgets
     from gateway_proxy.stages.rate import LearnedOutput
 
     return Services(
@@ -72,7 +71,6 @@ def make_idle_services(clock: Clock, limiter: "MemoryLimiter") -> "Services":
         limiter=limiter,
         learned=LearnedOutput(),
         breakers=Breakers(clock),
-        retry_budgets=RetryBudgets(clock),
         find_key=lambda secret, now_ms: None,
         books_open=lambda: True,
         find_id=lambda id: None,

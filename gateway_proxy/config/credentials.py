@@ -75,7 +75,9 @@ def _resolve_store_url(value: object, info: ValidationInfo) -> Secret:
         return Secret(f"sqlite:{context.folder / place}")
     if not text.startswith("postgresql://"):
         raise ValueError("must be a store; write sqlite:PATH or postgresql://user:password@host/database")
-    split_url(text, ("postgresql",))
+    # A server on this machine is reached through its folder: postgresql://user@/database?host=/run/postgresql
+    if not re.match(r"postgresql://[^/\s]*@?/[^?\s]+\?(?:[^\s]*&)?host=/[^\s]+\Z", text):
+        split_url(text, ("postgresql",))
     return Secret(text)
 
 

@@ -99,7 +99,7 @@ class Delivery:
     def _passed(self, run: Run, response: UpstreamResponse, replaced: frozenset[bytes] = frozenset()) -> str:
         policy = run.exchange.policy
         assert policy is not None
-        own = policy.requests_rule is not None or policy.tokens_rule is not None
+        own = bool(policy.requests_rules or policy.tokens_rules)
         return pass_downward(response.headers, own_rate_limits=own, replaced=replaced)
 
     def close(self, run: Run, reply: Reply, tap: UsageTap | None, outcome: Outcome) -> None:
@@ -133,11 +133,7 @@ class Delivery:
         """What must not be passed on: a refusal of our credential, a redirect, an encoded answer."""
         response, provider = reply.response, reply.attempt.target.provider
         if response.status in (401, 403):
-            return UpstreamFailed(
-                f"The provider '{provider}' refused the gateway's credential.",
-                code="upstream_auth_failed",
-                should_retry=False,
-            )
+            return refused_credential(reply)
         if not 200 <= response.status < 600 or 300 <= response.status < 400:
             return UpstreamFailed(
                 f"The provider '{provider}' gave an answer that is not passed on.",
@@ -298,6 +294,15 @@ class Delivery:
         if run.answer is not None and run.tap is tap and not tap.at_event_boundary():
             run.answer.send(_END_OF_EVENT)
         return self.fail(run, cut_error(cut))
+
+
+def refused_credential(reply: Reply) -> UpstreamFailed:
+    """The provider's 401 or 403 is between it and the gateway: its words stay here."""
+    return UpstreamFailed(
+        f"The provider '{reply.attempt.target.provider}' refused the gateway's credential.",
+        code="upstream_auth_failed",
+        should_retry=False,
+    )
 
 
 async def _start(answer: StreamAnswer, run: Run) -> None:

@@ -11,6 +11,7 @@ from gateway_proxy.storage import reports as reports_module
 from gateway_proxy.storage.database import Row
 from gateway_proxy.storage.maintenance import prune_request_log
 from gateway_proxy.storage.reports import LogQuery, Reports, UsageRow
+from tests.support.stores import on_sqlite
 
 DAY_MS = 86_400_000
 START = 20_000 * DAY_MS  # 2024-10-04
@@ -188,6 +189,7 @@ class Plans:
         return rows[0] if rows else None
 
 
+@on_sqlite
 @pytest.mark.parametrize("analyzed", [False, True])
 async def test_no_common_query_scans_or_sorts_the_log(filled: Store, analyzed: bool) -> None:
     if analyzed:

@@ -108,7 +108,7 @@ class Gateway:
         self.plane = DataPlane(self.runtime, self.settlement, self.limiter, self.clock)
         self.plane.is_stale = self._is_stale
         await self._trace(config)
-        self.plane.recall = self.made_ids.recall
+        self.plane.recall, self.plane.form_folder = self.made_ids.recall, config.storage.data_dir
         self.plane.relay.find_policy = self.directory.policy
         self._answer_queries()
         self.audit = self._make_audit()

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 from aiohttp.http import HttpVersion11
 
@@ -50,6 +51,7 @@ class DataPlane:
         self.queries: dict[str, Query] = {}  # exact path → GET
         self.prefix_queries: dict[str, Query] = {}  # path prefix → GET, for /v1/models/{id}
         self.recall: Callable[[tuple[str, ...]], Awaitable[None]] = _recall_nothing
+        self.form_folder: Path | None = None  # where large forms wait on disk; None: in memory
         self.is_stale: Callable[[bool], bool] = lambda strict: False
         self.begin_trace: Callable[[Exchange], None] | None = None
         self._settlement = settlement
@@ -168,7 +170,8 @@ class DataPlane:
             raise Unavailable("The gateway is overloaded.", retry_after_ms=1000)
         if facts.expects is not None:
             _answer_expectation(request, facts.expects)
-        exchange.body = await read_body(request, runtime.max_body_bytes)
+        folder = self.form_folder if facts.is_form else None
+        exchange.body = await read_body(request, runtime.max_body_bytes, folder)
         try:
             waiting = runtime.pipeline.check_body(exchange)
         except NotRemembered as missing:

@@ -7,6 +7,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "key_expired": ("The key's time is over.", "Edit its expiry."),
     "key_inactive": ("The key is paused.", "Activate it."),
     "key_revoked": ("The key was revoked, perhaps while the request ran.", "Make a new key, or activate it again."),
+    "token_cannot_mint": ("An ephemeral token was used to make another.", "Use the key that it was made from."),
+    "conflict": ("No token could be made from the key: it ends within a second, or has 10,000 live ones.", "Edit its expiry, or use tokens again."),
     "conflicting_credentials": ("Two different credentials came in one request.", "Send one."),
     "ip_not_allowed": ("The client's address is outside the key's IP allowlist.", "Add the address; behind a proxy, set trusted_proxies."),
     "endpoint_not_allowed": ("The endpoint is outside the key's scope.", "Allow it for the key, or use another key."),

@@ -27,7 +27,7 @@ from gateway_proxy.core.stage import Stage, WaitingStage
 
 Word = Literal["allow", "deny", "skip"]
 MCP_RULE = "mcp"
-_SHADOWED = frozenset(("network", "endpoint", "model", "provider", "price", "rate", "budget"))
+_SHADOWED = frozenset(("network", "endpoint", "model", "price", "rate", "budget"))
 _NEEDS_TARGETS = frozenset(("provider", "price", "budget"))
 _NOT_REACHED = "Cannot be judged: an earlier rule left nothing to judge."
 _MESSAGES = [{"role": "user", "content": "Hello"}]
@@ -98,7 +98,8 @@ def explain(
 
     The key of a shadowed policy is judged by its rules, though they refuse nothing; see `is_allowed`.
     """
-    trial = Trial(policy.shadow or policy, question, now_ms)
+    shadow = _shadow_of(policy)
+    trial = Trial(shadow or policy, question, now_ms)
     for stage in stages:
         trial.judge(stage, question)
     verdicts = [
@@ -106,13 +107,13 @@ def explain(
         for rule, word, code, detail in trial.verdicts()
     ]
     verdicts.append(_judge_mcp(trial.rules_policy, question.mcp_tool))
-    return [_mark_shadowed(verdict) for verdict in verdicts] if policy.shadow is not None else verdicts
+    return [_mark_shadowed(verdict) for verdict in verdicts] if shadow is not None else verdicts
 
 
 def is_allowed(verdicts: Iterable[Verdict], policy: KeyPolicy) -> bool:
     """Whether the request would be admitted: no rule refuses it, or only rules that are shadowed."""
     return not any(
-        verdict.verdict == "deny" and (policy.shadow is None or not _is_shadowed(verdict))
+        verdict.verdict == "deny" and (_shadow_of(policy) is None or not _is_shadowed(verdict))
         for verdict in verdicts
     )
 
@@ -233,8 +234,13 @@ def _judge_mcp(policy: KeyPolicy, named: str) -> Verdict:
     return Verdict(MCP_RULE, "deny", code="mcp_disabled", detail=why)
 
 
+def _shadow_of(policy: KeyPolicy) -> KeyPolicy | None:
+    """The rules that refuse nothing. A token's own do: of a shadowed key's token those are told."""
+    return policy.shadow if policy.parent is None else None
+
+
 def _is_shadowed(verdict: Verdict) -> bool:
-    return verdict.rule in _SHADOWED and verdict.code != "dialect_not_served"
+    return verdict.rule in _SHADOWED or verdict.code == "provider_not_allowed"
 
 
 def _mark_shadowed(verdict: Verdict) -> Verdict:

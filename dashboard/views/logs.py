@@ -18,10 +18,10 @@ from gateway_proxy.admin.logs import LATEST, LogQuery
 from gateway_proxy.admin.problem import Invalid
 from gateway_proxy.keys.fields import FieldError
 
-FIELDS = ("key", "owner", "model", "provider", "status", "error")
+FIELDS = ("key", "owner", "model", "provider", "status", "error", "would_deny")
 COLUMNS = (
     "request_id", "at", "status", "error_code", "outcome", "key_id", "key_name", "owner", "model", "provider", "operation",
-    "method", "path", "stream", "attempts", "input_tokens", "output_tokens", "cost_usd", "latency_ms", "first_byte_ms",
+    "method", "path", "stream", "attempts", "would_deny", "input_tokens", "output_tokens", "cost_usd", "latency_ms", "first_byte_ms",
     "client_ip", "client_request_id", "trace_id", "gateway_id", "metadata",
 )  # fmt: skip
 STATUSES = ("200", "400", "401", "402", "403", "404", "408", "413", "429", "500", "502", "503", "504")
@@ -136,6 +136,7 @@ async def _read_query(request: web.Request, form: PlainForm, chosen: Range) -> L
         status=int(status) if status.isdecimal() else None,
         errors_only=status == "errors",
         error_code=form.text("error"),
+        would_deny=form.text("would_deny"),
         start_ms=0 if any_time else chosen.start_ms,
         end_ms=chosen.end_ms if chosen.name == "custom" else None,
     )

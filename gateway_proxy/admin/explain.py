@@ -10,6 +10,7 @@ from gateway_proxy.explain import ENDPOINTS, Question
 from gateway_proxy.keys.fields import FieldError, Problems, read_model, read_provider
 from gateway_proxy.proxy.client_ip import parse_ip
 
+__all__ = ["ENDPOINTS", "ExplainAdmin", "read_question"]
 _MEMBERS = ("model", "ip", "provider", "endpoint", "mcp_tool")
 _LONGEST_TOOL = 256
 

@@ -31,6 +31,7 @@ from gateway_proxy.admin.usage import UsageAdmin
 from gateway_proxy.config import Config
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.keys.service import FindOwner, KeyService
+from gateway_proxy.keys.signing import SigningFile
 from gateway_proxy.storage.store import Store
 
 if TYPE_CHECKING:
@@ -72,13 +73,16 @@ def build_admin(
     *,
     passwords: Passwords | None = None,
     view: GatewayView | None = None,
+    signing: SigningFile | None = None,
 ) -> Admin:
     """The services over an open store. The settings say where links lead and who else may vouch for members.
 
-    `view` is the gateway to ask, None where there is none.
+    `view` is the gateway to ask, None where there is none. `signing` is that of the settings' data folder, if not given.
     """
     view = view or NoGateway()
-    service = KeyService(store.keys, clock, pepper, owner_finder(store))
+    if signing is None and config is not None:
+        signing = SigningFile(config.storage.data_dir)
+    service = KeyService(store.keys, clock, pepper, owner_finder(store), signing)
     passwords, throttle = passwords or Passwords(), Throttle(clock)
     sessions = Sessions(store.identity, passwords, throttle, clock)
     base_url = find_base_url(config.server) if config else ""

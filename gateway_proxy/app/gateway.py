@@ -13,10 +13,12 @@ from gateway_proxy.app.audit import AuditTrail
 from gateway_proxy.app.books import GatewayBooks
 from gateway_proxy.app.extensions import Extensions
 from gateway_proxy.app.follower import Follower
-from gateway_proxy.app.gateway_id import read_gateway_id
+from gateway_proxy.app.live_tokens import LiveTokens
 from gateway_proxy.app.made_ids import IdBooks
 from gateway_proxy.app.notices import make_notifier
+from gateway_proxy.app.own_routes import add_own_routes
 from gateway_proxy.app.probes import Probes
+from gateway_proxy.app.retention import delete_old
 from gateway_proxy.app.runtimes import Services, build_runtime, list_fixed
 from gateway_proxy.audit.chain import derive_key
 from gateway_proxy.audit.log import AuditLog
@@ -26,22 +28,26 @@ from gateway_proxy.core.policy import KeyPolicy
 from gateway_proxy.core.store import KeyRecord
 from gateway_proxy.core.tasks import drain, running, spawn
 from gateway_proxy.keys.directory import KeyDirectory
+from gateway_proxy.keys.gateway_id import read_gateway_id
 from gateway_proxy.keys.pepper import make_private_folder
 from gateway_proxy.keys.secret import Digester
+from gateway_proxy.keys.service import KeyService
+from gateway_proxy.keys.signing import SigningFile
+from gateway_proxy.keys.token import PREFIX
 from gateway_proxy.ledger.spool import Spool
 from gateway_proxy.ledger.writer import BooksWriter
 from gateway_proxy.limits.budget import Rebuild
 from gateway_proxy.limits.memory import MemoryLimiter
 from gateway_proxy.notify.endpoints import list_endpoints
 from gateway_proxy.proxy.handler import DataPlane
-from gateway_proxy.proxy.queries import Queries
+from gateway_proxy.proxy.minting import TokenMint
 from gateway_proxy.proxy.runtime import Runtime
 from gateway_proxy.proxy.settle import GatewayIdentity, Settlement
 from gateway_proxy.routing.breaker import Breakers
 from gateway_proxy.stages.rate import LearnedOutput
 from gateway_proxy.storage import Store
 from gateway_proxy.storage.database import StoreConflict, StoreError
-from gateway_proxy.storage.maintenance import clear_reserved, prune_events, prune_request_log, prune_secrets
+from gateway_proxy.storage.maintenance import clear_reserved
 from gateway_proxy.storage.registry import Gateway as GatewayRecord
 from gateway_proxy.telemetry.pulse import Pulse
 from gateway_proxy.telemetry.spans import Server
@@ -54,10 +60,6 @@ HEARTBEAT_SECONDS = 5.0
 OFFLINE_MS = 15_000
 SWEEP_SECONDS = 10.0
 RETENTION_SECONDS = 600.0
-DAY_MS = 86_400_000
-EVENT_DAYS = 62  # an event keeps its occasion from firing again: longer than any month
-HOUR_MS = 3_600_000
-FINE_TIMELINE_MS = 3 * DAY_MS
 
 
 class Gateway:
@@ -69,6 +71,8 @@ class Gateway:
         self.store = store
         self.directory = KeyDirectory()
         self.limiter = MemoryLimiter(self.clock)
+        self.live_tokens = LiveTokens(store.keys, self.directory, self.limiter, self.clock)
+        self.tokens = self.live_tokens.directory
         self.breakers = Breakers(self.clock)
         self.made_ids = IdBooks(store.made_ids, self.clock)
         self.probes = Probes(self.breakers)
@@ -105,12 +109,8 @@ class Gateway:
         identity = GatewayIdentity(self.id, config.gateway.organization)
         self.settlement = Settlement(self.books, self.limiter, learned, self.clock, identity)
         self._extend()
-        self.plane = DataPlane(self.runtime, self.settlement, self.limiter, self.clock)
-        self.plane.is_stale = self._is_stale
+        self.plane = self._make_plane()
         await self._trace(config)
-        self.plane.recall, self.plane.form_folder = self.made_ids.recall, config.storage.data_dir
-        self.plane.relay.find_policy = self.directory.policy
-        self._answer_queries()
         self.audit = self._make_audit()
         self.notifier = make_notifier(self.store, self.clock, self.breakers, self.id, self._organization)
         self.notifier.configure(list_endpoints(config.notifications, self._pepper))
@@ -122,7 +122,9 @@ class Gateway:
             end_keys=self.plane.sweeper.end_key,
             acknowledge=self._acknowledge,
         )
+        self._add_own_routes()
         await clear_reserved(self.store.db)
+        await self.live_tokens.load()
         await self.follower.load()
         self.limiter.take_reserved()  # zeros, and the store has them now
         self.books.collect_events()  # of thresholds that were reached just before an earlier process died
@@ -139,12 +141,17 @@ class Gateway:
             spawn(self.tracing.run(), "hand on spans"),
         ]
 
-    def _answer_queries(self) -> None:
-        queries = Queries(self.limiter)
-        self.plane.queries = {
-            "/v1/models": queries.list_models, "/v1beta/models": queries.list_models, "/v1/key": queries.show_key,
-        }  # fmt: skip
-        self.plane.prefix_queries = dict.fromkeys(("/v1/models/", "/v1beta/models/"), queries.show_model)
+    def _make_plane(self) -> DataPlane:
+        plane = DataPlane(self.runtime, self.settlement, self.limiter, self.clock)
+        plane.is_stale = self._is_stale
+        plane.recall, plane.form_folder = self.made_ids.recall, self.config.storage.data_dir
+        plane.relay.find_policy = self.directory.policy
+        return plane
+
+    def _add_own_routes(self) -> None:
+        signing = SigningFile(self.config.storage.data_dir)
+        service = KeyService(self.store.keys, self.clock, self._pepper, signing=signing)
+        add_own_routes(self.plane, self.limiter, TokenMint(service, self.follower.reach))
 
     def _make_services(self, learned: LearnedOutput) -> Services:
         return Services(
@@ -252,7 +259,10 @@ class Gateway:
         return not problems, details
 
     def _find_key(self, secret: str, now_ms: int) -> KeyPolicy | None:
-        policy = self.directory.find(self._digester.digest(secret), now_ms)
+        digest = self._digester.digest(secret)
+        policy = self.directory.find(digest, now_ms)
+        if policy is None and secret.startswith(PREFIX):
+            policy = self.tokens.find(digest, secret, now_ms)
         if policy is None or self._organization in ("*", policy.key.organization):
             return policy
         return None  # another organization's key is unknown here
@@ -270,7 +280,8 @@ class Gateway:
         return self.clock.monotonic_ns() - self.follower.synced_ns > limit_ns
 
     async def _prepare_keys(self, records: Sequence[KeyRecord]) -> None:
-        """Make the counters of these keys ready for their new revision."""
+        """Make the counters of these keys ready for their new revision, and what verifies tokens."""
+        await self.live_tokens.prepare(records)
         keys = [record.key for record in records if record.key is not None]
         missing = [key for key in keys if self.limiter.needs_rebuild(key)]
         jobs: list[Rebuild] = []
@@ -320,11 +331,12 @@ class Gateway:
                 log.error("the store did not take the heartbeat: %s", error)
 
     async def _maintain(self) -> None:
-        """Drop full buckets; delete old log rows a batch at a time."""
+        """Drop full buckets and expired tokens, delete old rows."""
         due = 0.0
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             self.limiter.sweep()
+            self.live_tokens.drop_expired()
             await self._follow_prices()
             await self.extensions.tidy()
             due -= SWEEP_SECONDS
@@ -332,17 +344,8 @@ class Gateway:
                 continue
             due = RETENTION_SECONDS
             try:
-                before = self.clock.now_ms() - self.config.logs.retention_days * DAY_MS
-                events_before = min(before, self.clock.now_ms() - EVENT_DAYS * DAY_MS)
-                while await prune_request_log(self.store.db, before) or await prune_events(
-                    self.store.db, events_before
-                ):
-                    await asyncio.sleep(0.05)
+                await delete_old(self.store, self.clock.now_ms(), self.config.logs.retention_days)
                 await self.made_ids.prune()
-                await prune_secrets(self.store.db, self.clock.now_ms())
-                await self.store.timeline.fold(self.clock.now_ms() - FINE_TIMELINE_MS)
-                while await self.store.usage_sums.carry(self.clock.now_ms() // HOUR_MS):
-                    await asyncio.sleep(0.05)
             except StoreError as error:
                 log.error("old log rows could not be deleted: %s", error)
 

@@ -86,7 +86,7 @@ class Inside:
 
     def _explain(self, key_id: str, question: dict[str, str]) -> dict[str, Any]:
         gateway = self._gateway
-        policy = gateway.directory.policy(key_id)
+        policy = gateway.tokens.policy(key_id)
         organization = gateway.config.gateway.organization
         if policy is None or organization not in ("*", policy.key.organization):
             return unknown_here()

@@ -92,6 +92,17 @@ def print_secret(shown: dict[str, Any], secret: str, done: str, as_json: bool) -
     print(live_sentence(shown))
 
 
+def print_token(parent: dict[str, Any], made: dict[str, Any], as_json: bool) -> None:
+    """An ephemeral token of a key, this once."""
+    if as_json:
+        print_json(made)
+        return
+    print(
+        f"Made token {made['id']} of key {parent['name']} ({parent['id']}); it expires at {made['expires_at']}"
+    )
+    print(f"\n    {made['token']}\n\n{ONE_TIME_SENTENCE}")
+
+
 def live_sentence(shown: dict[str, Any]) -> str:
     """Where a change holds already."""
     gateways, acked = shown["live_on"]["gateways"], shown["live_on"]["acked"]

@@ -68,8 +68,10 @@ class Local:
         from gateway_proxy.admin.services import owner_finder
         from gateway_proxy.core.clock import Clock
         from gateway_proxy.keys.service import KeyService
+        from gateway_proxy.keys.signing import SigningFile
 
-        return KeyService(self.store.keys, Clock(), await self._pepper(), owner_finder(self.store))
+        signing = SigningFile(self.config.storage.data_dir)
+        return KeyService(self.store.keys, Clock(), await self._pepper(), owner_finder(self.store), signing)
 
     async def admin(self, *, reading: bool = False) -> "Admin":
         """All admin services; makes the pepper if the store has none yet. Raises Refusal.

@@ -10,7 +10,7 @@ _CODES = {
     "network": ("ip_not_allowed",),
     "endpoint": ("endpoint_not_allowed",),
     "model": ("model_not_found",),
-    "provider": ("provider_not_allowed", "dialect_not_served"),
+    "provider": ("provider_not_allowed", "dialect_not_served", "not_translatable"),
     "price": ("model_unpriced", "cost_unbounded", "budget_unverifiable"),
     "rate": ("rate_limit_exceeded",),
     "budget": ("insufficient_quota",),

@@ -99,7 +99,7 @@ class Delivery:
     def _passed(self, run: Run, response: UpstreamResponse, replaced: frozenset[bytes] = frozenset()) -> str:
         policy = run.exchange.policy
         assert policy is not None
-        own = policy.requests_rule is not None or policy.tokens_rule is not None
+        own = bool(policy.requests_rules or policy.tokens_rules)
         return pass_downward(response.headers, own_rate_limits=own, replaced=replaced)
 
     def close(self, run: Run, reply: Reply, tap: UsageTap | None, outcome: Outcome) -> None:

@@ -39,6 +39,7 @@ _CORS = "access-control-expose-headers: *\r\n" + _VARY
 log = logging.getLogger("gateway_proxy.handler")
 
 Query = Callable[[Exchange, Runtime], BaseAnswer]  # a GET that the gateway answers itself
+Act = Callable[[Exchange, Runtime], Awaitable[BaseAnswer]]  # a POST that it carries out itself
 MAX_RUNNING = 20_000
 
 
@@ -50,6 +51,7 @@ class DataPlane:
         self.sweeper = Sweeper()
         self.queries: dict[str, Query] = {}  # exact path → GET
         self.prefix_queries: dict[str, Query] = {}  # path prefix → GET, for /v1/models/{id}
+        self.acts: dict[str, Act] = {}  # exact path → POST
         self.recall: Callable[[tuple[str, ...]], Awaitable[None]] = _recall_nothing
         self.form_folder: Path | None = None  # where large forms wait on disk; None: in memory
         self.is_stale: Callable[[bool], bool] = lambda strict: False
@@ -137,13 +139,14 @@ class DataPlane:
         exchange.client_ip = runtime.client_ip.find(request.remote, request.headers)
         operation = exchange.operation
         query = None if operation else self._find_query(exchange.path)
+        act = None if operation else self.acts.get(exchange.path)
         if request.method == "OPTIONS" and exchange.answer_lines.endswith(_VARY):
             return _preflight(exchange)
-        if not operation and query is None:
+        if not operation and query is None and act is None:
             raise BadExchange(
                 f"There is no route '{exchange.path}' on this gateway.", code="route_not_found", status=404
             )
-        methods = facts.methods if operation else "GET"
+        methods = facts.methods if operation else "POST" if act is not None else "GET"
         if request.method != methods and request.method not in methods.split(", "):
             exchange.answer_lines += header_line("allow", methods)
             raise BadExchange(f"Use {methods} for this route.", code="method_not_allowed", status=405)
@@ -156,7 +159,7 @@ class DataPlane:
             await waiting
         policy = exchange.policy
         assert policy is not None
-        if self.is_stale(policy.key.strict):
+        if self.is_stale(policy.strict):
             raise Unavailable(
                 "The gateway has been cut off from its store for too long.",
                 code="store_stale",
@@ -172,6 +175,8 @@ class DataPlane:
             _answer_expectation(request, facts.expects)
         folder = self.form_folder if facts.is_form else None
         exchange.body = await read_body(request, runtime.max_body_bytes, folder)
+        if act is not None:
+            return await act(exchange, runtime)
         try:
             waiting = runtime.pipeline.check_body(exchange)
         except NotRemembered as missing:
@@ -189,7 +194,7 @@ class DataPlane:
         route, model, policy = exchange.route, exchange.model, exchange.policy
         assert route is not None and model is not None and policy is not None
         on_disconnect = model.on_disconnect
-        drains = on_disconnect == "drain" or (on_disconnect == "auto" and policy.budget_rule is not None)
+        drains = on_disconnect == "drain" or (on_disconnect == "auto" and bool(policy.budgets))
         run = Run(
             exchange,
             request,

@@ -12,7 +12,7 @@ from gateway_proxy.core.catalog import USUAL_FALLBACK, Fallback, Target
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.errors import GatewayError, Unavailable, UpstreamFailed
 from gateway_proxy.core.exchange import Attempt, Outcome
-from gateway_proxy.core.limiter import CounterUnknown, Limiter, LimitExceeded, Meter
+from gateway_proxy.core.limiter import Claim, CounterUnknown, Limiter, LimitExceeded, Meter, Rule
 from gateway_proxy.core.policy import KeyPolicy
 from gateway_proxy.proxy.answers import BaseAnswer
 from gateway_proxy.proxy.deliver import Delivery, ErrorAnswer, Reply, refused_credential
@@ -109,13 +109,20 @@ class Relay:
         assert lease is not None and policy is not None
         if exchange.attempts:
             # The key may have been edited while the last attempt ran: the budget of now decides.
-            rule = (self.find_policy(policy.key.id) or policy).budget_rule
-            claims = [replace(c, rule=rule) for c in exchange.claims if rule and c.meter is Meter.NANOS]
+            claims = [
+                replace(claim, rule=rule)
+                for claim in exchange.claims
+                if claim.meter is Meter.NANOS and (rule := self._present_rule(claim)) is not None
+            ]
             lease = self._limiter.acquire(tuple(claims), key_ids=policy.key_ids)
         reserved_nanos = 0 if bound is None else bound.nanos
         attempt = Attempt(len(exchange.attempts) + 1, target, lease, reserved_nanos, bound, lease.admitted_at)
         exchange.attempts.append(attempt)
         return attempt
+
+    def _present_rule(self, claim: Claim) -> Rule | None:
+        policy = self.find_policy(claim.key_id)
+        return claim.rule if policy is None else policy.budget_rule
 
     async def _attempt(
         self, run: Run, runtime: Runtime, attempt: Attempt, upward: bytes, *, is_last: bool

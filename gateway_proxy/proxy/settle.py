@@ -87,7 +87,7 @@ class Settlement:
         key, target = policy.key, attempt.target
         rates = attempt.rates = None if target.price is None else target.price.base
         estimated_nanos = 0
-        if key.budget_nanos is None and rates is not None:
+        if not policy.budgets and rates is not None:
             estimated_nanos = rates.cost_nanos(self._estimate(exchange, None))
         row = attempt.row = _new_tuple(
             LedgerRow,
@@ -97,7 +97,7 @@ class Settlement:
                 attempt.lease.period, attempt.reserved_nanos, estimated_nanos, rates, 0, 0, "none", "open", "", NO_USAGE,
             ),
         )  # fmt: skip
-        if not self._books.intent(row) and key.budget_nanos is not None:
+        if not self._books.intent(row) and policy.budgets:
             raise unverifiable()
 
     def close_attempt(self, exchange: Exchange, attempt: Attempt, tap: UsageTap | None) -> None:
@@ -172,7 +172,7 @@ class Settlement:
             return
         policy = exchange.policy
         assert policy is not None
-        if policy.key.budget_nanos is not None:
+        if policy.budgets:
             attempt.usage = self._estimate(exchange, tap)
             attempt.usage_source, attempt.charged_nanos = _ESTIMATED, attempt.reserved_nanos
         elif attempt.status is not None and attempt.status >= 400:

@@ -23,7 +23,7 @@ def check_status(policy: KeyPolicy, now_ms: int) -> None:
     key = policy.key
     if key.expires_at is None and not key.inactive and key.revoked_at is None:
         return
-    status = key.status(now_ms)
+    status = policy.status(now_ms)
     if status is not Status.ACTIVE:
         code, public = _REFUSALS[status]
         raise Unauthenticated(public, code=code)

@@ -22,6 +22,7 @@ from gateway_proxy.core.ledger import LedgerRow, LogRow
 from gateway_proxy.core.store import Batch
 from gateway_proxy.core.usage import Rates, Usage
 from gateway_proxy.keys.service import Caller, KeyService
+from gateway_proxy.keys.signing import SigningFile
 from gateway_proxy.storage import Store, open_store
 
 PEPPER = b"a pepper for tests, 32 bytes long"
@@ -94,7 +95,8 @@ async def open_admin(
             await store.registry.ensure_organization(organization)
             for role, email in PEOPLE.items():
                 await store.registry.add_member(organization, email, role=role.value)
-        yield build_admin(store, PEPPER, clock, passwords=Passwords(memory_kib=64), view=view), store
+        passwords, signing = Passwords(memory_kib=64), SigningFile(folder)
+        yield build_admin(store, PEPPER, clock, passwords=passwords, view=view, signing=signing), store
     finally:
         await store.close()
 

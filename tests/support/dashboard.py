@@ -66,6 +66,7 @@ class FakeView:
     reload_error: str | None = None
     listed: list[dict[str, Any]] = field(default_factory=list)
     counted: dict[str, dict[str, Any]] = field(default_factory=dict)
+    asked: Any = None
 
     async def config(self) -> dict[str, Any]:
         self._speak()
@@ -98,7 +99,7 @@ class FakeView:
         return self.listed
 
     async def explain(self, key_id: str, question: dict[str, str]) -> dict[str, Any]:
-        self._ask()
+        self._speak()
         self.asked = (key_id, question)
         verdicts = [
             {"rule": "status", "verdict": "allow", "code": "", "detail": "Active."},

@@ -10,6 +10,7 @@ from gateway_proxy.admin.api.shapes import Asked, Cursor, ListQuery, Metadata, N
 from gateway_proxy.admin.keys import KeySecret
 from gateway_proxy.core.key import BudgetPeriod, McpMode
 from gateway_proxy.keys.service import MAX_GRACE_SECONDS
+from gateway_proxy.keys.signing import MAX_TTL_SECONDS
 from gateway_proxy.storage.key_search import KeyQuery, KeySort, StatusFilter
 
 Endpoint = Literal[
@@ -70,10 +71,13 @@ class KeyCreation(KeyPatch):
     """A new key; what is absent is not limited."""
 
     name: str = Field(min_length=1, max_length=200, examples=["Production API"])
-    ephemeral: Literal[False] | None = Field(
-        None, description="Ephemeral tokens are not made in this version."
+    ephemeral: bool | None = Field(
+        None,
+        description="A token that ends after `ttl_seconds`, in place of a lasting key; it cannot be changed.",
     )
-    ttl_seconds: None = Field(None, description="Of an ephemeral token.")
+    ttl_seconds: int | None = Field(
+        None, ge=1, le=MAX_TTL_SECONDS, description="How long an ephemeral token lives; 3600 if absent."
+    )
 
 
 class KeyImport(KeyCreation):
@@ -86,6 +90,36 @@ class Rotation(Asked):
     grace_seconds: int = Field(
         0, ge=0, le=MAX_GRACE_SECONDS, description="How long the old secret stays valid."
     )
+
+
+class TokenAsked(Asked):
+    """What a token may, at most what its key may: a list that is absent is the key's, and both pay."""
+
+    name: str | None = Field(None, max_length=200, description="The key's and `(ephemeral)` if absent.")
+    ttl_seconds: int | None = Field(
+        None, ge=1, le=MAX_TTL_SECONDS, description="3600 if absent; never beyond the expiry of the key."
+    )
+    requests_per_minute: int | None = Field(None, ge=0)
+    tokens_per_minute: int | None = Field(None, ge=0)
+    burst: int | None = Field(None, ge=0)
+    max_parallel_requests: int | None = Field(None, ge=0)
+    budget_usd: str | int | None = Field(
+        None, description="What the token may spend of the key's.", examples=["0.50"]
+    )
+    allowed_providers: list[str] | None = None
+    allowed_models: list[str] | None = None
+    allowed_endpoints: list[Endpoint] | None = None
+    ip_allowlist: list[str] | None = None
+    mcp: McpPatch | None = None
+
+
+class TokenMade(Shown):
+    """An ephemeral token, in this answer only."""
+
+    id: str
+    token: str
+    expires_at: Time
+    parent_id: str | None
 
 
 class LiveOnShown(Shown):
@@ -208,6 +242,10 @@ async def rotate_key(call: Call[None, Any]) -> Answer:
     )
 
 
+async def mint_token(call: Call[None, Any]) -> Answer:
+    return Answer(await call.admin.keys.mint(call.actor, call.ids["key_id"], call.body))
+
+
 async def deactivate_key(call: Call[None, Nothing]) -> Answer:
     return _key_answer(await call.admin.keys.deactivate(call.actor, call.ids["key_id"], call.revision))
 
@@ -264,6 +302,12 @@ OPERATIONS = (
         summary="Give a key a new secret; the old one ends now or after a grace",
         handler=rotate_key, body=Rotation, body_optional=True, judged_by_service=True, answer=KeySecretShown,
         status=201, if_match=True, idempotent=True,
+    ),
+    Operation(
+        method="POST", path="/keys/{key_id}/ephemeral", name="mintToken",
+        summary="Make a short-lived token from a key, with narrower scopes and limits",
+        handler=mint_token, body=TokenAsked, body_optional=True, judged_by_service=True, answer=TokenMade,
+        status=201, conflicts=True, idempotent=True,
     ),
     Operation(
         method="POST", path="/keys/{key_id}/deactivate", name="deactivateKey",

@@ -1,6 +1,7 @@
 import asyncio
 import csv
 import io
+import re
 
 import pytest
 
@@ -136,3 +137,20 @@ async def test_without_a_script_the_live_page_loads_itself_anew(site: Dashboard)
     page = await site.get("/logs?live=1")
     assert '<noscript><meta http-equiv="refresh" content="5"></noscript>' in page.text
     assert "http-equiv" not in (await site.get("/logs")).text
+
+
+async def test_what_was_refused_in_the_shadow_is_told(site: Dashboard) -> None:
+    await add_request(site.store, "req_shadowed", would_deny="ip_not_allowed")
+    page = await site.get("/logs?would_deny=any")
+    assert "/logs/req_shadowed" in page.text and "/logs/req_good" not in page.text
+    assert "would deny: <code>ip_not_allowed</code>" in page.text
+    detail = (await site.get("/logs/req_shadowed")).text
+    assert "Would deny: <code>ip_not_allowed</code>" in detail
+
+
+async def test_what_each_rule_said(site: Dashboard) -> None:
+    text = (await site.get("/logs/req_denied")).text.partition("<h2>Rules</h2>")[2]
+    rows = re.findall(r'<th scope="row">(\w+)</th>.*?<span class="badge[^"]*">([^<]+)<', text, re.DOTALL)[:9]
+    assert rows[0] == ("Status", "Allows") and rows[-1] == ("Budget", "Denies") and len(rows) == 9
+    passed = (await site.get("/logs/req_good")).text
+    assert passed.count(">Allows<") == 9 and ">Denies<" not in passed

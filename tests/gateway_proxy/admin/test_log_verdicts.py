@@ -32,6 +32,7 @@ def words(**members: Any) -> str:
         ({"status": 400, "error_code": "invalid_json"}, "aasssssss"),
         ({"status": 404, "error_code": "route_not_found", "key_id": ""}, "sssssssss"),
         ({"status": 200}, "aasssssss"),  # answered by the gateway itself
+        ({"admitted": True, "status": 200, "would_deny": "ip_not_allowed"}, "adassssss"),
         ({"admitted": True, "status": 200, "would_deny": "provider_not_allowed"}, "aaaaadsss"),
         ({"admitted": True, "status": 200, "would_deny": "model_not_found"}, "aaaadssss"),
     ],

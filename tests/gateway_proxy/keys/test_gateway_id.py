@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway_proxy.app.gateway_id import read_gateway_id
 from gateway_proxy.core.ids import is_id
+from gateway_proxy.keys.gateway_id import read_gateway_id
 
 
 def test_the_id_is_made_once(tmp_path: Path) -> None:

@@ -179,13 +179,15 @@ class DataPlane:
             return await act(exchange, runtime)
         try:
             waiting = runtime.pipeline.check_body(exchange)
+            if waiting is not None:
+                exchange.secret = facts.secret
+                await waiting
         except NotRemembered as missing:
             await self.recall(missing.ids)
             exchange.recalled = True
             waiting = runtime.pipeline.check_body(exchange)
-        if waiting is not None:
-            exchange.secret = facts.secret
-            await waiting
+            if waiting is not None:
+                await waiting
         return await self._relay_admitted(request, facts.upward, exchange, runtime)
 
     async def _relay_admitted(

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import orjson
 
 from gateway_proxy.core.catalog import Target
-from gateway_proxy.core.dialect import Dialect, UsageTap
+from gateway_proxy.core.dialect import Dialect, Payload, UsageTap
 from gateway_proxy.core.errors import BadExchange, GatewayError, UpstreamFailed
 from gateway_proxy.core.exchange import Exchange
 from gateway_proxy.core.route import Route
@@ -80,7 +80,7 @@ class TranslatedRequest:
 
     def encode(
         self, target: Target, output_cap: int | None, modern_cap_field: bool
-    ) -> tuple[bytes, str, str]:
+    ) -> tuple[Payload, str, str]:
         """The provider's own dialect serialises it, with the maximum in the member that it has for that."""
         cap = self._request.max_tokens if output_cap is None else output_cap
         return self._translator.provider.encode(self.route, target, cap, modern_cap_field)

@@ -193,7 +193,7 @@ EVENTS: dict[str, list[Any]] = {
 
 
 @given(st.sampled_from((TO_ANTHROPIC, TO_OPENAI, TO_GEMINI)), st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_no_answer_is_a_fault(translator: Translator, data: st.DataObject) -> None:
     translated = translate(translator, max_tokens=5, stream=True)
     name = translator.provider.name

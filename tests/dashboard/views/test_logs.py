@@ -1,6 +1,7 @@
 import asyncio
 import csv
 import io
+import json
 import re
 
 import pytest
@@ -103,6 +104,8 @@ async def test_a_request_tells_what_happened_and_what_each_attempt_cost(site: Da
         "300 ms until",
     ):
         assert told in page.text
+    [attempt] = json.loads((await site.get("/logs/req_good?table=attempts&format=json")).text)["data"]
+    assert (attempt["charged_usd"], attempt["usage"]["output"]) == ("1.00", 34)
     page = await site.get("/logs/req_denied")
     assert "did not fit into what is left of the budget" in page.text
     assert "the request was refused before" in page.text

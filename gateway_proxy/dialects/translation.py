@@ -16,7 +16,7 @@ from gateway_proxy.core.exchange import Exchange
 from gateway_proxy.core.route import Route
 from gateway_proxy.core.usage import Usage
 from gateway_proxy.dialects import sse
-from gateway_proxy.dialects.findings import MAX_EVENT_BYTES, Findings
+from gateway_proxy.dialects.findings import MAX_EVENT_BYTES
 from gateway_proxy.dialects.neutral.answer import (
     Broke,
     End,
@@ -100,7 +100,7 @@ class TranslatedRequest:
         translator = self._translator
         reader = translator.form.stream_reader()
         writer = translator.client_form.stream_writer(self._request, self._created_at)
-        return TranslatingTap(self.route, native, reader, writer, self._error_event)
+        return TranslatingTap(native, reader, writer, self._error_event)
 
     def _error_event(self, error: GatewayError) -> bytes:
         return self._translator.client.error_event(error, self._operation, self._request_id)
@@ -136,21 +136,30 @@ def _read_error(body: bytes) -> tuple[str, str]:
     return (told[0][:MAX_TOLD_CHARACTERS] if type(told[0]) is str else ""), code[:64]
 
 
-class TranslatingTap(Findings):
+class TranslatingTap:
     """Feeds the provider's tap with its own bytes, and hands on what they mean in the client's dialect."""
 
-    __slots__ = ("_assembler", "_error_event", "_finish", "_native", "_over", "_reader", "_writer")
+    __slots__ = (
+        "_assembler", "_error_event", "_finish", "_native", "_over", "_reader", "_writer", "failed", "finished",
+    )  # fmt: skip
     needs_end: ClassVar[bool] = True
+    # What was used is the provider's tap's to say; it may read its events only when it is asked.
+    usage: Usage | None
+    usage_final: bool
+    invalid_usage: bool
+    reported_model: str
+    service_tier: str | None
+    streamed_tokens: int
 
     def __init__(
         self,
-        route: Route,
         native: UsageTap,
         reader: StreamReader,
         writer: StreamWriter,
         error_event: Callable[[GatewayError], bytes],
     ) -> None:
-        Findings.__init__(self, route)
+        self.failed = False
+        self.finished = False
         self._native = native
         self._reader = reader
         self._writer = writer
@@ -158,6 +167,9 @@ class TranslatingTap(Findings):
         self._assembler = sse.Assembler(MAX_EVENT_BYTES)
         self._finish = False  # the model has stopped: only usage and end may follow
         self._over = False  # the client has been told the end, or an error
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._native, name)
 
     def feed(self, chunk: bytes) -> bytes:
         """The client's events for the events that this chunk completes."""
@@ -183,9 +195,6 @@ class TranslatingTap(Findings):
 
     def _note(self) -> None:
         native = self._native
-        self.usage, self.usage_final = native.usage, native.usage_final
-        self.invalid_usage, self.streamed_tokens = native.invalid_usage, native.streamed_tokens
-        self.reported_model, self.service_tier = native.reported_model, native.service_tier
         self.failed = self.failed or native.failed
         self.finished = native.finished or (self._finish and not native.needs_end)
 

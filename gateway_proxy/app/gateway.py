@@ -144,7 +144,7 @@ class Gateway:
     def _make_plane(self) -> DataPlane:
         plane = DataPlane(self.runtime, self.settlement, self.limiter, self.clock)
         plane.is_stale = self._is_stale
-        plane.recall = self.made_ids.recall
+        plane.recall, plane.form_folder = self.made_ids.recall, self.config.storage.data_dir
         plane.relay.find_policy = self.directory.policy
         return plane
 

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Protocol
 
 from gateway_proxy.core.catalog import Target
-from gateway_proxy.core.dialect import UsageTap
+from gateway_proxy.core.dialect import Payload, UsageTap
 from gateway_proxy.core.route import Route
 from gateway_proxy.core.usage import Usage
 
@@ -18,7 +18,7 @@ class Translated(Protocol):
 
     def encode(
         self, target: Target, output_cap: int | None, modern_cap_field: bool, /
-    ) -> tuple[bytes, str, str]:
+    ) -> tuple[Payload, str, str]:
         """As `Dialect.encode`."""
         ...
 

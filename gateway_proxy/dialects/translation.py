@@ -10,13 +10,13 @@ from typing import Any, ClassVar
 import orjson
 
 from gateway_proxy.core.catalog import Target
-from gateway_proxy.core.dialect import Dialect, UsageTap
+from gateway_proxy.core.dialect import Dialect, Payload, UsageTap
 from gateway_proxy.core.errors import BadExchange, GatewayError, UpstreamFailed
 from gateway_proxy.core.exchange import Exchange
 from gateway_proxy.core.route import Route
 from gateway_proxy.core.usage import Usage
 from gateway_proxy.dialects import sse
-from gateway_proxy.dialects.findings import MAX_EVENT_BYTES, Findings
+from gateway_proxy.dialects.findings import MAX_EVENT_BYTES
 from gateway_proxy.dialects.neutral.answer import (
     Broke,
     End,
@@ -30,6 +30,8 @@ from gateway_proxy.dialects.neutral.form import ClientForm, ProviderForm
 from gateway_proxy.dialects.neutral.request import Inexpressible, Request
 
 _NOT_THEIRS = (b"openai-", b"anthropic-", b"accept:")
+# What comes of values where nobody expects them, and of objects too deep to be written again.
+_ODDITIES = (TypeError, AttributeError, LookupError)
 MAX_TOLD_CHARACTERS = 2000
 
 
@@ -80,7 +82,7 @@ class TranslatedRequest:
 
     def encode(
         self, target: Target, output_cap: int | None, modern_cap_field: bool
-    ) -> tuple[bytes, str, str]:
+    ) -> tuple[Payload, str, str]:
         """The provider's own dialect serialises it, with the maximum in the member that it has for that."""
         cap = self._request.max_tokens if output_cap is None else output_cap
         return self._translator.provider.encode(self.route, target, cap, modern_cap_field)
@@ -100,7 +102,7 @@ class TranslatedRequest:
         translator = self._translator
         reader = translator.form.stream_reader()
         writer = translator.client_form.stream_writer(self._request, self._created_at)
-        return TranslatingTap(self.route, native, reader, writer, self._error_event)
+        return TranslatingTap(native, reader, writer, self._error_event)
 
     def _error_event(self, error: GatewayError) -> bytes:
         return self._translator.client.error_event(error, self._operation, self._request_id)
@@ -110,8 +112,11 @@ class TranslatedRequest:
         value = orjson.loads(body)
         if type(value) is not dict:
             raise Unreadable("not an object")
-        answer = self._translator.form.read_answer(value)
-        return orjson.dumps(self._translator.client_form.write_answer(answer, usage, self._created_at))
+        try:
+            answer = self._translator.form.read_answer(value)
+            return orjson.dumps(self._translator.client_form.write_answer(answer, usage, self._created_at))
+        except _ODDITIES as error:
+            raise Unreadable(str(error)[:200]) from None
 
     def translate_error(self, status: int, body: bytes) -> bytes:
         """The provider's words under the client dialect's own type for this status."""
@@ -136,21 +141,30 @@ def _read_error(body: bytes) -> tuple[str, str]:
     return (told[0][:MAX_TOLD_CHARACTERS] if type(told[0]) is str else ""), code[:64]
 
 
-class TranslatingTap(Findings):
+class TranslatingTap:
     """Feeds the provider's tap with its own bytes, and hands on what they mean in the client's dialect."""
 
-    __slots__ = ("_assembler", "_error_event", "_finish", "_native", "_over", "_reader", "_writer")
+    __slots__ = (
+        "_assembler", "_error_event", "_finish", "_native", "_over", "_reader", "_writer", "failed", "finished",
+    )  # fmt: skip
     needs_end: ClassVar[bool] = True
+    # What was used is the provider's tap's to say; it may read its events only when it is asked.
+    usage: Usage | None
+    usage_final: bool
+    invalid_usage: bool
+    reported_model: str
+    service_tier: str | None
+    streamed_tokens: int
 
     def __init__(
         self,
-        route: Route,
         native: UsageTap,
         reader: StreamReader,
         writer: StreamWriter,
         error_event: Callable[[GatewayError], bytes],
     ) -> None:
-        Findings.__init__(self, route)
+        self.failed = False
+        self.finished = False
         self._native = native
         self._reader = reader
         self._writer = writer
@@ -158,6 +172,9 @@ class TranslatingTap(Findings):
         self._assembler = sse.Assembler(MAX_EVENT_BYTES)
         self._finish = False  # the model has stopped: only usage and end may follow
         self._over = False  # the client has been told the end, or an error
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._native, name)
 
     def feed(self, chunk: bytes) -> bytes:
         """The client's events for the events that this chunk completes."""
@@ -183,9 +200,6 @@ class TranslatingTap(Findings):
 
     def _note(self) -> None:
         native = self._native
-        self.usage, self.usage_final = native.usage, native.usage_final
-        self.invalid_usage, self.streamed_tokens = native.invalid_usage, native.streamed_tokens
-        self.reported_model, self.service_tier = native.reported_model, native.service_tier
         self.failed = self.failed or native.failed
         self.finished = native.finished or (self._finish and not native.needs_end)
 
@@ -196,7 +210,7 @@ class TranslatingTap(Findings):
                 data = sse.data_of(event)
                 if data and not self._over:
                     told += [self._put(piece) for piece in self._reader.read(data)]
-        except Unreadable:
+        except (Unreadable, *_ODDITIES):
             told.append(self._break("sent a stream that cannot be translated"))
         return b"".join(told)
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 from aiohttp.http import HttpVersion11
 
@@ -52,6 +53,7 @@ class DataPlane:
         self.prefix_queries: dict[str, Query] = {}  # path prefix → GET, for /v1/models/{id}
         self.acts: dict[str, Act] = {}  # exact path → POST
         self.recall: Callable[[tuple[str, ...]], Awaitable[None]] = _recall_nothing
+        self.form_folder: Path | None = None  # where large forms wait on disk; None: in memory
         self.is_stale: Callable[[bool], bool] = lambda strict: False
         self.begin_trace: Callable[[Exchange], None] | None = None
         self._settlement = settlement
@@ -171,18 +173,21 @@ class DataPlane:
             raise Unavailable("The gateway is overloaded.", retry_after_ms=1000)
         if facts.expects is not None:
             _answer_expectation(request, facts.expects)
-        exchange.body = await read_body(request, runtime.max_body_bytes)
+        folder = self.form_folder if facts.is_form else None
+        exchange.body = await read_body(request, runtime.max_body_bytes, folder)
         if act is not None:
             return await act(exchange, runtime)
         try:
             waiting = runtime.pipeline.check_body(exchange)
+            if waiting is not None:
+                exchange.secret = facts.secret
+                await waiting
         except NotRemembered as missing:
             await self.recall(missing.ids)
             exchange.recalled = True
             waiting = runtime.pipeline.check_body(exchange)
-        if waiting is not None:
-            exchange.secret = facts.secret
-            await waiting
+            if waiting is not None:
+                await waiting
         return await self._relay_admitted(request, facts.upward, exchange, runtime)
 
     async def _relay_admitted(

@@ -142,8 +142,9 @@ class Relay:
         else:
             body, content_type, path = translated.encode(target, exchange.output_cap, link.modern_cap_field)
             upward = translated.adapt_head(upward)
+        length = len(body) if isinstance(body, bytes) else sum(len(piece) for piece in body)
         if content_type:
-            head = link.encode_head(path, content_type, len(body), upward)
+            head = link.encode_head(path, content_type, length, upward)
         else:
             head = link.encode_bare_head(exchange.method, path, upward)
         self._open(run, attempt)

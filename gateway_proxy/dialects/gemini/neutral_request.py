@@ -75,6 +75,7 @@ def write_request(request: Request, model: str) -> Route:
         body=body,
         body_bytes=len(encoded),
         bound=InputBound(len(encoded)),
+        encoded=encoded,
     )
     understand_generation(body, route)
     return route

@@ -14,6 +14,7 @@ pytest_plugins = (
     "tests.support.fake_provider",
     "tests.support.gateway",
     "tests.support.plugins",
+    "tests.support.postgres",
 )
 
 _REQUIRE_ALL = os.environ.get("GATEWAY_REQUIRE_ALL") == "1"

@@ -16,15 +16,15 @@ async def opened_store(config: Config, *, for_demo: bool = False) -> AsyncIterat
     The store of a demo is wrong everywhere but in one.
     """
     path = config.storage.sqlite_path
-    if path is None:
-        raise StoreError("this version keeps its store in SQLite; write [storage] url = sqlite:PATH")
     make_private_folder(config.storage.data_dir)
-    if not path.parent.exists():
+    if path is not None and not path.parent.exists():
         make_private_folder(path.parent)
     store = await open_store(config.storage.url.reveal(), migrate=True)
     try:
         if not for_demo and await store.registry.is_demo():
-            raise StoreError(f"{path} is the store of a demo; give [storage] url another file")
+            raise StoreError(
+                f"{path or 'this database'} is the store of a demo; give [storage] url another one"
+            )
         pepper = await ready_pepper(config.security.pepper, os.environ, store.registry, store.keys)
         yield store, pepper
     finally:

@@ -2,11 +2,13 @@
 
 import hashlib
 import random
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from gateway_proxy.app.translators import find_foreign
 from gateway_proxy.config import Config, Provider
-from gateway_proxy.core.catalog import ModelEntry, Target
+from gateway_proxy.core.catalog import ModelEntry
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.dialect import Dialect
 from gateway_proxy.core.limiter import Limiter
@@ -23,8 +25,10 @@ from gateway_proxy.proxy.links import ProviderLink, identify_provider
 from gateway_proxy.proxy.runtime import Runtime
 from gateway_proxy.routing.breaker import Breakers
 from gateway_proxy.routing.catalog import build_catalog
-from gateway_proxy.routing.order import order_targets
+from gateway_proxy.routing.chooser import Chooser
+from gateway_proxy.routing.latencies import Latencies
 from gateway_proxy.routing.retry_budget import RetryBudgets
+from gateway_proxy.routing.slots import Running, TargetSlots
 from gateway_proxy.stages.admission import Admission
 from gateway_proxy.stages.allow import Allow
 from gateway_proxy.stages.authenticate import Authenticate, FindKey
@@ -43,11 +47,16 @@ class Services:
     limiter: Limiter
     learned: LearnedOutput
     breakers: Breakers
-    retry_budgets: RetryBudgets
     find_key: FindKey
     books_open: Callable[[], bool]
     find_id: FindId
     note_ids: NoteIds
+    chooser: Chooser = field(init=False)
+    running: Running = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        budgets, latencies = RetryBudgets(self.clock), Latencies(self.clock)
+        self.chooser = Chooser(self.breakers, budgets, latencies, random.Random())
 
 
 def build_runtime(config: Config, revision: int, services: Services, previous: Runtime | None) -> Runtime:
@@ -71,26 +80,7 @@ def build_runtime(config: Config, revision: int, services: Services, previous: R
             links[provider.name] = kept
         else:
             links[provider.name] = ProviderLink(provider, foreign or _choose_dialect(provider, dialects))
-    breakers, retry_budgets = services.breakers, services.retry_budgets
-
-    def report(target: Target, is_fault: bool) -> None:
-        circuit = (target.provider, target.model)
-        if is_fault:
-            breakers.fail(circuit)
-        else:
-            breakers.succeed(circuit)
-
-    def order(targets: tuple[Target, ...]) -> list[Target]:
-        if len(targets) == 1:
-            retry_budgets.earn(targets[0].provider)
-            return list(targets)
-        ordered = order_targets(
-            targets, lambda target: breakers.is_open((target.provider, target.model)), _random
-        )
-        breakers.begin((ordered[0].provider, ordered[0].model))
-        retry_budgets.earn(ordered[0].provider)
-        return list(ordered)
-
+    chooser = services.chooser
     return Runtime(
         revision=revision,
         digest=config.digest,
@@ -100,16 +90,23 @@ def build_runtime(config: Config, revision: int, services: Services, previous: R
         links=links,
         client_ip=ClientIp(config.server.trusted_proxies),
         max_body_bytes=config.server.max_body_bytes,
-        order=order,
-        may_retry=retry_budgets.take,
-        report=report,
+        order=chooser.order,
+        may_retry=chooser.retry_budgets.take,
+        report=chooser.report,
+        observe=chooser.latencies.note,
+        slots=_make_slots(config, services),
         price_change_at=book.next_change_at(),
         cors_origins=frozenset(config.server.cors_origins),
         plugins=plugins,
     )
 
 
-_random = random.Random()
+def _make_slots(config: Config, services: Services) -> TargetSlots | None:
+    limits = {p.name: p.max_parallel for p in config.providers if p.max_parallel is not None}
+    limited = any(target.max_parallel is not None for model in config.models for target in model.targets)
+    return TargetSlots(services.running, limits) if limits or limited else None
+
+
 Resolve = Callable[[str], ModelEntry | None]
 
 
@@ -139,17 +136,6 @@ def _make_keeper(config: Config, services: Services) -> Keeper:
     return Keeper(services.find_id, services.note_ids, keeping, services.clock.now_ms)
 
 
-def _find_foreign(
-    config: Config, dialects: dict[str, Dialect], plugins: Plugins
-) -> dict[str, frozenset[str]]:
-    """Per client dialect, the providers that cannot be sent what it parsed."""
-    spoken = {**plugins.dialects, **dialects}
-    return {
-        name: frozenset(p.name for p in config.providers if name not in spoken[p.dialect].speaks)
-        for name in dialects
-    }
-
-
 def build_stages(
     config: Config,
     services: Services,
@@ -158,14 +144,22 @@ def build_stages(
     plugins: Plugins = NO_PLUGINS,
 ) -> list[Stage | WaitingStage]:
     """The built-in stages in their order; plugins are inserted before the stage that they name."""
-    built_in: tuple[Stage, ...] = (
-        Authenticate(services.find_key, services.clock),
-        Network(),
-        Route(dialects, resolve, _find_foreign(config, dialects, plugins), _make_keeper(config, services)),
+    providers = {
+        p.name: plugins.dialects.get(p.dialect) or _choose_dialect(p, dialects) for p in config.providers
+    }
+    network = Network()
+    scopes_and_limits = (
         Allow(hide_forbidden_models=config.security.hide_forbidden_models),
         Rate(services.learned),
         Budget(services.limiter, services.books_open),
-        Admission(services.limiter, budget_status=config.security.budget_status),
+    )
+    shadowed = (network, *scopes_and_limits)
+    built_in: tuple[Stage, ...] = (
+        Authenticate(services.find_key, services.clock),
+        network,
+        Route(dialects, resolve, find_foreign(dialects, providers), _make_keeper(config, services)),
+        *scopes_and_limits,
+        Admission(services.limiter, budget_status=config.security.budget_status, shadowed=shadowed),
     )
     stages: list[Stage | WaitingStage] = []
     for stage in built_in:

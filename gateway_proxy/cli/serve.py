@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gateway_proxy.app.process import run_loop, start_logging
-from gateway_proxy.cli.check import list_unserved
 from gateway_proxy.cli.local import config_option
 from gateway_proxy.cli.refusal import Refusal
 
@@ -35,11 +34,6 @@ def serve(context: click.Context, config_path: Path | None) -> None:
     except ConfigError as error:
         for mistake in error.mistakes:
             click.echo(str(mistake), err=True)
-        context.exit(1)
-    unserved = list_unserved(config)
-    for path, message in unserved:
-        click.echo(f"{config.source}: {path}: {message}", err=True)
-    if unserved:
         context.exit(1)
     _refuse_taken_address(config)
     start_logging()

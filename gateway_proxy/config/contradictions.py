@@ -4,6 +4,7 @@ Works on the parsed file, not on the models, so that these are found even where 
 Anything of the wrong type is left to the models.
 """
 
+import importlib.util
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,6 +24,7 @@ def find_contradictions(data: dict[str, Any], context: LoadContext) -> Found:
     yield from _check_workers(data, context)
     yield from _check_pairs(data)
     yield from _check_staleness(table_at(data, "gateway"))
+    yield from _check_telemetry(table_at(data, "telemetry"))
     for index, server in tables_at(data, "mcp", "servers"):
         yield from _check_mcp_server(server, ("mcp", "servers", index))
 
@@ -97,6 +99,17 @@ def _check_staleness(gateway: dict[str, Any]) -> Found:
             ("gateway", "strict_staleness_seconds"),
             f"must not be longer than max_staleness_seconds; write at most {most}",
         )
+
+
+def _check_telemetry(telemetry: dict[str, Any]) -> Found:
+    if telemetry.get("traces") is not True:
+        return
+    try:
+        found = importlib.util.find_spec("opentelemetry.exporter.otlp.proto.http")
+    except ModuleNotFoundError:
+        found = None
+    if found is None:
+        yield ("telemetry", "traces"), "needs OpenTelemetry's packages; pip install 'gateway-proxy[otel]'"
 
 
 def _check_mcp_server(server: dict[str, Any], path: KeyPath) -> Found:

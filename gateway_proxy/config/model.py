@@ -11,6 +11,7 @@ from pydantic import Field, PrivateAttr
 from gateway_proxy.config.credentials import (
     AnySecret,
     HeaderSecret,
+    HeaderValue,
     NotificationUrl,
     OptionalSecret,
     Pepper,
@@ -26,6 +27,7 @@ from gateway_proxy.config.values import (
     Command,
     EventPattern,
     FolderPath,
+    HeaderName,
     Host,
     Items,
     ListenAddress,
@@ -200,6 +202,20 @@ class Logs(Section):
     sinks: Items[SinkUse] = setting((), "Plugins that are given the rows of requests and of the ledger.")
 
 
+class Telemetry(Section):
+    """OpenTelemetry traces; what is not said here comes from the environment (OTEL_…)."""
+
+    traces: bool = setting(
+        False, "Send a span for each request by OTLP over HTTP; needs gateway-proxy[otel]."
+    )
+    endpoint: BaseUrl = setting(
+        "", "Base URL of the receiver; empty = OTEL_EXPORTER_OTLP_ENDPOINT, else http://localhost:4318."
+    )
+    headers: dict[HeaderName, HeaderValue] = setting(
+        {}, "Headers for the receiver; values are env:NAME or file:PATH."
+    )
+
+
 class Oidc(Section):
     """Single sign-on for the dashboard."""
 
@@ -231,6 +247,7 @@ class Config(Section):
     notifications: Notifications = setting({}, "Who hears of events.")
     logs: Logs = setting({}, "What is written about requests.")
     dashboard: Dashboard = setting({}, "The dashboard.")
+    telemetry: Telemetry = setting({}, "OpenTelemetry traces.")
     plugins: dict[PluginName, dict[str, PluginValue]] = setting(
         {}, "Settings of plugins: [plugins.NAME]; a text env:NAME or file:PATH is a secret."
     )

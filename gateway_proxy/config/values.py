@@ -277,6 +277,12 @@ VariableName = Annotated[
         re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z"), "must be a variable's name: letters, digits and _"
     ),
 ]
+HeaderName = Annotated[
+    str,
+    _check_pattern(
+        re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z"), "must be a header's name, such as authorization"
+    ),
+]
 AtLeastOne = Annotated[Items[T], AfterValidator(_require_item)]
 
 ServerName = Annotated[

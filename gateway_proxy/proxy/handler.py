@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 from aiohttp.http import HttpVersion11
 
@@ -38,6 +39,7 @@ _CORS = "access-control-expose-headers: *\r\n" + _VARY
 log = logging.getLogger("gateway_proxy.handler")
 
 Query = Callable[[Exchange, Runtime], BaseAnswer]  # a GET that the gateway answers itself
+Act = Callable[[Exchange, Runtime], Awaitable[BaseAnswer]]  # a POST that it carries out itself
 MAX_RUNNING = 20_000
 
 
@@ -49,8 +51,11 @@ class DataPlane:
         self.sweeper = Sweeper()
         self.queries: dict[str, Query] = {}  # exact path → GET
         self.prefix_queries: dict[str, Query] = {}  # path prefix → GET, for /v1/models/{id}
+        self.acts: dict[str, Act] = {}  # exact path → POST
         self.recall: Callable[[tuple[str, ...]], Awaitable[None]] = _recall_nothing
+        self.form_folder: Path | None = None  # where large forms wait on disk; None: in memory
         self.is_stale: Callable[[bool], bool] = lambda strict: False
+        self.begin_trace: Callable[[Exchange], None] | None = None
         self._settlement = settlement
         self._limiter = limiter
         self._clock = clock
@@ -117,6 +122,8 @@ class DataPlane:
         else:
             exchange.trace_id, exchange.parent_span, exchange.trace_flags = facts.trace
             exchange.trace_state = facts.trace_state
+        if self.begin_trace is not None:
+            self.begin_trace(exchange)
         if facts.client_request_id:
             exchange.client_request_id = facts.client_request_id
         origin = facts.origin
@@ -132,13 +139,14 @@ class DataPlane:
         exchange.client_ip = runtime.client_ip.find(request.remote, request.headers)
         operation = exchange.operation
         query = None if operation else self._find_query(exchange.path)
+        act = None if operation else self.acts.get(exchange.path)
         if request.method == "OPTIONS" and exchange.answer_lines.endswith(_VARY):
             return _preflight(exchange)
-        if not operation and query is None:
+        if not operation and query is None and act is None:
             raise BadExchange(
                 f"There is no route '{exchange.path}' on this gateway.", code="route_not_found", status=404
             )
-        methods = facts.methods if operation else "GET"
+        methods = facts.methods if operation else "POST" if act is not None else "GET"
         if request.method != methods and request.method not in methods.split(", "):
             exchange.answer_lines += header_line("allow", methods)
             raise BadExchange(f"Use {methods} for this route.", code="method_not_allowed", status=405)
@@ -151,7 +159,7 @@ class DataPlane:
             await waiting
         policy = exchange.policy
         assert policy is not None
-        if self.is_stale(policy.key.strict):
+        if self.is_stale(policy.strict):
             raise Unavailable(
                 "The gateway has been cut off from its store for too long.",
                 code="store_stale",
@@ -165,16 +173,21 @@ class DataPlane:
             raise Unavailable("The gateway is overloaded.", retry_after_ms=1000)
         if facts.expects is not None:
             _answer_expectation(request, facts.expects)
-        exchange.body = await read_body(request, runtime.max_body_bytes)
+        folder = self.form_folder if facts.is_form else None
+        exchange.body = await read_body(request, runtime.max_body_bytes, folder)
+        if act is not None:
+            return await act(exchange, runtime)
         try:
             waiting = runtime.pipeline.check_body(exchange)
+            if waiting is not None:
+                exchange.secret = facts.secret
+                await waiting
         except NotRemembered as missing:
             await self.recall(missing.ids)
             exchange.recalled = True
             waiting = runtime.pipeline.check_body(exchange)
-        if waiting is not None:
-            exchange.secret = facts.secret
-            await waiting
+            if waiting is not None:
+                await waiting
         return await self._relay_admitted(request, facts.upward, exchange, runtime)
 
     async def _relay_admitted(
@@ -183,7 +196,7 @@ class DataPlane:
         route, model, policy = exchange.route, exchange.model, exchange.policy
         assert route is not None and model is not None and policy is not None
         on_disconnect = model.on_disconnect
-        drains = on_disconnect == "drain" or (on_disconnect == "auto" and policy.budget_rule is not None)
+        drains = on_disconnect == "drain" or (on_disconnect == "auto" and bool(policy.budgets))
         run = Run(
             exchange,
             request,

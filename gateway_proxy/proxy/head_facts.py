@@ -20,6 +20,9 @@ _CONTENT_TYPE, _CONTENT_ENCODING, _CONTENT_LENGTH = (
 )
 
 
+_FORMS = frozenset(("images", "audio"))  # operations that take a form
+
+
 class HeadFacts:
     """`trace` is (trace id, parent span, flags) or None.
 
@@ -27,7 +30,7 @@ class HeadFacts:
     """
 
     __slots__ = (
-        "body_length", "client_request_id", "content_type", "dialect", "expects", "is_encoded", "methods", "operation", "origin", "path",
+        "body_length", "client_request_id", "content_type", "dialect", "expects", "is_encoded", "is_form", "methods", "operation", "origin", "path",
         "secret", "secrets_differ", "trace", "trace_state", "upward",
     )  # fmt: skip
 
@@ -40,6 +43,7 @@ class HeadFacts:
         self.operation = operation
         self.dialect = dialect
         self.content_type = headers.get(_CONTENT_TYPE, "")
+        self.is_form = operation in _FORMS and self.content_type[:10].lower() == "multipart/"
         self.secrets_differ = False
         self.secret: str | None = None
         try:

@@ -17,7 +17,7 @@ class ProviderLink:
         self.name = provider.name
         self.dialect = dialect
         self.identity = identify_provider(provider)
-        origin = Origin.from_url(provider.base_url)
+        origin = self.origin = Origin.from_url(provider.base_url)
         timeouts = provider.timeouts
         self._proxy = proxy_for(origin)
         self.pool = UpstreamPool(

@@ -148,4 +148,5 @@ def list_routes() -> tuple[DataRoute, ...]:
             "/v1/models", "/v1/models/{id}", "/v1beta/models", "/v1beta/models/{id}", "/v1/key", "/healthz", "/readyz",
         )
     ]  # fmt: skip
+    own.append(DataRoute("/v1/key/ephemeral", "POST"))
     return (*dispatching, *own)

@@ -38,6 +38,8 @@ _AT, _SEQ = LOG_COLUMNS.index("at"), LOG_COLUMNS.index("seq")
 _LOG_SELECTED = ", ".join(f"r.{name}" for name in LOG_COLUMNS)
 _MINUTE_FIELDS = ("error_code", "key_id", "owner", "status", "model", "provider", "organization")
 _FIRST_SCAN = 2000
+ANY_CODE = "any"
+"""As `would_deny`: whatever was refused in the shadow."""
 _Position = tuple[int, int]  # when a request began, and its number
 _AT_UNINDEXED = "COALESCE(r.at, 0)"  # an expression is not looked up in an index: another one leads
 _EPOCH = date(1970, 1, 1).toordinal()
@@ -72,6 +74,7 @@ class LogQuery:
     operation: str | None = None
     error_code: str = ""
     errors_only: bool = False
+    would_deny: str = ""  # a code, or ANY_CODE
     start_ms: int = 0
     end_ms: int | None = None
 
@@ -243,6 +246,8 @@ def _minute_fields(query: LogQuery) -> list[str]:
     fields = [name for name in _MINUTE_FIELDS if getattr(query, name) not in (None, "")]
     if fields == ["organization"] and _wants_errors(query):
         return []  # errors have an index of their own
+    if query.would_deny and fields == ["organization"]:
+        return []  # and so has what was refused in the shadow
     return fields
 
 
@@ -261,6 +266,8 @@ def _walk(
         where.add(f"({at}, r.seq) >= ({where.bind(last[0])}, {where.bind(last[1])})")
     if _wants_errors(query):
         where.add("r.status >= 400")  # said literally, or the partial index on errors is not considered
+    if query.would_deny:
+        where.add("r.would_deny <> ''")
     if not fields:
         return "request_log r", ""
     for number, name in enumerate(fields):
@@ -282,6 +289,10 @@ def _filter(where: Where, query: LogQuery) -> None:
     where.equal("r.error_code", query.error_code or None)
     if _wants_errors(query):
         where.add("r.status >= 400")
+    if query.would_deny == ANY_CODE:
+        where.add("r.would_deny <> ''")
+    elif query.would_deny:
+        where.equal("r.would_deny", query.would_deny)
 
 
 def _usage_row(group_by: Sequence[GroupBy], row: Row) -> UsageRow:

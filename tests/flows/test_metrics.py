@@ -33,11 +33,13 @@ def gateway(provider: FakeProvider, run_gateway: Callable[..., RunningGateway]) 
     )
 
 
-def fetch(gateway: RunningGateway, headers: dict[str, str] | None = None) -> tuple[int, str]:
+def fetch(
+    gateway: RunningGateway, headers: dict[str, str] | None = None, path: str = "/metrics"
+) -> tuple[int, str]:
     host = gateway.admin_url.removeprefix("http://")
     connection = HTTPConnection(host, timeout=10)
     try:
-        connection.request("GET", "/metrics", headers=headers or {})
+        connection.request("GET", path, headers=headers or {})
         answer = connection.getresponse()
         return answer.status, answer.read().decode()
     finally:
@@ -121,4 +123,9 @@ def test_for_operators_only(gateway: RunningGateway) -> None:
         assert fetch(gateway, {**elsewhere, "authorization": f"Bearer {token}"})[0] == status
     stranger = gateway.admin_token("owner", "elsewhere")
     assert fetch(gateway, {**elsewhere, "authorization": f"Bearer {stranger}"})[0] == 401
+    assert json.loads(fetch(gateway, elsewhere, "/readyz")[1]) == {"status": "ready"}
+    with_token = {**elsewhere, "authorization": f"Bearer {gateway.admin_token('viewer')}"}
+    assert json.loads(fetch(gateway, with_token, "/readyz")[1])["keys"] > 0
     assert "gateway_proxy_admin_process_up" not in read(gateway)  # nobody has asked for it yet
+    assert fetch(gateway, with_token, "/api/v1/keys")[0] == 200
+    assert read(gateway)["gateway_proxy_admin_process_up"] == {(): 1}

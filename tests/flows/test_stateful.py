@@ -125,6 +125,18 @@ def test_reads_pass_the_pipeline(gateway: RunningGateway, provider: FakeProvider
     assert [read(gateway, key.secret, method, mine + what)[0] for method, what in READS] == [200] * 4
 
 
+def test_a_token_shares_with_its_parent(gateway: RunningGateway, ada: CreatedKey, eve: CreatedKey) -> None:
+    minted = gateway.fetch("/v1/key/ephemeral", secret=ada.secret, body={"ttl_seconds": 60})[1]["token"]
+    with sdk(gateway, ada.secret, max_retries=0) as parent, sdk(gateway, minted, max_retries=0) as token:
+        hers = parent.responses.create(model="chat", input="hello", max_output_tokens=20).id
+        its = token.responses.create(
+            model="chat", input="x", previous_response_id=hers, max_output_tokens=20
+        ).id
+        assert token.responses.retrieve(hers).id == hers
+        assert parent.responses.retrieve(its).id == its
+    assert read(gateway, eve.secret, "GET", its) == (404, "response_not_found")
+
+
 def test_background_has_no_bound(gateway: RunningGateway, ada: CreatedKey) -> None:
     with sdk(gateway, ada.secret, max_retries=0) as client:
         with pytest.raises(openai.PermissionDeniedError) as caught:

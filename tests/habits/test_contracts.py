@@ -17,6 +17,8 @@ WITHOUT_BACKEND = {
     "WaitingStage": "the same for a plugin's rule that must wait",
     "Dialect": "a wire format with a corpus of its own",
     "UsageTap": "part of a dialect",
+    "Translator": "a pair of dialects, tried there and back",
+    "Translated": "what a translator made",
 }
 
 

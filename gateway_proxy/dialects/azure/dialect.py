@@ -7,7 +7,7 @@ from typing import ClassVar
 from urllib.parse import quote, unquote
 
 from gateway_proxy.core.catalog import Target
-from gateway_proxy.core.dialect import UsageTap
+from gateway_proxy.core.dialect import Payload, UsageTap
 from gateway_proxy.core.errors import BadExchange, GatewayError, ModelUnknown
 from gateway_proxy.core.route import Route
 from gateway_proxy.dialects.openai.dialect import ENDPOINTS, OpenAIDialect
@@ -38,7 +38,7 @@ class AzureDialect:
 
     def encode(
         self, route: Route, target: Target, output_cap: int | None, modern_cap_field: bool
-    ) -> tuple[bytes, str, str]:
+    ) -> tuple[Payload, str, str]:
         """As the OpenAI dialect, with the deployment in the path. Raises ModelUnknown for `.` and `..`."""
         body, content_type, path = self._openai.encode(route, target, output_cap, modern_cap_field)
         if not self._query:

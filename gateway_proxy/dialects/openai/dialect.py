@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import orjson
 
 from gateway_proxy.core.catalog import Target
-from gateway_proxy.core.dialect import UsageTap
+from gateway_proxy.core.dialect import Payload, UsageTap
 from gateway_proxy.core.errors import BadExchange, GatewayError
 from gateway_proxy.core.route import InputBound, Route
 from gateway_proxy.dialects import multipart
@@ -86,7 +86,7 @@ class OpenAIDialect:
 
     def encode(
         self, route: Route, target: Target, output_cap: int | None, modern_cap_field: bool
-    ) -> tuple[bytes, str, str]:
+    ) -> tuple[Payload, str, str]:
         """The body with our edits, serialised; the route's own body stays as the client sent it.
 
         What `identify` has serialised goes to the first attempt and is let go of, or it would stay in memory

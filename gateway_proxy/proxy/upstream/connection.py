@@ -67,7 +67,7 @@ class Connection(asyncio.BufferedProtocol):
         """May a request be written? False in the moment between the transport's end and our hearing of it."""
         return not self.closed and self._transport is not None and not self._transport.is_closing()
 
-    def start(self, head: bytes, body: bytes | list[bytes]) -> asyncio.Future[UpstreamResponse]:
+    def start(self, head: bytes, body: bytes | list[bytes | memoryview]) -> asyncio.Future[UpstreamResponse]:
         """Write a request. The caller must abort the connection when it stops waiting for the future."""
         transport = self._transport
         assert transport is not None

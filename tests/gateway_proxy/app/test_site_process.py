@@ -58,8 +58,9 @@ def is_alive(pid: int) -> bool:
 async def test_its_life(config: Config, caplog: pytest.LogCaptureFixture) -> None:
     descriptors = count_descriptors(os.getpid())
     site = make_site(config)
-    assert site.pid is None
+    assert site.pid is None and site.serves is None
     assert await get(site, "/nowhere") == 404  # the first request starts it, and waits
+    assert site.serves is True
     first = site.pid
     assert first is not None
     assert await asyncio.gather(*(get(site, "/nowhere") for _ in range(5))) == [404] * 5
@@ -76,7 +77,7 @@ async def test_its_life(config: Config, caplog: pytest.LogCaptureFixture) -> Non
     second = site.pid
     assert second is not None
     await site.stop()
-    assert not is_alive(second) and site.pid is None
+    assert not is_alive(second) and site.pid is None and site.serves is False
     with pytest.raises(SiteDown):
         await site.connect()
     assert count_descriptors(os.getpid()) <= descriptors + 2  # the loop's own child watcher may stay

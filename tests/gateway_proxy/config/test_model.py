@@ -16,6 +16,7 @@ ENVIRONMENT = {
     "ANTHROPIC_API_KEY": "canary-anthropic",
     "GITHUB_MCP_TOKEN": "canary-mcp",
     "FILES_MCP_TOKEN": "canary-files",
+    "OTLP_AUTHORIZATION": "Bearer canary-otlp",
     "HOOK_SECRET": "whsec_Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5",
 }
 

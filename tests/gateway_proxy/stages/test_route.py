@@ -26,7 +26,7 @@ def test_the_parsed_value_is_the_only_copy() -> None:
 
 def test_targets_that_cannot_be_spoken_to_drop_out() -> None:
     model = make_model(make_target("a"), make_target("b"))
-    stage = Route({"openai": OpenAIDialect()}, lambda _: model, {"openai": frozenset(("a",))}, make_keeper())
+    stage = Route({"openai": OpenAIDialect()}, lambda _: model, {"openai": {"a": None}}, make_keeper())
     exchange = make_exchange(body=b'{"model":"m","messages":[]}')
     stage.check(exchange)
     assert [target.provider for target in exchange.targets] == ["b"]

@@ -56,7 +56,7 @@ def test_every_operation_says_how_it_may_end(method: str, path: str, operation: 
     headers = {p["name"] for p in operation["parameters"] if p["in"] == "header"}
     assert ("412" in statuses) == ("If-Match" in headers)
     assert ("Idempotency-Key" in headers) == (
-        operation["operationId"] in ("createKey", "rotateKey", "createToken")
+        operation["operationId"] in ("createKey", "rotateKey", "mintToken", "createToken")
     )
     assert operation["summary"]
 

@@ -17,6 +17,8 @@ from gateway_proxy.core.limiter import (
 
 MAX_REMEMBERED_ADDRESSES = 256
 _RANK = tuple(Status)
+# Bound once: looking up an enumeration's member costs a descriptor call each time.
+_REVOKED, _ACTIVE = Status.REVOKED, Status.ACTIVE
 BucketRules = tuple[tuple[str, BucketRule], ...]
 Budgets = tuple[tuple[Key, BudgetRule], ...]
 _NO_RULE: dict[str, Any] = dict.fromkeys(
@@ -136,10 +138,13 @@ class TokenPolicy(KeyPolicy):
 
     def status(self, now_ms: int) -> Status:
         """The gravest of its own and its parent's; revoked once the parent's generation has gone on."""
-        parent = self.parent
-        if parent is None or not parent.key.honours(self.key.generation, now_ms):
-            return Status.REVOKED
-        return min(self.key.status(now_ms), parent.status(now_ms), key=_RANK.index)
+        key, parent = self.key, self.parent
+        if parent is None or not parent.key.honours(key.generation, now_ms):
+            return _REVOKED
+        own, parents = key.status(now_ms), parent.key.status(now_ms)
+        if own is _ACTIVE or own is parents:
+            return parents
+        return own if parents is _ACTIVE else min(own, parents, key=_RANK.index)
 
     def allows_model(self, name: str) -> bool:
         return super().allows_model(name) and (self.parent is None or self.parent.allows_model(name))

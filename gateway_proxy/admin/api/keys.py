@@ -11,7 +11,7 @@ from gateway_proxy.admin.keys import KeySecret
 from gateway_proxy.core.key import BudgetPeriod, McpMode
 from gateway_proxy.keys.service import MAX_GRACE_SECONDS
 from gateway_proxy.keys.signing import MAX_TTL_SECONDS
-from gateway_proxy.storage.key_search import KeyQuery, KeySort, StatusFilter
+from gateway_proxy.storage.key_search import KeyQuery, KeySort, KindFilter, StatusFilter
 
 Endpoint = Literal[
     "chat", "completions", "responses", "embeddings", "moderations", "images", "audio", "rerank", "messages", "gemini", "mcp",
@@ -22,7 +22,11 @@ class KeyListQuery(ListQuery):
     search: str = Field("", max_length=200, description="Part of the name or of the preview.")
     status: StatusFilter = "all"
     sort: KeySort = "created_at"
+    kind: KindFilter = "all"
     owner: str | None = Field(None, max_length=320, description="Only keys of this owner.")
+    parent_id: str | None = Field(
+        None, max_length=64, description="Only the tokens that were made from this key."
+    )
 
 
 class McpPatch(Asked):
@@ -208,7 +212,8 @@ async def list_keys(call: Call[KeyListQuery, None]) -> Answer:
     found = await call.admin.keys.search(
         call.actor,
         KeyQuery(
-            owner=asked.owner, search=asked.search, status=asked.status, sort=asked.sort,
+            owner=asked.owner, parent_id=asked.parent_id, kind=asked.kind, search=asked.search, status=asked.status,
+            sort=asked.sort,
             descending=asked.order == "desc", limit=asked.limit, cursor=asked.cursor,
         ),
     )  # fmt: skip

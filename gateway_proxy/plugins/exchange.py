@@ -69,6 +69,11 @@ class Exchange:
         return self.__inner.id
 
     @property
+    def is_trial(self) -> bool:
+        """Nobody sent it, somebody asks what would become of it: count it nowhere."""
+        return self.__inner.is_trial
+
+    @property
     def method(self) -> str:
         return self.__inner.method
 
@@ -152,6 +157,11 @@ class Exchange:
     def targets(self) -> tuple[TargetFacts, ...]:
         """Where the request may go, in order; from `allow` on only where the key may go."""
         return tuple(TargetFacts(target.provider, target.model) for target in self.__inner.targets)
+
+    @property
+    def is_trial(self) -> bool:
+        """Nobody sent it: somebody asks what would become of such a request. Judge it, and leave no traces of it."""
+        return self.__inner.is_trial
 
     @property
     def bound_nanos(self) -> int | None:

@@ -67,8 +67,8 @@ def _check_targets(data: dict[str, Any]) -> Found:
 
 
 def _check_plans(data: dict[str, Any]) -> Found:
-    for index, model in _tables(data, "models"):
-        tiers = [target.get("tier") for _, target in _tables(model, "targets")]
+    for index, model in tables_at(data, "models"):
+        tiers = [target.get("tier") for _, target in tables_at(model, "targets")]
         if len(tiers) < 2 or any(tier is not None and tiers.count(tier) > 1 for tier in tiers):
             continue
         for name in ("sticky", "choose"):

@@ -69,11 +69,6 @@ class Exchange:
         return self.__inner.id
 
     @property
-    def is_trial(self) -> bool:
-        """Nobody sent it, somebody asks what would become of it: count it nowhere."""
-        return self.__inner.is_trial
-
-    @property
     def method(self) -> str:
         return self.__inner.method
 

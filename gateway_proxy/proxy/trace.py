@@ -2,7 +2,7 @@
 
 import re
 
-from gateway_proxy.core.ids import random_bits
+from gateway_proxy.core.ids import random_hex
 
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _NO_TRACE = "0" * 32
@@ -24,9 +24,9 @@ def parse_traceparent(text: str | None) -> tuple[str, str, str] | None:
 
 
 def new_trace_id() -> str:
-    return f"{random_bits(128) or 1:032x}"
+    return random_hex(16)
 
 
 def make_traceparent(trace_id: str, flags: str) -> str:
     """A header with a span of our own below `trace_id`."""
-    return f"00-{trace_id}-{random_bits(64) or 1:016x}-{flags}"
+    return f"00-{trace_id}-{random_hex(8)}-{flags}"

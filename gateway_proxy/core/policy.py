@@ -12,7 +12,7 @@ class KeyPolicy:
     """Immutable but for a small memory of addresses that were looked up."""
 
     __slots__ = (
-        "_seen", "budget_rule", "endpoints", "exact_models", "key", "key_ids", "metadata_json", "networks", "prefixes", "providers",
+        "_seen", "budget_rule", "endpoints", "exact_models", "key", "key_ids", "limits_rate", "metadata_json", "networks", "prefixes", "providers",
         "request_claims", "requests_rule", "tokens_rule",
     )  # fmt: skip
 
@@ -35,6 +35,7 @@ class KeyPolicy:
         self.requests_rule = bucket_rule(key, Meter.REQUESTS)
         self.tokens_rule = bucket_rule(key, Meter.TOKENS)
         self.budget_rule = budget_rule(key)
+        self.limits_rate = self.requests_rule is not None or self.tokens_rule is not None
         claims = []
         if (slots := slots_rule(key)) is not None:
             claims.append(Claim(key.id, Meter.PARALLEL, slots, 1))

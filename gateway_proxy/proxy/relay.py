@@ -142,7 +142,9 @@ class Relay:
             raise
         attempt.status = response.status
         runtime.report(target, response.status in _FAULT_STATUSES)
-        reply = Reply(attempt, response, link.dialect)
+        policy = exchange.policy
+        assert policy is not None
+        reply = Reply(attempt, response, link.dialect, own_rate_limits=policy.limits_rate)
         if response.status not in _TRY_ANOTHER or is_last or run.answer is not None:
             return reply
         return await self._get_over(run, reply)

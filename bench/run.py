@@ -13,7 +13,7 @@ import time
 
 from bench.figure import Figure, write
 
-NAMES = ("cost", "memory", "buckets", "budget", "kills", "pages")
+NAMES = ("cost", "dialects", "memory", "buckets", "budget", "kills", "pages", "beside")
 SOAKS = ("chunks", "reloads", "keys")
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import aiohttp_jinja2
 import jinja2
+import jinja2.bccache
 from aiohttp import web
 
 from dashboard import assets, errors, frame, guard, theme
@@ -18,6 +19,7 @@ from dashboard.views import (
     audit,
     gateways,
     key_acts,
+    key_explain,
     key_forms,
     keys,
     logs,
@@ -44,6 +46,7 @@ _PAGES = (
     keys,
     key_forms,
     key_acts,
+    key_explain,
     mcp,
     logs,
     usage,
@@ -55,6 +58,23 @@ _PAGES = (
     tokens,
     playground,
 )
+
+
+class _Compiled(jinja2.BytecodeCache):
+    """Templates compiled once in a process, however many applications show them."""
+
+    def __init__(self) -> None:
+        self._code: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
+        if bucket.key in self._code:
+            bucket.bytecode_from_string(self._code[bucket.key])
+
+    def dump_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
+        self._code[bucket.key] = bucket.bytecode_to_string()
+
+
+_compiled = _Compiled()
 
 
 def mount(app: web.Application, prefix: str, admin: Admin) -> None:
@@ -71,6 +91,7 @@ def mount(app: web.Application, prefix: str, admin: Admin) -> None:
     environment = aiohttp_jinja2.setup(
         pages,
         loader=jinja2.FileSystemLoader(_HERE / "templates"),
+        bytecode_cache=_compiled,
         undefined=jinja2.StrictUndefined,
         autoescape=True,
         trim_blocks=True,

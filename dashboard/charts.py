@@ -36,8 +36,11 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Line:
+    """`dots` marks the values that have none beside them."""
+
     tone: str
     path: str
+    dots: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +79,7 @@ def stack(
     write: Write,
 ) -> Chart:
     """Bars, the series on top of each other."""
-    totals = [sum(one.values[n] or 0 for one in series) for n in range(len(starts))]
-    top = round_up(max(totals, default=0))
-    if all(isinstance(value, int) for one in series for value in one.values if value is not None):
-        top = max(top, 2)  # no half of a request in the middle of the axis
+    top = _find_top(series, [sum(one.values[n] or 0 for one in series) for n in range(len(starts))])
     step = WIDTH / max(1, len(starts))
     bars = []
     for n in range(len(starts)):
@@ -105,9 +105,9 @@ def draw(
     write: Write,
 ) -> Chart:
     """Lines, broken where a step has no value."""
-    top = round_up(max((value for one in series for value in one.values if value is not None), default=0))
+    top = _find_top(series, [value for one in series for value in one.values if value is not None])
     step = WIDTH / max(1, len(starts))
-    lines = [Line(one.tone, _path(one.values, step, top)) for one in series]
+    lines = [Line(one.tone, *_path(one.values, step, top)) for one in series]
     return _chart(name, title, summary, starts, step_seconds, series, write, top, (), lines)
 
 
@@ -160,33 +160,37 @@ def _chart(
     )  # fmt: skip
 
 
-def _path(values: Sequence[float | None], step: float, top: float) -> str:
-    pieces = []
+def _find_top(series: Sequence[Series], values: Sequence[float]) -> float:
+    top = round_up(max(values, default=0))
+    whole = all(isinstance(value, int) for one in series for value in one.values if value is not None)
+    return max(top, 2) if whole else top  # no half of a request in the middle of the axis
+
+
+def _path(values: Sequence[float | None], step: float, top: float) -> tuple[str, str]:
+    line, dots = [], []
     drawing = False
     for n, value in enumerate(values):
         if value is None:
             drawing = False
             continue
-        x, y = (n + 0.5) * step, HEIGHT - value / top * HEIGHT
-        alone = not drawing and (n + 1 == len(values) or values[n + 1] is None)
-        if alone:
-            pieces.append(f"M{_short(x - step * 0.3)} {_short(y)}h{_short(step * 0.6)}")
+        place = f"{_short((n + 0.5) * step)} {_short(HEIGHT - value / top * HEIGHT)}"
+        if not drawing and (n + 1 == len(values) or values[n + 1] is None):
+            dots.append(f"M{place}h0")
         else:
-            pieces.append(f"{'L' if drawing else 'M'}{_short(x)} {_short(y)}")
-        drawing = not alone
-    return "".join(pieces)
+            line.append(f"{'L' if drawing else 'M'}{place}")
+            drawing = True
+    return "".join(line), "".join(dots)
 
 
 def _mark_times(starts: Sequence[datetime], step_seconds: int) -> list[str]:
+    """At most five, and no more than there are steps to mark."""
     if not starts:
         return []
     first, span = starts[0].timestamp(), len(starts) * step_seconds
-    short = span <= _DAY_SECONDS * 5
-    labels = []
-    for quarter in range(5):
-        at = datetime.fromtimestamp(first + round(len(starts) * quarter / 4) * step_seconds, UTC)
-        labels.append(describe_step(at, 1 if short else _DAY_SECONDS, span))
-    return labels
+    called = 1 if span <= _DAY_SECONDS * 5 and step_seconds < _DAY_SECONDS else _DAY_SECONDS
+    parts = min(4, len(starts))
+    times = [first + round(len(starts) * part / parts) * step_seconds for part in range(parts + 1)]
+    return [describe_step(datetime.fromtimestamp(at, UTC), called, span) for at in times]
 
 
 def _short(value: float) -> float:

@@ -11,7 +11,7 @@ TABS = {
     ),
     "advanced": (
         "allowed_models", "ip_allowlist", "metadata", "endpoints", "max_parallel_requests", "budget_period",
-        "budget_timezone",
+        "budget_timezone", "shadow",
     ),
     "mcp": ("mcp_enabled", "mcp_mode", "mcp_servers", "mcp_tools"),
 }  # fmt: skip

@@ -109,6 +109,7 @@ def form_of(key: Mapping[str, Any], providers: Sequence[str]) -> KeyForm:
         "providers": offered if allowed is None else tuple(allowed),
         "providers_offered": offered,
         "endpoints": ENDPOINTS if endpoints is None else tuple(endpoints),
+        "shadow": ("on",) if key["shadow"] else (),
         "mcp_enabled": ("on",) if mcp["enabled"] else (),
         "mcp_servers": tuple(mcp["servers"]),
         "mcp_tools_limited": tuple(mcp["tools"]),
@@ -136,6 +137,7 @@ def to_document(form: KeyForm) -> tuple[dict[str, Any], list[FieldError]]:
         "allowed_endpoints": _toggles(form.ticked("endpoints"), ENDPOINTS, "allowed_endpoints", errors),
         "ip_allowlist": _words(form.text("ip_allowlist")),
         "metadata": _metadata(form.text("metadata"), errors),
+        "shadow": bool(form.ticked("shadow")),
         "mcp": _mcp(form),
     }
     if document["budget_usd"] is not None:
@@ -177,7 +179,7 @@ def find_mistakes(document: Mapping[str, Any]) -> list[FieldError]:
 
 _GROUP_NAMES = frozenset(
     (
-        "providers", "providers_offered", "endpoints", "ephemeral", "mcp_enabled", "mcp_servers",
+        "providers", "providers_offered", "endpoints", "ephemeral", "shadow", "mcp_enabled", "mcp_servers",
         "mcp_tools_limited", "mcp_tools",
     )
 )  # fmt: skip

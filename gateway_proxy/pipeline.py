@@ -5,19 +5,30 @@ traceback in our log and nothing of it in the answer.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from inspect import iscoroutinefunction
+from typing import cast
 
 from gateway_proxy.core.errors import GatewayError
 from gateway_proxy.core.exchange import Exchange
-from gateway_proxy.core.stage import Stage
+from gateway_proxy.core.stage import Stage, WaitingStage
 
 log = logging.getLogger("gateway_proxy.pipeline")
 
+Stages = Sequence[Stage | WaitingStage]
+Check = Callable[[Exchange], Awaitable[None] | None]
+
 
 class Pipeline:
-    """An ordered list of stages. Raises ValueError when a head stage would come after a body stage."""
+    """An ordered list of stages. Raises ValueError when a head stage would come after a body stage.
 
-    def __init__(self, stages: Sequence[Stage]) -> None:
+    `check_head` and `check_body` raise GatewayError when the exchange is refused; after `check_body` it was admitted.
+    They return None, or where one of their stages must wait, what the caller has to await once the client's secret
+    stands in the exchange: a key is authenticated anew after each wait.
+    """
+
+    def __init__(self, stages: Stages) -> None:
         self.stages = tuple(stages)
         needs = [stage.needs_body for stage in stages]
         if needs != sorted(needs):
@@ -29,16 +40,25 @@ class Pipeline:
             raise ValueError(
                 f"stage {late!r} works on the head alone and must come before the stages that need the body"
             )
-        self._head = tuple(stage for stage in stages if not stage.needs_body)
-        self._body = tuple(stage for stage in stages if stage.needs_body)
+        again = next((cast("Stage", stage) for stage in stages if stage.name == "authenticate"), None)
+        self.check_head = _compile([stage for stage in stages if not stage.needs_body], again)
+        self.check_body = _compile([stage for stage in stages if stage.needs_body], again)
 
-    def check_head(self, exchange: Exchange) -> None:
-        """Raises GatewayError when the head alone is refused; the body was not read yet."""
-        _check(self._head, exchange)
 
-    def check_body(self, exchange: Exchange) -> None:
-        """Raises GatewayError when the exchange is refused; otherwise it was admitted."""
-        _check(self._body, exchange)
+def _compile(stages: Stages, authenticate: Stage | None) -> Check:
+    """Without a stage that waits nothing of waiting is left in what runs for each request."""
+    first = next((i for i, stage in enumerate(stages) if iscoroutinefunction(stage.check)), len(stages))
+    prompt = cast("tuple[Stage, ...]", tuple(stages[:first]))
+    if first == len(stages):
+        return partial(_check, prompt)
+    rest = tuple(stages[first:])
+
+    def check(exchange: Exchange) -> Awaitable[None]:
+        secret = exchange.secret
+        _check(prompt, exchange)
+        return _check_waiting(rest, authenticate, exchange, secret)
+
+    return check
 
 
 def _check(stages: tuple[Stage, ...], exchange: Exchange) -> None:
@@ -49,10 +69,39 @@ def _check(stages: tuple[Stage, ...], exchange: Exchange) -> None:
             stage.check(exchange)
     except GatewayError:
         raise
-    except Exception as broken:
-        name = getattr(current, "name", "?")
-        log.error("stage %s broke on %s; the request is refused", name, exchange.id, exc_info=broken)
-        raise GatewayError(
-            "The gateway could not check this request and refused it.",
-            detail=f"stage {name} broke: {type(broken).__name__}",
-        ) from None
+    except Exception as broken:  # noqa: BLE001 - a guard that breaks refuses
+        raise _refuse(current, exchange, broken) from None
+
+
+async def _check_waiting(
+    stages: tuple[Stage | WaitingStage, ...],
+    authenticate: Stage | None,
+    exchange: Exchange,
+    secret: str | None,
+) -> None:
+    secret = secret or exchange.secret
+    for stage in stages:
+        try:
+            waiting = stage.check(exchange)
+            if waiting is None:
+                continue
+            await waiting
+        except GatewayError:
+            raise
+        except Exception as broken:  # noqa: BLE001 - as above
+            raise _refuse(stage, exchange, broken) from None
+        policy = exchange.policy
+        if policy is not None and authenticate is not None:  # the key may have been revoked meanwhile
+            exchange.secret = secret
+            _check((authenticate,), exchange)
+            exchange.policy = policy
+    exchange.secret = None
+
+
+def _refuse(stage: Stage | WaitingStage | None, exchange: Exchange, broken: Exception) -> GatewayError:
+    name = getattr(stage, "name", "?")
+    log.error("stage %s broke on %s; the request is refused", name, exchange.id, exc_info=broken)
+    return GatewayError(
+        "The gateway could not check this request and refused it.",
+        detail=f"stage {name} broke: {type(broken).__name__}",
+    )

@@ -1,5 +1,6 @@
 """For every test: only loopback is reachable, and under `GATEWAY_REQUIRE_ALL=1` a skipped test is a failed one."""
 
+import gc
 import ipaddress
 import os
 import socket
@@ -12,6 +13,8 @@ pytest_plugins = (
     "tests.support.dashboard",
     "tests.support.fake_provider",
     "tests.support.gateway",
+    "tests.support.plugins",
+    "tests.support.postgres",
 )
 
 _REQUIRE_ALL = os.environ.get("GATEWAY_REQUIRE_ALL") == "1"
@@ -53,6 +56,11 @@ def _refuse_skip(report: Any) -> Any:
         report.outcome = "failed"
         report.longrepr = f"{report.nodeid} was skipped, and here nothing may be: {report.longrepr}"
     return report
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays to the end: the garbage collector need not walk it again and again."""
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

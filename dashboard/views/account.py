@@ -4,6 +4,7 @@ from typing import Any
 
 from aiohttp import web
 
+from dashboard.exports import send_table, wants_file
 from dashboard.frame import ADMIN, current_actor, go_to, render
 from dashboard.guard import SIGN_IN_PATH
 from dashboard.views.signin import describe_mistakes, read_form
@@ -11,10 +12,14 @@ from gateway_proxy.admin.problem import Invalid, NotAllowed, Problem, TooMany
 from gateway_proxy.admin.web_auth import find_web_auth
 
 PATH = "/account"
+SESSION_COLUMNS = ("user_agent", "ip", "last_used_at", "created_at", "expires_at", "current")
 
 
-async def show_account(request: web.Request) -> web.Response:
-    """The page."""
+async def show_account(request: web.Request) -> web.StreamResponse:
+    """The page, or the sessions as a file."""
+    if wants_file(request):
+        sessions = await request.app[ADMIN].sessions.list(current_actor(request))
+        return await send_table(request, "sessions", SESSION_COLUMNS, sessions)
     return await _page(request)
 
 

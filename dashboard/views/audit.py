@@ -16,6 +16,17 @@ from gateway_proxy.admin.audit import ActFilter
 COLUMNS = (
     "id", "at", "action", "subject", "subject_name", "actor", "ip", "organization", "details",
 )  # fmt: skip
+CHAIN_COLUMNS = (
+    "gateway_id",
+    "name",
+    "organization",
+    "status",
+    "entries",
+    "fault",
+    "head",
+    "reported_at",
+    "checked_at",
+)
 KINDS = {
     "": "Everything",
     "key.*": "Keys",
@@ -40,6 +51,8 @@ async def list_acts(request: web.Request) -> web.StreamResponse:
     chosen = _read_range(request)
     wanted = _read_filter(asked, chosen)
     if wants_file(request):
+        if request.query.get("table") == "logs":
+            return await send_table(request, "audit-logs", CHAIN_COLUMNS, await service.chains(actor))
         return await send_table(request, "audit", COLUMNS, _each_act(request, wanted))
     page = await service.search(actor, wanted, limit=_PAGE, cursor=request.query.get("cursor"))
     kept = {name: value for name, value in (asked | chosen.query).items() if value}
@@ -53,6 +66,7 @@ async def list_acts(request: web.Request) -> web.StreamResponse:
         "filtered": any(asked.values()) or chosen.name != "any",
         "file_path": _path(request, kept),
         "next_path": _path(request, kept | {"cursor": page.next_cursor}) if page.next_cursor else "",
+        "chains_path": _path(request, {"table": "logs"}),
         "first_path": _path(request, kept) if "cursor" in request.query else "",
     }
     return render(request, "audit.html", context)

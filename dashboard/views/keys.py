@@ -20,7 +20,7 @@ _EXPORTED = (
     "id", "name", "owner", "preview", "status", "created_at", "expires_at", "last_used_at", "requests", "usage_percent",
     "spent_usd", "requests_per_minute", "tokens_per_minute", "burst", "max_parallel_requests", "budget_usd",
     "budget_period", "budget_timezone", "alert_thresholds", "allowed_providers", "allowed_models", "allowed_endpoints",
-    "ip_allowlist", "metadata", "strict", "mcp",
+    "ip_allowlist", "metadata", "strict", "shadow", "mcp",
 )  # fmt: skip
 _EXPORT_PAGE = 500
 

@@ -18,11 +18,15 @@ from gateway_proxy.admin.logs import LATEST, LogQuery
 from gateway_proxy.admin.problem import Invalid
 from gateway_proxy.keys.fields import FieldError
 
-FIELDS = ("key", "owner", "model", "provider", "status", "error")
+FIELDS = ("key", "owner", "model", "provider", "status", "error", "would_deny")
 COLUMNS = (
     "request_id", "at", "status", "error_code", "outcome", "key_id", "key_name", "owner", "model", "provider", "operation",
-    "method", "path", "stream", "attempts", "input_tokens", "output_tokens", "cost_usd", "latency_ms", "first_byte_ms",
+    "method", "path", "stream", "attempts", "would_deny", "input_tokens", "output_tokens", "cost_usd", "latency_ms", "first_byte_ms",
     "client_ip", "client_request_id", "trace_id", "gateway_id", "metadata",
+)  # fmt: skip
+ATTEMPT_COLUMNS = (
+    "attempt", "kind", "provider", "model_sent", "model_reported", "outcome", "usage_source", "admitted_at", "settled_at", "period",
+    "reserved_usd", "charged_usd", "usage", "rates",
 )  # fmt: skip
 STATUSES = ("200", "400", "401", "402", "403", "404", "408", "413", "429", "500", "502", "503", "504")
 ANY_TIME = {"any": "Any time", **RANGES}
@@ -103,9 +107,13 @@ async def follow_requests(request: web.Request) -> web.StreamResponse:
 
 
 async def show_request(request: web.Request) -> web.StreamResponse:
-    """One request: what it was, how it ended and why, and what each attempt cost; or its row as a file."""
+    """One request: what it was, how it ended and why, and what each attempt cost; or its rows as files."""
     found = await request.app[ADMIN].logs.find(current_actor(request), request.match_info["id"])
     if wants_file(request):
+        if request.query.get("table") == "attempts":
+            return await send_table(
+                request, f"{found['request_id']}-attempts", ATTEMPT_COLUMNS, found["ledger"]
+            )
         return await send_table(request, found["request_id"], COLUMNS, [found])
     meaning, advice = explain_error(found["error_code"], found["status"])
     attempts = [attempt | {"tokens": _count_tokens(attempt["usage"])} for attempt in found["ledger"]]
@@ -136,6 +144,7 @@ async def _read_query(request: web.Request, form: PlainForm, chosen: Range) -> L
         status=int(status) if status.isdecimal() else None,
         errors_only=status == "errors",
         error_code=form.text("error"),
+        would_deny=form.text("would_deny"),
         start_ms=0 if any_time else chosen.start_ms,
         end_ms=chosen.end_ms if chosen.name == "custom" else None,
     )

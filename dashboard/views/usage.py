@@ -35,6 +35,7 @@ _PAGE = 100
 _FILE_PAGE = 1000
 _DAY_SECONDS = 86_400
 _MAX_HOURS = 72
+_FEWEST_DAYS = 13
 
 
 async def show_usage(request: web.Request) -> web.StreamResponse:
@@ -119,7 +120,9 @@ async def _draw_spend(request: web.Request, query: UsageQuery, chosen: Range) ->
     spent = {_start(row[name]): float(row["cost_usd"]) for row in report.data}
     first = _start_of(chosen.start_ms, seconds)
     if report.data and seconds == _DAY_SECONDS:
-        first = max(first, min(spent) - timedelta(days=1))  # a range of years begins where something was used
+        # A range of years begins where something was used, but a few days are no range.
+        last = _start_of(chosen.end_ms, seconds)
+        first = max(first, min(min(spent) - timedelta(days=1), last - timedelta(days=_FEWEST_DAYS)))
     starts: list[datetime] = []
     while first.timestamp() * 1000 < chosen.end_ms and len(starts) < 400:
         starts.append(first)

@@ -20,7 +20,7 @@ from gateway_proxy.audit.read import list_files
 from gateway_proxy.audit.verify import Verdict, verify
 from gateway_proxy.core.clock import Clock, format_time
 from gateway_proxy.keys.fields import FieldError
-from gateway_proxy.storage.changes import ChangeFilter, ChangeRow, list_changes
+from gateway_proxy.storage.changes import ChangeFilter, ChangeRow, find_subject_names, list_changes
 from gateway_proxy.storage.occasions import find_key_facts
 from gateway_proxy.storage.registry import AuditHead
 from gateway_proxy.storage.store import Store
@@ -61,8 +61,10 @@ class AuditAdmin:
             limit=limit + 1,
         )
         page = rows[:limit]
-        names = await find_key_facts(self._store.db, sorted({row.key_id for row in page if row.key_id}))
-        data = [act_object(row, names[row.key_id].name if row.key_id in names else "") for row in page]
+        keys = await find_key_facts(self._store.db, sorted({row.key_id for row in page if row.key_id}))
+        names = await find_subject_names(self._store.db, sorted({row.subject for row in page if row.subject}))
+        names |= {key_id: key.name for key_id, key in keys.items()}
+        data = [act_object(row, names.get(row.key_id or row.subject, "")) for row in page]
         return Page(data, str(page[-1].seq) if len(rows) > limit else None)
 
     async def chains(self, actor: Actor) -> list[dict[str, Any]]:

@@ -27,6 +27,10 @@ class GatewayView(Protocol):
         """What the key has left now: `{"requests", "tokens", "parallel", "budget"}`, each null without a limit."""
         ...
 
+    async def explain(self, key_id: str, question: dict[str, str]) -> dict[str, Any]:
+        """`{"allowed", "verdicts"}`: what a request of the key would be told now. `question` is a `Question`'s JSON."""
+        ...
+
 
 class NoGateway:
     """The view of where no gateway can be asked, as from the command line."""
@@ -41,6 +45,9 @@ class NoGateway:
         raise ConnectionError
 
     async def counters(self, key_id: str) -> dict[str, Any]:
+        raise ConnectionError
+
+    async def explain(self, key_id: str, question: dict[str, str]) -> dict[str, Any]:
         raise ConnectionError
 
 

@@ -7,21 +7,24 @@ from typing import Any
 
 from gateway_proxy.admin.actor import Actor, Role
 from gateway_proxy.admin.gateways import wait_until_live
-from gateway_proxy.admin.problem import Conflict, Invalid, NotAllowed, NotFound, Problem, Stale
+from gateway_proxy.admin.problem import Conflict, Invalid, NotAllowed, NotFound, Problem, Stale, Unavailable
 from gateway_proxy.admin.roles import is_manager, require_key_writer, require_manager, visible_owner
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.ids import is_id
 from gateway_proxy.core.key import Key
 from gateway_proxy.keys.draft import DraftError
 from gateway_proxy.keys.fields import FieldError
-from gateway_proxy.keys.service import Caller, Changed, KeyService, ServiceError
+from gateway_proxy.keys.service import Caller, Changed, KeyService, ServiceError, token_object
 from gateway_proxy.keys.view import KeyStats, LiveOn, key_object
 from gateway_proxy.storage.key_search import KeyQuery
 from gateway_proxy.storage.store import Store
 
 __all__ = ["KeyAdmin", "KeyList", "KeyQuery", "KeySecret"]
 
-_PROBLEMS: dict[str, type[Problem]] = {"not_found": NotFound, "conflict": Conflict, "precondition": Stale}
+_PROBLEMS: dict[str, type[Problem]] = {
+    "not_found": NotFound, "conflict": Conflict, "precondition": Stale, "not_allowed": NotAllowed,
+    "unavailable": Unavailable,
+}  # fmt: skip
 # A ULID: 10 characters of time, then randomness (https://github.com/ulid/spec).
 _ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _ID_TIME_LENGTH = 10
@@ -139,6 +142,14 @@ class KeyAdmin:
         caller = Caller(actor.name, actor.organization, actor.ip)
         changed = await _refusing(self._service.rotate(key_id, document, caller, revision=revision))
         return await self._with_secret(actor, changed)
+
+    async def mint(self, actor: Actor, key_id: str, document: object) -> dict[str, Any]:
+        """An ephemeral token from a key: `{"id", "token", "expires_at", "parent_id"}`, the token this once."""
+        await self._require_writer(actor, key_id)
+        caller = Caller(actor.name, actor.organization, actor.ip)
+        made = await _refusing(self._service.mint(key_id, document, caller))
+        await self._wait(made)
+        return token_object(made)
 
     async def deactivate(self, actor: Actor, key_id: str, revision: int | None = None) -> dict[str, Any]:
         return await self._change(

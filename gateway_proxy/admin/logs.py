@@ -1,4 +1,4 @@
-"""The request log: pages of it, what arrives while one watches, and one request with its attempts."""
+"""The request log: pages of it, what arrives while one watches, and one request with its attempts and what each rule said of it."""
 
 import dataclasses
 import json
@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from gateway_proxy.admin.actor import Actor
+from gateway_proxy.admin.log_verdicts import list_verdicts
 from gateway_proxy.admin.paging import Page
 from gateway_proxy.admin.problem import Invalid, NotFound
 from gateway_proxy.admin.roles import visible_owner
@@ -52,13 +53,16 @@ class LogAdmin:
             raise Invalid([FieldError("after", str(error))]) from None
 
     async def find(self, actor: Actor, request_id: str) -> dict[str, Any]:
-        """One request with its attempts as the ledger has them."""
+        """One request with its attempts as the ledger has them, and each rule's verdict."""
         row = await self._reports.find_log(request_id)
         own = visible_owner(actor)
         if row is None or actor.organization not in (None, row.organization) or own not in (None, row.owner):
             raise NotFound(f"there is no request {request_id} in the log")
         attempts = await self._reports.ledger_rows([request_id])
-        return log_object(row) | {"ledger": [_attempt_object(attempt) for attempt in attempts]}
+        return log_object(row) | {
+            "ledger": [_attempt_object(attempt) for attempt in attempts],
+            "verdicts": list_verdicts(row),
+        }
 
 
 def log_object(row: LogRow) -> dict[str, Any]:

@@ -216,7 +216,7 @@ class MemberAdmin:
             # Nobody is left to undo a half: a key that was deleted or expired meanwhile needs nothing.
             with suppress(ServiceError):
                 if heir:
-                    await self._service.update(key.id, {"owner": heir}, caller)
+                    await self._service.hand_over(key.id, heir, caller)
                 elif not key.inactive:
                     await self._service.deactivate(key.id, caller)
 

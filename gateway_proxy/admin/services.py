@@ -10,6 +10,7 @@ from gateway_proxy.admin.audit import AuditAdmin
 from gateway_proxy.admin.catalog import CatalogAdmin
 from gateway_proxy.admin.choices import ChoiceAdmin
 from gateway_proxy.admin.config_view import ConfigAdmin
+from gateway_proxy.admin.explain import ExplainAdmin
 from gateway_proxy.admin.gateway_view import GatewayView, NoGateway
 from gateway_proxy.admin.gateways import GatewayAdmin
 from gateway_proxy.admin.key_filter import KeyFilter
@@ -30,6 +31,7 @@ from gateway_proxy.admin.usage import UsageAdmin
 from gateway_proxy.config import Config
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.keys.service import FindOwner, KeyService
+from gateway_proxy.keys.signing import SigningFile
 from gateway_proxy.storage.store import Store
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ class Admin:
     keys: KeyAdmin
     key_use: KeyUseAdmin
     choices: ChoiceAdmin
+    explain: ExplainAdmin
     members: MemberAdmin
     organizations: OrganizationAdmin
     tokens: TokenAdmin
@@ -70,13 +73,16 @@ def build_admin(
     *,
     passwords: Passwords | None = None,
     view: GatewayView | None = None,
+    signing: SigningFile | None = None,
 ) -> Admin:
     """The services over an open store. The settings say where links lead and who else may vouch for members.
 
-    `view` is the gateway to ask, None where there is none.
+    `view` is the gateway to ask, None where there is none. `signing` is that of the settings' data folder, if not given.
     """
     view = view or NoGateway()
-    service = KeyService(store.keys, clock, pepper, owner_finder(store))
+    if signing is None and config is not None:
+        signing = SigningFile(config.storage.data_dir)
+    service = KeyService(store.keys, clock, pepper, owner_finder(store), signing)
     passwords, throttle = passwords or Passwords(), Throttle(clock)
     sessions = Sessions(store.identity, passwords, throttle, clock)
     base_url = find_base_url(config.server) if config else ""
@@ -87,6 +93,7 @@ def build_admin(
         keys=keys,
         key_use=KeyUseAdmin(store, keys, logs, clock, view),
         choices=ChoiceAdmin(store, view),
+        explain=ExplainAdmin(keys, view),
         members=members,
         organizations=OrganizationAdmin(store.registry, store.identity, members),
         tokens=TokenAdmin(store.identity, clock, pepper),

@@ -1,4 +1,7 @@
-"""The books as the data plane sees them: intents and settles into the spool, rows and events to the writer."""
+"""The books as the data plane sees them: intents and settles into the spool, rows and events to the writer, and all
+that has ended to the tally."""
+
+from collections.abc import Callable
 
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.ids import new_id
@@ -8,6 +11,7 @@ from gateway_proxy.keys.directory import KeyDirectory
 from gateway_proxy.ledger.writer import BooksWriter
 from gateway_proxy.limits.budget import BudgetEvent
 from gateway_proxy.limits.memory import MemoryLimiter
+from gateway_proxy.telemetry.tally import Tally
 
 MAX_REFUSALS_PER_SECOND = 200
 
@@ -16,10 +20,16 @@ class GatewayBooks:
     """Never raises and never waits."""
 
     def __init__(
-        self, writer: BooksWriter, limiter: MemoryLimiter, directory: KeyDirectory, clock: Clock
+        self, writer: BooksWriter, limiter: MemoryLimiter, directory: KeyDirectory, clock: Clock, tally: Tally
     ) -> None:
+        self.log_requests = True
+        self.unlogged_refusals = 0
         self._writer = writer
+        self._note_request = tally.note_request
+        self._note_attempt = tally.note_attempt
         self.intent = writer.intent
+        self._keep_settled: Callable[[LedgerRow], None] = writer.settle
+        self._keep_log: Callable[[LogRow], None] = writer.log
         self._limiter = limiter
         self._directory = directory
         self._clock = clock
@@ -30,21 +40,45 @@ class GatewayBooks:
     def healthy(self) -> bool:
         return self._writer.healthy
 
+    def share(self, tee: Callable[[LogRow | LedgerRow], None] | None, *, keep_logs: bool) -> None:
+        """Give each row to `tee` as well. Log rows that are made for it alone are not kept (`keep_logs`)."""
+        writer = self._writer
+        self._keep_settled, self._keep_log = writer.settle, writer.log
+        self.log_requests = keep_logs or tee is not None
+        if tee is None:
+            return
+
+        def settle(row: LedgerRow) -> None:
+            writer.settle(row)
+            tee(row)
+
+        def log(row: LogRow) -> None:
+            if keep_logs:
+                writer.log(row)
+            tee(row)
+
+        self._keep_settled, self._keep_log = settle, log
+
     def settle(self, row: LedgerRow, /) -> None:
-        self._writer.settle(row)
+        self._keep_settled(row)
+        self._note_attempt(row)
         if self._limiter.events:
             self.collect_events()
 
     def log(self, row: LogRow, /) -> None:
         """Refusals that never reached a provider are rate-bounded, so that a flood of them cannot fill the store."""
+        self._note_request(row)
+        if not self.log_requests:
+            return
         if not row.admitted:
             second = self._clock.monotonic_ns() // 1_000_000_000
             if second != self._refusal_second:
                 self._refusal_second, self._refusals = second, 0
             self._refusals += 1
             if self._refusals > MAX_REFUSALS_PER_SECOND:
+                self.unlogged_refusals += 1
                 return
-        self._writer.log(row)
+        self._keep_log(row)
 
     def collect_events(self) -> None:
         """Hand the limiter's new events to the writer; the keys that they name must be in the directory."""

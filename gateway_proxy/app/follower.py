@@ -18,6 +18,8 @@ log = logging.getLogger("gateway_proxy.follower")
 
 POLL_SECONDS = 0.1
 FULL_RELOAD_PAUSE_SECONDS = 1.0
+REACH_SECONDS = 1.0
+REACH_STEPS = 50
 
 
 @contextlib.contextmanager
@@ -96,6 +98,13 @@ class Follower:
         if ended:
             self._end_keys(ended)
         await self._acknowledge(seq)
+
+    async def reach(self, seq: int) -> None:
+        """Return when the change of this number is in force, or after a second."""
+        for _ in range(REACH_STEPS):
+            if self.seq >= seq:
+                return
+            await asyncio.sleep(REACH_SECONDS / REACH_STEPS)
 
     def staleness_seconds(self) -> float:
         """Since when the store was last heard of."""

@@ -3,46 +3,56 @@
 import asyncio
 import contextlib
 import logging
-import os
 import socket
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from gateway_proxy import __version__
+from gateway_proxy.app.access import OperatorAccess
 from gateway_proxy.app.audit import AuditTrail
 from gateway_proxy.app.books import GatewayBooks
+from gateway_proxy.app.extensions import Extensions
 from gateway_proxy.app.follower import Follower
+from gateway_proxy.app.live_tokens import LiveTokens
+from gateway_proxy.app.made_ids import IdBooks
 from gateway_proxy.app.notices import make_notifier
-from gateway_proxy.app.runtimes import Services, build_runtime
+from gateway_proxy.app.own_routes import add_own_routes
+from gateway_proxy.app.probes import Probes
+from gateway_proxy.app.retention import delete_old
+from gateway_proxy.app.runtimes import Services, build_runtime, list_fixed
 from gateway_proxy.audit.chain import derive_key
 from gateway_proxy.audit.log import AuditLog
 from gateway_proxy.config import Config
 from gateway_proxy.core.clock import Clock
-from gateway_proxy.core.ids import is_id, new_id
 from gateway_proxy.core.policy import KeyPolicy
 from gateway_proxy.core.store import KeyRecord
 from gateway_proxy.core.tasks import drain, running, spawn
 from gateway_proxy.keys.directory import KeyDirectory
+from gateway_proxy.keys.gateway_id import read_gateway_id
 from gateway_proxy.keys.pepper import make_private_folder
 from gateway_proxy.keys.secret import Digester
+from gateway_proxy.keys.service import KeyService
+from gateway_proxy.keys.signing import SigningFile
+from gateway_proxy.keys.token import PREFIX
 from gateway_proxy.ledger.spool import Spool
 from gateway_proxy.ledger.writer import BooksWriter
 from gateway_proxy.limits.budget import Rebuild
 from gateway_proxy.limits.memory import MemoryLimiter
 from gateway_proxy.notify.endpoints import list_endpoints
 from gateway_proxy.proxy.handler import DataPlane
-from gateway_proxy.proxy.links import ProviderLink
-from gateway_proxy.proxy.queries import Queries
+from gateway_proxy.proxy.minting import TokenMint
 from gateway_proxy.proxy.runtime import Runtime
 from gateway_proxy.proxy.settle import GatewayIdentity, Settlement
 from gateway_proxy.routing.breaker import Breakers
-from gateway_proxy.routing.retry_budget import RetryBudgets
 from gateway_proxy.stages.rate import LearnedOutput
 from gateway_proxy.storage import Store
 from gateway_proxy.storage.database import StoreConflict, StoreError
-from gateway_proxy.storage.maintenance import clear_reserved, prune_events, prune_request_log, prune_secrets
+from gateway_proxy.storage.maintenance import clear_reserved
 from gateway_proxy.storage.registry import Gateway as GatewayRecord
+from gateway_proxy.telemetry.pulse import Pulse
+from gateway_proxy.telemetry.spans import Server
+from gateway_proxy.telemetry.tally import Tally
+from gateway_proxy.telemetry.tracing import Tracing
 
 log = logging.getLogger("gateway_proxy.gateway")
 
@@ -50,10 +60,6 @@ HEARTBEAT_SECONDS = 5.0
 OFFLINE_MS = 15_000
 SWEEP_SECONDS = 10.0
 RETENTION_SECONDS = 600.0
-DAY_MS = 86_400_000
-EVENT_DAYS = 62  # an event keeps its occasion from firing again: longer than any month
-FINE_TIMELINE_MS = 3 * DAY_MS
-LINK_CLOSE_SECONDS = 600.0
 
 
 class Gateway:
@@ -65,56 +71,48 @@ class Gateway:
         self.store = store
         self.directory = KeyDirectory()
         self.limiter = MemoryLimiter(self.clock)
+        self.live_tokens = LiveTokens(store.keys, self.directory, self.limiter, self.clock)
+        self.tokens = self.live_tokens.directory
+        self.breakers = Breakers(self.clock)
+        self.made_ids = IdBooks(store.made_ids, self.clock)
+        self.probes = Probes(self.breakers)
         self.revision = 1
         self.reload_error = ""
         self.draining = False
         self._digester = Digester(pepper)
         self._pepper = pepper
         self._organization = config.gateway.organization
-        self._started_at = self.clock.now_ms()
+        self.access = OperatorAccess(store.identity, self.clock, pepper, config.gateway.organization)
+        self.started_at = self.applied_at = self.clock.now_ms()
         self._take_staleness(config)
         self._tasks: list[asyncio.Task[Any]] = []
         self.on_applied: Callable[[], None] = lambda: None  # new settings are in force
+        self.extensions = Extensions(self.clock)
         self.reloading = asyncio.Lock()  # held from reading the file until its settings are in force
 
     async def open(self) -> None:
-        """Recover the books, load the keys, build the first runtime. Raises StoreError, SpoolUnavailable, ValueError."""
+        """Recover the books, load the keys, build the first runtime.
+
+        Raises StoreError, SpoolUnavailable, ValueError, and ConfigError for a plugin that cannot be used.
+        """
         config = self.config
         make_private_folder(config.storage.data_dir)
-        self.id = _read_gateway_id(config.storage.data_dir)
+        self.id = read_gateway_id(config.storage.data_dir)
         await self._refuse_company()
         await self._open_books()
-        self.books = GatewayBooks(self.writer, self.limiter, self.directory, self.clock)
+        self.pulse = Pulse(Tally(self._lists_model))
+        self.tracing = Tracing(self._find_server, self.id)
+        self.books = GatewayBooks(self.writer, self.limiter, self.directory, self.clock, self.pulse.tally)
         learned = LearnedOutput()
-        self.services = Services(
-            clock=self.clock,
-            limiter=self.limiter,
-            learned=learned,
-            breakers=Breakers(self.clock),
-            retry_budgets=RetryBudgets(self.clock),
-            find_key=self._find_key,
-            books_open=lambda: self.writer.healthy,
-        )
+        self.services = self._make_services(learned)
         self.runtime = await asyncio.to_thread(build_runtime, config, self.revision, self.services, None)
         identity = GatewayIdentity(self.id, config.gateway.organization)
-        self.settlement = Settlement(
-            self.books, self.limiter, learned, self.clock, identity, log_requests=config.logs.requests
-        )
-        self.plane = DataPlane(self.runtime, self.settlement, self.limiter, self.clock)
-        self.plane.is_stale = self._is_stale
-        self.plane.relay.find_policy = self.directory.policy
-        queries = Queries(self.limiter)
-        self.plane.queries = {
-            "/v1/models": queries.list_models, "/v1beta/models": queries.list_models, "/v1/key": queries.show_key,
-        }  # fmt: skip
-        self.plane.prefix_queries = {
-            "/v1/models/": queries.show_model,
-            "/v1beta/models/": queries.show_model,
-        }
+        self.settlement = Settlement(self.books, self.limiter, learned, self.clock, identity)
+        self._extend()
+        self.plane = self._make_plane()
+        await self._trace(config)
         self.audit = self._make_audit()
-        self.notifier = make_notifier(
-            self.store, self.clock, self.services.breakers, self.id, self._organization
-        )
+        self.notifier = make_notifier(self.store, self.clock, self.breakers, self.id, self._organization)
         self.notifier.configure(list_endpoints(config.notifications, self._pepper))
         self.follower = Follower(
             self.store.keys,
@@ -124,18 +122,48 @@ class Gateway:
             end_keys=self.plane.sweeper.end_key,
             acknowledge=self._acknowledge,
         )
+        self._add_own_routes()
         await clear_reserved(self.store.db)
+        await self.live_tokens.load()
         await self.follower.load()
         self.limiter.take_reserved()  # zeros, and the store has them now
         self.books.collect_events()  # of thresholds that were reached just before an earlier process died
         await self._heartbeat()
+        self.probes.configure(config, self.runtime.links)
         self._tasks = [
             spawn(self.follower.follow(), "follow the change log"),
             spawn(self._beat(), "heartbeat"),
+            spawn(self.made_ids.run(), "write the ids of stored responses"),
             spawn(self.audit.run(), "write the audit log"),
             spawn(self.notifier.run(), "notify"),
             spawn(self._maintain(), "maintenance"),
+            spawn(self.pulse.run(), "add up metrics"),
+            spawn(self.tracing.run(), "hand on spans"),
         ]
+
+    def _make_plane(self) -> DataPlane:
+        plane = DataPlane(self.runtime, self.settlement, self.limiter, self.clock)
+        plane.is_stale = self._is_stale
+        plane.recall, plane.form_folder = self.made_ids.recall, self.config.storage.data_dir
+        plane.relay.find_policy = self.directory.policy
+        return plane
+
+    def _add_own_routes(self) -> None:
+        signing = SigningFile(self.config.storage.data_dir)
+        service = KeyService(self.store.keys, self.clock, self._pepper, signing=signing)
+        add_own_routes(self.plane, self.limiter, TokenMint(service, self.follower.reach))
+
+    def _make_services(self, learned: LearnedOutput) -> Services:
+        return Services(
+            clock=self.clock,
+            limiter=self.limiter,
+            learned=learned,
+            breakers=self.breakers,
+            find_key=self._find_key,
+            books_open=lambda: self.writer.healthy,
+            find_id=self.made_ids.find,
+            note_ids=self.made_ids.note,
+        )
 
     async def close(self) -> None:
         """Let running exchanges finish for `drain_seconds`, then end them; write the books to the end."""
@@ -144,15 +172,18 @@ class Gateway:
         while self.plane.sweeper.runs and asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(0.05)
         self.plane.sweeper.end_all()
-        for _ in range(100):
-            if not self.plane.sweeper.runs:
-                break
+        ends_at = asyncio.get_running_loop().time() + 2
+        while self.plane.sweeper.runs and asyncio.get_running_loop().time() < ends_at:
             await asyncio.sleep(0.02)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         with contextlib.suppress(StoreError):
             await self.notifier.close()
+        await self.probes.close()
+        await self.extensions.close()
+        await self.made_ids.close()
+        await self.tracing.close()
         await self.writer.stop()  # it runs until it is told to end: waiting for it first would wait in vain
         await drain(5)
         await asyncio.to_thread(self.audit.log.close)  # after what a cancelled task left it to write
@@ -170,19 +201,35 @@ class Gateway:
         """
         before = self.runtime
         runtime = await asyncio.to_thread(build_runtime, config, self.revision + 1, self.services, before)
-        for what, old, new in _fixed_settings(self.config, config):
+        await self._trace(config)
+        for what, old, new in list_fixed(self.config, config):
             if old != new:
                 log.warning("%s was changed in the file; it takes effect at the next start", what)
         self.config, self.revision, self.reload_error = config, runtime.revision, ""
+        self.applied_at = self.clock.now_ms()
         self._take_staleness(config)
         self.runtime = self.plane.runtime = runtime
-        self.settlement.log_requests = config.logs.requests
+        self._extend()
         self.notifier.configure(list_endpoints(config.notifications, self._pepper))
         for name, link in before.links.items():
             if runtime.links.get(name) is not link:
-                spawn(_close_when_idle(link), "close a retired provider's connections")
+                spawn(link.close_when_idle(), "close a retired provider's connections")
+        self.probes.configure(config, runtime.links)
         self.on_applied()
         log.info("configuration revision %d is in force (digest %s)", self.revision, config.digest[:12])
+
+    def _extend(self) -> None:
+        """Put the runtime's plugins in force."""
+        self.extensions.apply(self.runtime.plugins)
+        self.books.share(self.extensions.tee, keep_logs=self.config.logs.requests)
+
+    async def _trace(self, config: Config) -> None:
+        await self.tracing.configure(config.telemetry)
+        self.plane.begin_trace, self.settlement.end_trace = self.tracing.hooks
+
+    def _find_server(self, provider: str) -> Server | None:
+        link = self.runtime.links.get(provider)
+        return None if link is None else Server(link.origin.host, link.origin.port, link.dialect.name)
 
     def describe_readiness(self) -> tuple[bool, dict[str, Any]]:
         """Whether this gateway can do all of its work, and what an operator wants to know."""
@@ -212,21 +259,29 @@ class Gateway:
         return not problems, details
 
     def _find_key(self, secret: str, now_ms: int) -> KeyPolicy | None:
-        policy = self.directory.find(self._digester.digest(secret), now_ms)
+        digest = self._digester.digest(secret)
+        policy = self.directory.find(digest, now_ms)
+        if policy is None and secret.startswith(PREFIX):
+            policy = self.tokens.find(digest, secret, now_ms)
         if policy is None or self._organization in ("*", policy.key.organization):
             return policy
         return None  # another organization's key is unknown here
 
+    def _lists_model(self, name: str) -> bool:
+        return self.runtime.catalog.lists(name)
+
     def _take_staleness(self, config: Config) -> None:
         self._staleness_ns = round(config.gateway.max_staleness_seconds * 1e9)
         self._strict_staleness_ns = round(config.gateway.strict_staleness_seconds * 1e9)
+        self.access.staleness_seconds = config.gateway.strict_staleness_seconds
 
     def _is_stale(self, strict: bool) -> bool:
         limit_ns = self._strict_staleness_ns if strict else self._staleness_ns
         return self.clock.monotonic_ns() - self.follower.synced_ns > limit_ns
 
     async def _prepare_keys(self, records: Sequence[KeyRecord]) -> None:
-        """Make the counters of these keys ready for their new revision."""
+        """Make the counters of these keys ready for their new revision, and what verifies tokens."""
+        await self.live_tokens.prepare(records)
         keys = [record.key for record in records if record.key is not None]
         missing = [key for key in keys if self.limiter.needs_rebuild(key)]
         jobs: list[Rebuild] = []
@@ -259,7 +314,7 @@ class Gateway:
                 name=config.gateway.name or socket.gethostname(),
                 organization=config.gateway.organization,
                 version=__version__,
-                started_at=self._started_at,
+                started_at=self.started_at,
                 last_seen_at=self.clock.now_ms(),
                 applied_seq=self.follower.seq,
                 config_digest=config.digest,
@@ -276,25 +331,21 @@ class Gateway:
                 log.error("the store did not take the heartbeat: %s", error)
 
     async def _maintain(self) -> None:
-        """Drop full buckets; delete old log rows a batch at a time."""
+        """Drop full buckets and expired tokens, delete old rows."""
         due = 0.0
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             self.limiter.sweep()
+            self.live_tokens.drop_expired()
             await self._follow_prices()
+            await self.extensions.tidy()
             due -= SWEEP_SECONDS
             if due > 0:
                 continue
             due = RETENTION_SECONDS
             try:
-                before = self.clock.now_ms() - self.config.logs.retention_days * DAY_MS
-                events_before = min(before, self.clock.now_ms() - EVENT_DAYS * DAY_MS)
-                while await prune_request_log(self.store.db, before) or await prune_events(
-                    self.store.db, events_before
-                ):
-                    await asyncio.sleep(0.05)
-                await prune_secrets(self.store.db, self.clock.now_ms())
-                await self.store.timeline.fold(self.clock.now_ms() - FINE_TIMELINE_MS)
+                await delete_old(self.store, self.clock.now_ms(), self.config.logs.retention_days)
+                await self.made_ids.prune()
             except StoreError as error:
                 log.error("old log rows could not be deleted: %s", error)
 
@@ -340,43 +391,6 @@ class Gateway:
                     f'another gateway ("{other.name}", {other.id}) is live on this store; several gateways on one store '
                     "are not possible with SQLite: stop it, or give this one its own store"
                 )
-
-
-def _read_gateway_id(data_dir: Path) -> str:
-    """The id of this gateway, made at its first start and kept in data_dir."""
-    path = data_dir / "gateway-id"
-    try:
-        text = path.read_text("ascii").strip()
-    except FileNotFoundError:
-        text = new_id("gtw")
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            os.write(fd, f"{text}\n".encode())
-        finally:
-            os.close(fd)
-    if not is_id(text, "gtw"):
-        raise ValueError(f"{path} does not hold a gateway id; restore it, or delete it to get a new one")
-    return text
-
-
-def _fixed_settings(old: Config, new: Config) -> list[tuple[str, object, object]]:
-    """What only a restart can change."""
-    return [
-        ("[server] listen", old.server.listen, new.server.listen),
-        ("[server] admin_listen", old.server.admin_listen, new.server.admin_listen),
-        ("[server] tls", old.server.tls, new.server.tls),
-        ("[storage]", old.storage, new.storage),
-        ("[security] pepper", old.security.pepper, new.security.pepper),
-        ("[gateway] organization", old.gateway.organization, new.gateway.organization),
-    ]
-
-
-async def _close_when_idle(link: ProviderLink) -> None:
-    for _ in range(int(LINK_CLOSE_SECONDS)):
-        if not link.pool.stats().in_use:
-            break
-        await asyncio.sleep(1)
-    await link.close()
 
 
 __all__ = ["Gateway", "Runtime"]

@@ -13,6 +13,7 @@ from gateway_proxy.core.clock import Clock, format_time
 from gateway_proxy.core.limiter import CounterUnknown, Meter
 from gateway_proxy.core.money import format_usd
 from gateway_proxy.core.usage import Price
+from gateway_proxy.explain import Question, explain, explanation, unknown_here
 
 if TYPE_CHECKING:
     from gateway_proxy.app.gateway import Gateway
@@ -40,6 +41,7 @@ class Inside:
             "revision": self._tell_revision,
             "health": self._tell_health,
             "counters": self._tell_counters,
+            "explain": self._explain,
         }
 
     def answer(self, question: str, *arguments: Any) -> Any:
@@ -68,24 +70,35 @@ class Inside:
         policy = self._gateway.directory.policy(key_id)
         if policy is None:
             return {"requests": None, "tokens": None, "parallel": None, "budget": None}
-        key, limiter = policy.key, self._gateway.limiter
+        rules = policy.shadow or policy
+        key, limiter = rules.key, self._gateway.limiter
 
         def bucket(meter: Meter, rule: "BucketRule | None") -> dict[str, int] | None:
             return None if rule is None else limiter.bucket_state(key_id, meter, rule)._asdict()
 
         slots = key.max_parallel_requests
         return {
-            "requests": bucket(Meter.REQUESTS, policy.requests_rule),
-            "tokens": bucket(Meter.TOKENS, policy.tokens_rule),
+            "requests": bucket(Meter.REQUESTS, rules.requests_rule),
+            "tokens": bucket(Meter.TOKENS, rules.tokens_rule),
             "parallel": None if slots is None else {"limit": slots, "used": limiter.slots_used(key_id)},
             "budget": self._tell_budget(key_id),
         }
+
+    def _explain(self, key_id: str, question: dict[str, str]) -> dict[str, Any]:
+        gateway = self._gateway
+        policy = gateway.tokens.policy(key_id)
+        organization = gateway.config.gateway.organization
+        if policy is None or organization not in ("*", policy.key.organization):
+            return unknown_here()
+        stages, now_ms = gateway.runtime.pipeline.stages, gateway.clock.now_ms()
+        verdicts = explain(stages, gateway.limiter, policy, Question.from_json(question), now_ms)
+        return explanation(verdicts, policy)
 
     def _tell_budget(self, key_id: str) -> dict[str, Any] | None:
         policy = self._gateway.directory.policy(key_id)
         assert policy is not None
         try:
-            budget = self._gateway.limiter.budget_state(policy.key)
+            budget = self._gateway.limiter.budget_state((policy.shadow or policy).key)
         except CounterUnknown:
             return None
         return None if budget is None else {
@@ -137,6 +150,10 @@ class SettingsView:
     async def counters(self, key_id: str) -> dict[str, Any]:
         counters: dict[str, Any] = await self._ask("counters", key_id)
         return counters
+
+    async def explain(self, key_id: str, question: dict[str, str]) -> dict[str, Any]:
+        told: dict[str, Any] = await self._ask("explain", key_id, question)
+        return told
 
 
 def _list_models(config: Config, now_ms: int) -> tuple[list[dict[str, Any]], int | None]:

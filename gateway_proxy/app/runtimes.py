@@ -1,32 +1,39 @@
 """Settings → runtime: what one revision of the configuration means for the data plane."""
 
+import hashlib
 import random
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from gateway_proxy.app.translators import find_foreign
 from gateway_proxy.config import Config, Provider
-from gateway_proxy.core.catalog import ModelEntry, Target
+from gateway_proxy.core.catalog import ModelEntry
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.dialect import Dialect
 from gateway_proxy.core.limiter import Limiter
-from gateway_proxy.core.stage import Stage
+from gateway_proxy.core.stage import Stage, WaitingStage
 from gateway_proxy.dialects.anthropic import AnthropicDialect
 from gateway_proxy.dialects.azure import AzureDialect
 from gateway_proxy.dialects.gemini import GeminiDialect
 from gateway_proxy.dialects.openai import OpenAIDialect
 from gateway_proxy.pipeline import Pipeline
+from gateway_proxy.plugins.load import NO_PLUGINS, Plugins, load_plugins
 from gateway_proxy.pricing.book import PriceBook
 from gateway_proxy.proxy.client_ip import ClientIp
 from gateway_proxy.proxy.links import ProviderLink, identify_provider
 from gateway_proxy.proxy.runtime import Runtime
 from gateway_proxy.routing.breaker import Breakers
 from gateway_proxy.routing.catalog import build_catalog
-from gateway_proxy.routing.order import order_targets
+from gateway_proxy.routing.chooser import Chooser
+from gateway_proxy.routing.latencies import Latencies
 from gateway_proxy.routing.retry_budget import RetryBudgets
+from gateway_proxy.routing.slots import Running, TargetSlots
 from gateway_proxy.stages.admission import Admission
 from gateway_proxy.stages.allow import Allow
 from gateway_proxy.stages.authenticate import Authenticate, FindKey
 from gateway_proxy.stages.budget import Budget
+from gateway_proxy.stages.kept import FindId, Keeper, Keeping, NoteIds
 from gateway_proxy.stages.network import Network
 from gateway_proxy.stages.rate import LearnedOutput, Rate
 from gateway_proxy.stages.route import Route
@@ -40,64 +47,66 @@ class Services:
     limiter: Limiter
     learned: LearnedOutput
     breakers: Breakers
-    retry_budgets: RetryBudgets
     find_key: FindKey
     books_open: Callable[[], bool]
+    find_id: FindId
+    note_ids: NoteIds
+    chooser: Chooser = field(init=False)
+    running: Running = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        budgets, latencies = RetryBudgets(self.clock), Latencies(self.clock)
+        self.chooser = Chooser(self.breakers, budgets, latencies, random.Random())
 
 
 def build_runtime(config: Config, revision: int, services: Services, previous: Runtime | None) -> Runtime:
     """A complete runtime, or an exception and nothing changed. Unchanged providers keep their connections.
 
-    Raises ValueError for what the settings' own checks cannot see.
+    Raises ConfigError for a plugin that cannot be used, ValueError for what else the settings' own checks cannot see.
     """
+    plugins = load_plugins(config, NO_PLUGINS if previous is None else previous.plugins)
     dialects = make_dialects()
     book = PriceBook.load(services.clock.now_ms())
     catalog = build_catalog(config, book)
     links: dict[str, ProviderLink] = {}
     for provider in config.providers:
         kept = None if previous is None else previous.links.get(provider.name)
-        if kept is not None and kept.identity == identify_provider(provider):
+        foreign = plugins.dialects.get(provider.dialect)
+        if (
+            kept is not None
+            and kept.identity == identify_provider(provider)
+            and foreign in (None, kept.dialect)
+        ):
             links[provider.name] = kept
         else:
-            links[provider.name] = ProviderLink(provider, _choose_dialect(provider, dialects))
-    breakers, retry_budgets = services.breakers, services.retry_budgets
-
-    def report(target: Target, is_fault: bool) -> None:
-        circuit = (target.provider, target.model)
-        if is_fault:
-            breakers.fail(circuit)
-        else:
-            breakers.succeed(circuit)
-
-    def order(targets: tuple[Target, ...]) -> list[Target]:
-        if len(targets) == 1:
-            retry_budgets.earn(targets[0].provider)
-            return list(targets)
-        ordered = order_targets(
-            targets, lambda target: breakers.is_open((target.provider, target.model)), _random
-        )
-        breakers.begin((ordered[0].provider, ordered[0].model))
-        retry_budgets.earn(ordered[0].provider)
-        return list(ordered)
-
+            links[provider.name] = ProviderLink(provider, foreign or _choose_dialect(provider, dialects))
+    chooser = services.chooser
     return Runtime(
         revision=revision,
         digest=config.digest,
-        pipeline=Pipeline(build_stages(config, services, dialects, catalog.resolve)),
+        pipeline=Pipeline(build_stages(config, services, dialects, catalog.resolve, plugins)),
         catalog=catalog,
         dialects=dialects,
         links=links,
         client_ip=ClientIp(config.server.trusted_proxies),
         max_body_bytes=config.server.max_body_bytes,
-        order=order,
-        may_retry=retry_budgets.take,
-        report=report,
+        order=chooser.order,
+        may_retry=chooser.retry_budgets.take,
+        report=chooser.report,
+        observe=chooser.latencies.note,
+        slots=_make_slots(config, services),
         price_change_at=book.next_change_at(),
         cors_origins=frozenset(config.server.cors_origins),
+        plugins=plugins,
     )
 
 
-_random = random.Random()
+def _make_slots(config: Config, services: Services) -> TargetSlots | None:
+    limits = {p.name: p.max_parallel for p in config.providers if p.max_parallel is not None}
+    limited = any(target.max_parallel is not None for model in config.models for target in model.targets)
+    return TargetSlots(services.running, limits) if limits or limited else None
+
+
 Resolve = Callable[[str], ModelEntry | None]
 
 
@@ -108,27 +117,64 @@ def make_dialects() -> dict[str, Dialect]:
 
 
 def _choose_dialect(provider: Provider, dialects: dict[str, Dialect]) -> Dialect:
-    return AzureDialect(provider.api_version) if provider.dialect == "azure" else dialects[provider.dialect]
+    if provider.dialect == "azure":
+        return AzureDialect(provider.api_version, keeps=provider.allow_stateful)
+    if provider.dialect == "openai" and not provider.allow_stateful:
+        return OpenAIDialect(keeps=False)
+    return dialects[provider.dialect]
 
 
-def _find_foreign(config: Config, dialects: dict[str, Dialect]) -> dict[str, frozenset[str]]:
-    """Per client dialect, the providers that cannot be sent what it parsed."""
-    return {
-        name: frozenset(p.name for p in config.providers if name not in dialects[p.dialect].speaks)
-        for name in dialects
+def _make_keeper(config: Config, services: Services) -> Keeper:
+    keeping = {
+        provider.name: Keeping(
+            hashlib.sha256(provider.base_url.encode()).hexdigest()[:16],
+            provider.allow_stateful,
+            provider.shared_ids,
+        )
+        for provider in config.providers
     }
+    return Keeper(services.find_id, services.note_ids, keeping, services.clock.now_ms)
 
 
 def build_stages(
-    config: Config, services: Services, dialects: dict[str, Dialect], resolve: Resolve
-) -> list[Stage]:
+    config: Config,
+    services: Services,
+    dialects: dict[str, Dialect],
+    resolve: Resolve,
+    plugins: Plugins = NO_PLUGINS,
+) -> list[Stage | WaitingStage]:
     """The built-in stages in their order; plugins are inserted before the stage that they name."""
-    return [
-        Authenticate(services.find_key, services.clock),
-        Network(),
-        Route(dialects, resolve, _find_foreign(config, dialects)),
+    providers = {
+        p.name: plugins.dialects.get(p.dialect) or _choose_dialect(p, dialects) for p in config.providers
+    }
+    network = Network()
+    scopes_and_limits = (
         Allow(hide_forbidden_models=config.security.hide_forbidden_models),
         Rate(services.learned),
         Budget(services.limiter, services.books_open),
-        Admission(services.limiter, budget_status=config.security.budget_status),
+    )
+    shadowed = (network, *scopes_and_limits)
+    built_in: tuple[Stage, ...] = (
+        Authenticate(services.find_key, services.clock),
+        network,
+        Route(dialects, resolve, find_foreign(dialects, providers), _make_keeper(config, services)),
+        *scopes_and_limits,
+        Admission(services.limiter, budget_status=config.security.budget_status, shadowed=shadowed),
+    )
+    stages: list[Stage | WaitingStage] = []
+    for stage in built_in:
+        stages += [guard for before, guard in plugins.guards if before == stage.name]
+        stages.append(stage)
+    return stages
+
+
+def list_fixed(old: Config, new: Config) -> list[tuple[str, object, object]]:
+    """What only a restart can change."""
+    return [
+        ("[server] listen", old.server.listen, new.server.listen),
+        ("[server] admin_listen", old.server.admin_listen, new.server.admin_listen),
+        ("[server] tls", old.server.tls, new.server.tls),
+        ("[storage]", old.storage, new.storage),
+        ("[security] pepper", old.security.pepper, new.security.pepper),
+        ("[gateway] organization", old.gateway.organization, new.gateway.organization),
     ]

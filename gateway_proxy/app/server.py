@@ -14,13 +14,14 @@ from aiohttp import web
 
 from gateway_proxy.app.gateway import Gateway
 from gateway_proxy.app.health import Health
+from gateway_proxy.app.metrics import Metrics
 from gateway_proxy.app.site_pages import accepts_html, answer_moved
 from gateway_proxy.app.site_process import SiteProcess
 from gateway_proxy.app.site_relay import Relay
 from gateway_proxy.config import Config, ConfigError, load_config
 from gateway_proxy.config.values import Address
 from gateway_proxy.config.watch import wait_until_quiet, watch_file
-from gateway_proxy.core.errors import BadExchange, GatewayError
+from gateway_proxy.core.errors import BadExchange, GatewayError, Unavailable
 from gateway_proxy.core.tasks import spawn
 from gateway_proxy.proxy.answers import Answer, BaseAnswer
 from gateway_proxy.proxy.edge import EdgeRunner, check_request_line
@@ -32,6 +33,7 @@ log = logging.getLogger("gateway_proxy.server")
 LAZY = "GATEWAY_PROXY_LAZY_ADMIN"  # 1: the admin process is started by the first request for it
 SETTLE_CONNECTIONS_SECONDS = 0.4
 _PROBES = ("/healthz", "/readyz")
+_METRICS = "/metrics"
 _DASHBOARD = "/dashboard"
 _STATUS_CODES = {
     400: ("invalid_request", "The request is not valid HTTP."),
@@ -57,6 +59,7 @@ class Server:
         self.admin_url = ""  # of dashboard and admin API, once they are served
         self._hosts = hosts
         self._health = Health(gateway.describe_readiness)
+        self._metrics = Metrics(gateway, site)
         self._relay = None if site is None else Relay(site.connect)
         self._runner = EdgeRunner(self._dispatch, self._refuse, self._serves, shutdown_timeout=1.0)
         self._runners = [self._runner]
@@ -121,8 +124,8 @@ class Server:
     async def _answer_others(self, request: ClientRequest, path: str, *, admin: bool) -> BaseAnswer:
         try:
             check_request_line(request)
-            if path in _PROBES:
-                return self._answer_probe(request, path)
+            if path in _PROBES or (path == _METRICS and admin):
+                return await self._answer_operator(request, path)
             if admin and self._relay is not None and isinstance(request, web.BaseRequest):
                 if self._is_admin(path):
                     answer = await self._relay.answer(request, self.gateway.runtime.client_ip)
@@ -131,25 +134,41 @@ class Server:
                 if is_page and self.gateway.config.dashboard.enabled:
                     return answer_moved(_DASHBOARD)
             raise BadExchange("There is no such route on this gateway.", code="route_not_found", status=404)
-        except BadExchange as error:
+        except GatewayError as error:
             return self._error(error)
 
     def _is_admin(self, path: str) -> bool:
         below = path.partition("/")[2].partition("/")[0]
         return below == "api" or (below == "dashboard" and self.gateway.config.dashboard.enabled)
 
-    def _answer_probe(self, request: ClientRequest, path: str) -> BaseAnswer:
+    async def _answer_operator(self, request: ClientRequest, path: str) -> BaseAnswer:
         if request.method not in ("GET", "HEAD"):
             refusal = BadExchange("Use GET for this route.", code="method_not_allowed", status=405)
             return self._error(refusal, "allow: GET, HEAD\r\n")
-        return self._health.check_alive(request) if path == "/healthz" else self._health.check_ready(request)
+        if path == "/healthz":
+            return self._health.check_alive()
+        if path == "/readyz":
+            return self._health.check_ready(with_details=await self._may_see_details(request))
+        if not await self.gateway.access.admits(request):
+            raise BadExchange(
+                "Metrics are for this machine itself, and for an admin token that may read here.",
+                code="admin_token_required",
+                status=401,
+            )
+        return self._metrics.answer(request)
+
+    async def _may_see_details(self, request: ClientRequest) -> bool:
+        try:
+            return await self.gateway.access.admits(request)
+        except Unavailable:
+            return False
 
     def _refuse_host(self) -> Answer:
         refusal = BadExchange("This host name is not served here.", code="unknown_host", status=421)
         return self._error(refusal)
 
     def _serves(self, path: str) -> bool:
-        return self.gateway.plane.match(path) or path in _PROBES
+        return self.gateway.plane.match(path) or path in _PROBES or path == _METRICS
 
     def _refuse(self, status: int) -> BaseAnswer:
         """For what is no valid HTTP, and for faults outside the data plane."""

@@ -52,6 +52,11 @@ class SiteProcess:
         self._told = ""
         self.pid: int | None = None
 
+    @property
+    def serves(self) -> bool | None:
+        """Whether it serves now; None as long as it is not wanted at all."""
+        return None if self._keeper is None else self._serves
+
     def begin(self) -> None:
         """Have it running from now on; returns at once. Further calls do nothing."""
         if self._keeper is None and not self._stopping:

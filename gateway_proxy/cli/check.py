@@ -20,21 +20,13 @@ if TYPE_CHECKING:
 def check(context: click.Context, config_path: Path | None, as_json: bool) -> None:
     """Check the settings: every mistake at once, and the models that have no price. Exit code 0 or 1."""
     from gateway_proxy.config import ConfigError, load_config
+    from gateway_proxy.plugins.load import load_plugins
 
     try:
         config = load_config(config_path)
+        load_plugins(config)
     except ConfigError as error:
         _report_mistakes(error, as_json)
-        context.exit(1)
-    unserved = list_unserved(config)
-    if unserved:
-        if as_json:
-            errors = [
-                {"file": str(config.source), "line": None, "path": p, "message": m} for p, m in unserved
-            ]
-            print_json({"valid": False, "errors": errors})
-        for path, message in () if as_json else unserved:
-            click.echo(f"{config.source}: {path}: {message}", err=True)
         context.exit(1)
     names, unpriced = price_models(config)
     if as_json:
@@ -58,16 +50,6 @@ def schema(as_json: bool) -> None:
     from gateway_proxy.config import json_schema
 
     print_json(json_schema())
-
-
-def list_unserved(config: "Config") -> list[tuple[str, str]]:
-    """What the settings ask for and this version does not do: (path of the setting, what to do instead)."""
-    unserved = []
-    if config.storage.sqlite_path is None:
-        unserved.append(("storage.url", "this version keeps its store in SQLite; write sqlite:PATH"))
-    for index, stage in enumerate(config.pipeline.stages):
-        unserved.append((f"pipeline.stages[{index}].use", f'no plugin offers a stage "{stage.use}"'))
-    return unserved
 
 
 def price_models(config: "Config") -> tuple[list[str], list[str]]:

@@ -1,13 +1,16 @@
 """`gateways`: who is attached to the store, and whether they may serve."""
 
+from pathlib import Path
 from typing import Any
 
 import click
 
-from gateway_proxy.cli.local import json_option, run_async
+from gateway_proxy.cli.local import config_option, json_option, open_local, run_async
 from gateway_proxy.cli.lookup import find_gateway, list_all
 from gateway_proxy.cli.output import print_json, print_table, short_time
+from gateway_proxy.cli.refusal import Refusal
 from gateway_proxy.cli.target import Target, open_api, target_options
+from gateway_proxy.keys.service import Caller, ServiceError
 
 _HEADER = ("NAME", "STATUS", "VERSION", "ORGANIZATION", "LAST SEEN", "BEHIND", "ID")
 
@@ -63,6 +66,33 @@ def allow(gateway: str, target: Target, as_json: bool) -> None:
 def forget(gateway: str, target: Target, as_json: bool) -> None:
     """Drop a gateway's record; one that still runs comes back."""
     _act(gateway, target, as_json, "forget", "Forgot")
+
+
+@click.command("rotate-signing-key")
+@config_option
+@click.option(
+    "--now",
+    "at_once",
+    is_flag=True,
+    help="End the tokens that the old pair signed at once: the answer to a leak.",
+)
+@json_option
+def rotate_signing_key(config_path: Path | None, at_once: bool, as_json: bool) -> None:
+    """Sign ephemeral tokens with a new pair. Tokens of the old one live on until they expire."""
+
+    async def work() -> str:
+        async with open_local(config_path) as local:
+            service = await local.service()
+            try:
+                return await service.rotate_signing_key(Caller("cli", local.organization), at_once=at_once)
+            except ServiceError as error:
+                raise Refusal(error.message) from None
+
+    kid = run_async(work())
+    if as_json:
+        print_json({"kid": kid, "at_once": at_once})
+    else:
+        print(f"Tokens are signed with the pair {kid} from now on.")
 
 
 def _act(gateway: str, target: Target, as_json: bool, act: str, done: str) -> None:

@@ -76,6 +76,7 @@ def print_key(shown: dict[str, Any]) -> None:
             ("addresses", limit(shown["ip_allowlist"])),
             ("mcp", _describe_mcp(mcp) if mcp["enabled"] else "off"),
             ("strict", "yes" if shown["strict"] else "no"),
+            ("shadow", "yes: its rules refuse nothing" if shown["shadow"] else "no"),
             ("metadata", shown["metadata"] or "-"),
             ("revision", shown["revision"]),
         ]
@@ -89,6 +90,17 @@ def print_secret(shown: dict[str, Any], secret: str, done: str, as_json: bool) -
         return
     print(f"{done} key {shown['name']} ({shown['id']})\n\n    {secret}\n\n{ONE_TIME_SENTENCE}")
     print(live_sentence(shown))
+
+
+def print_token(parent: dict[str, Any], made: dict[str, Any], as_json: bool) -> None:
+    """An ephemeral token of a key, this once."""
+    if as_json:
+        print_json(made)
+        return
+    print(
+        f"Made token {made['id']} of key {parent['name']} ({parent['id']}); it expires at {made['expires_at']}"
+    )
+    print(f"\n    {made['token']}\n\n{ONE_TIME_SENTENCE}")
 
 
 def live_sentence(shown: dict[str, Any]) -> str:

@@ -99,11 +99,12 @@ def _print_tally(tally: _Tally) -> None:
     "--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Instead of the output."
 )
 def export_keys(target: Target, as_json: bool, output: Path | None) -> None:
-    """Write all keys as CSV, or as JSON with --json. Secrets are never in it."""
+    """Write all keys as CSV, or as JSON with --json. Secrets are never in it, nor are ephemeral tokens."""
 
     async def work() -> str:
         async with open_api(target) as api:
-            keys = await list_all(api, "/keys")
+            # A token ends soon and cannot be made again elsewhere.
+            keys = [key for key in await list_all(api, "/keys") if key["kind"] == "key"]
         if as_json:
             return json.dumps(export_json(keys), ensure_ascii=False, indent=2) + "\n"
         return export_csv(keys)

@@ -1,4 +1,4 @@
-"""The commands that change one key: create, update, rotate, deactivate, activate, revoke, delete."""
+"""The commands that change one key: create, update, rotate, ephemeral, deactivate, activate, revoke, delete."""
 
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
@@ -6,11 +6,18 @@ from typing import Any
 import click
 
 from gateway_proxy.admin.problem import Invalid
-from gateway_proxy.cli.key_text import live_sentence, print_secret
+from gateway_proxy.cli.key_text import live_sentence, print_secret, print_token
 from gateway_proxy.cli.local import json_option, run_async
 from gateway_proxy.cli.lookup import find_key
 from gateway_proxy.cli.output import print_json
-from gateway_proxy.cli.scope_flags import read_flags, scope_flags, usage_error
+from gateway_proxy.cli.scope_flags import (
+    ephemeral_option,
+    narrowing_flags,
+    read_flags,
+    scope_flags,
+    ttl_option,
+    usage_error,
+)
 from gateway_proxy.cli.target import AdminApi, Target, open_api, target_options
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.key import Key
@@ -24,6 +31,8 @@ Act = Callable[[AdminApi, str], Awaitable[dict[str, Any]]]
 @click.command()
 @target_options
 @json_option
+@ephemeral_option
+@ttl_option
 @scope_flags(clearing=False)
 def create(target: Target, as_json: bool, **given: Any) -> None:
     """Create a key and print its secret, once. What is not limited by a flag is not limited."""
@@ -83,6 +92,24 @@ def rotate(key: str, grace: int, target: Target, as_json: bool) -> None:
 
     made = _run(work())
     print_secret(made["key"], made["secret"], "Rotated", as_json)
+
+
+@click.command()
+@click.argument("key", metavar="ID|NAME")
+@target_options
+@json_option
+@narrowing_flags
+def ephemeral(key: str, target: Target, as_json: bool, **given: Any) -> None:
+    """Make a short-lived token from the key and print it, once. Lists narrow the key's; both pay."""
+    draft = read_flags(given)
+
+    async def work() -> tuple[dict[str, Any], dict[str, Any]]:
+        async with open_api(target) as api:
+            found = await find_key(api, key)
+            return found, await api.send("POST", f"/keys/{found['id']}/ephemeral", draft)
+
+    parent, made = _run(work())
+    print_token(parent, made, as_json)
 
 
 @click.command()

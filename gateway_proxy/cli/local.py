@@ -26,6 +26,7 @@ _FLAGS = {
     "expires_in": "--expires",
     "expires_at": "--expires",
     "transfer_to": "--transfer-to",
+    "mcp_tool": "--mcp-tool",
 }
 _Result = TypeVar("_Result")
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -67,8 +68,10 @@ class Local:
         from gateway_proxy.admin.services import owner_finder
         from gateway_proxy.core.clock import Clock
         from gateway_proxy.keys.service import KeyService
+        from gateway_proxy.keys.signing import SigningFile
 
-        return KeyService(self.store.keys, Clock(), await self._pepper(), owner_finder(self.store))
+        signing = SigningFile(self.config.storage.data_dir)
+        return KeyService(self.store.keys, Clock(), await self._pepper(), owner_finder(self.store), signing)
 
     async def admin(self, *, reading: bool = False) -> "Admin":
         """All admin services; makes the pepper if the store has none yet. Raises Refusal.
@@ -76,9 +79,14 @@ class Local:
         Where nothing but `reading` is wanted, the pepper is not needed, and may even be lost.
         """
         from gateway_proxy.admin.services import build_admin
+        from gateway_proxy.app.offline import StoreView
         from gateway_proxy.core.clock import Clock
 
-        return build_admin(self.store, b"" if reading else await self._pepper(), Clock(), self.config)
+        clock = Clock()
+        view = StoreView(self.store, self.config, clock)
+        return build_admin(
+            self.store, b"" if reading else await self._pepper(), clock, self.config, view=view
+        )
 
     @property
     def actor(self) -> "Actor":

@@ -27,6 +27,9 @@ _UNITS_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 @click.option("--key", metavar="ID|NAME", help="Only of this key.")
 @click.option("--model", metavar="NAME", help="Only for this model.")
 @click.option("--errors", is_flag=True, help="Only refused and failed requests.")
+@click.option(
+    "--would-deny", metavar="CODE", help="Only what a shadowed key would have been refused; any = all of it."
+)
 @click.option("--since", metavar="30m", help="Only of the last 45s, 30m, 12h or 7d.")
 def logs(
     target: Target,
@@ -36,6 +39,7 @@ def logs(
     key: str | None,
     model: str | None,
     errors: bool,
+    would_deny: str | None,
     since: str | None,
 ) -> None:
     """Show what was requested, newest last. With --follow, --json prints one object a line."""
@@ -47,6 +51,7 @@ def logs(
                 "key": (await find_key(api, key))["id"] if key else None,
                 "model": model,
                 "errors": errors,
+                "would_deny": would_deny,
                 "from": format_time(start_ms),
             }
             # Where the end is now is asked first: what arrives meanwhile is shown twice rather than never.
@@ -123,6 +128,8 @@ def _line(row: dict[str, Any]) -> str:
         parts.append(f"via {row['provider']}")
     if row["error_code"]:
         parts.append(row["error_code"])
+    if row["would_deny"]:
+        parts.append(f"would deny: {row['would_deny']}")
     else:
         parts.append(f"{row['input_tokens']}+{row['output_tokens']} tokens {row['cost_usd']} USD")
     return "  ".join([*parts, f"{row['latency_ms']} ms", row["request_id"]])

@@ -24,10 +24,12 @@ _KEYS = {
     "show": (f"{_CLI}.keys_read:show", "Show one key."),
     "update": (f"{_CLI}.keys_write:update", "Change a key's limits, scopes, expiry, name or owner."),
     "rotate": (f"{_CLI}.keys_write:rotate", "Give a key a new secret and print it, once."),
+    "ephemeral": (f"{_CLI}.keys_write:ephemeral", "Make a short-lived token from a key and print it, once."),
     "deactivate": (f"{_CLI}.keys_write:deactivate", "Pause a key."),
     "activate": (f"{_CLI}.keys_write:activate", "End a pause or a revocation."),
     "revoke": (f"{_CLI}.keys_write:revoke", "Stop a key at once, running requests included."),
     "delete": (f"{_CLI}.keys_write:delete", "Delete a key for good; its usage stays."),
+    "explain": (f"{_CLI}.keys_explain:explain", "Tell what each rule would say to a request."),
     "import": (f"{_CLI}.keys_transfer:import_keys", "Create keys from a CSV or JSON file."),
     "export": (f"{_CLI}.keys_transfer:export_keys", "Write all keys as CSV or JSON, without secrets."),
 }
@@ -73,6 +75,10 @@ gateways = LazyGroup(
         "revoke": (f"{_CLI}.gateways:revoke", "Have a gateway refuse all traffic."),
         "allow": (f"{_CLI}.gateways:allow", "Undo a revocation."),
         "forget": (f"{_CLI}.gateways:forget", "Drop a gateway's record; one that still runs comes back."),
+        "rotate-signing-key": (
+            f"{_CLI}.gateways:rotate_signing_key",
+            "Sign ephemeral tokens with a new pair.",
+        ),
     },
     help="Gateways: who is attached to the store.",
     context_settings=_CONTEXT,

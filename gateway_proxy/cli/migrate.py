@@ -13,8 +13,7 @@ from gateway_proxy.cli.output import print_json
 @json_option
 def migrate(config_path: Path | None, as_json: bool) -> None:
     """Bring the store's schema up to date; makes the store if there is none."""
-    from gateway_proxy.storage import Store, open_store
-    from gateway_proxy.storage.sqlite import SqliteDatabase
+    from gateway_proxy.storage import Store, open_database
 
     config = load_settings(config_path)
     path = config.storage.sqlite_path
@@ -22,10 +21,7 @@ def migrate(config_path: Path | None, as_json: bool) -> None:
         private_folder(path.parent)
 
     async def work() -> list[str]:
-        if path is None:
-            store = await open_store(config.storage.url.reveal())
-        else:
-            store = Store(await SqliteDatabase.open(path))
+        store = Store(await open_database(config.storage.url.reveal()))
         try:
             return await store.migrate()
         finally:

@@ -11,7 +11,9 @@ from typing import Any, TypeVar
 import click
 
 from gateway_proxy.keys.cells import read_cell, read_expiry, read_names, read_tools
+from gateway_proxy.keys.draft import NARROWING
 from gateway_proxy.keys.fields import FieldError
+from gateway_proxy.keys.signing import MAX_TTL_SECONDS
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -64,12 +66,14 @@ FLAGS = (
     Flag("--mcp-servers", "mcp.servers", "a,b", "The servers of the allow or deny list."),
     Flag("--mcp-tools", "mcp.tools", "server/tool,…", "Allowed tools of a server; server/none = not one."),
 )
+_SWITCHES = ("strict", "shadow")
 _BY_PARAMETER = {flag.parameter: flag for flag in FLAGS}
 _BY_MEMBER = {flag.member: flag.name for flag in FLAGS} | {
     "expires_in": "--expires",
     "expires_at": "--expires",
     "mcp.enabled": "--mcp",
     "strict": "--strict",
+    "shadow": "--shadow",
     "ephemeral": "--ephemeral",
     "ttl_seconds": "--ttl",
 }
@@ -79,22 +83,48 @@ def scope_flags(*, clearing: bool) -> Callable[[_Command], _Command]:
     """Add the flags to a command; with `clearing` also a `--no-X` for each limit and scope."""
 
     def decorate(command: _Command) -> _Command:
-        command = click.option("--ttl", metavar="S", hidden=True)(command)
-        command = click.option("--ephemeral", is_flag=True, hidden=True)(command)
         strict_help = "Refuse the key sooner while the store cannot be reached."
         command = click.option("--strict/--no-strict", default=None, help=strict_help)(command)
-        command = click.option("--mcp/--no-mcp", default=None, help="Allow MCP servers.")(command)
+        shadow_help = "Judge limits and scopes, log what they would refuse, and refuse nothing."
+        command = click.option("--shadow/--no-shadow", default=None, help=shadow_help)(command)
+        command = _mcp_option(command)
         if clearing:
             for flag in reversed([flag for flag in FLAGS if flag.clearable]):
                 no = f"--no-{flag.name[2:]}"
                 command = click.option(no, f"no_{flag.parameter}", is_flag=True, help=f"Clear {flag.name}.")(
                     command
                 )
-        for flag in reversed(FLAGS):
-            command = click.option(flag.name, flag.parameter, metavar=flag.metavar, help=flag.help)(command)
-        return command
+        return _add(FLAGS, command)
 
     return decorate
+
+
+def narrowing_flags(command: _Command) -> _Command:
+    """Add the flags that narrow a token, and how long it lives."""
+    flags = [flag for flag in FLAGS if flag.member.partition(".")[0] in NARROWING]
+    return _add(flags, _mcp_option(ttl_option(command)))
+
+
+def ephemeral_option(command: _Command) -> _Command:
+    """`--ephemeral`."""
+    text = "Make a token that ends after --ttl seconds and cannot be changed, in place of a key."
+    return click.option("--ephemeral", is_flag=True, help=text)(command)
+
+
+def ttl_option(command: _Command) -> _Command:
+    """`--ttl`."""
+    text = "Seconds that the token lives; default 3600."
+    return click.option("--ttl", type=click.IntRange(1, MAX_TTL_SECONDS), metavar="S", help=text)(command)
+
+
+def _mcp_option(command: _Command) -> _Command:
+    return click.option("--mcp/--no-mcp", default=None, help="Allow MCP servers.")(command)
+
+
+def _add(flags: Sequence[Flag], command: _Command) -> _Command:
+    for flag in reversed(flags):
+        command = click.option(flag.name, flag.parameter, metavar=flag.metavar, help=flag.help)(command)
+    return command
 
 
 def read_flags(given: dict[str, Any]) -> dict[str, Any]:
@@ -102,12 +132,12 @@ def read_flags(given: dict[str, Any]) -> dict[str, Any]:
     draft: dict[str, Any] = {}
     mcp: dict[str, Any] = {}
     for parameter, value in given.items():
-        if value is None or (value is False and parameter not in ("mcp", "strict")):
+        if value is None or (value is False and parameter not in ("mcp", *_SWITCHES)):
             continue
         if parameter == "mcp":
             mcp["enabled"] = value
-        elif parameter == "strict":
-            draft["strict"] = value
+        elif parameter in _SWITCHES:
+            draft[parameter] = value
         elif parameter == "ephemeral":
             draft["ephemeral"] = True
         elif parameter == "ttl":
@@ -129,7 +159,10 @@ def usage_error(errors: Sequence[FieldError]) -> click.UsageError:
     """The mistakes of a draft, each under the flag it came from, in one line."""
     # The draft speaks of its own members; a date is what stands for `expires_at` here.
     parts = [
-        f"{_flag_of(mistake.path)}: {mistake.message.replace('or expires_at', 'or a date')}"
+        f"{_flag_of(mistake.path)}: "
+        + mistake.message.replace("or expires_at", "or a date").replace(
+            "send ephemeral: true, or expires_in", "add --ephemeral, or use --expires"
+        )
         for mistake in errors
     ]
     return click.UsageError("; ".join(parts))

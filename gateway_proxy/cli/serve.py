@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import click
 
 from gateway_proxy.app.process import run_loop, start_logging
-from gateway_proxy.cli.check import list_unserved
 from gateway_proxy.cli.local import config_option, private_folder
 from gateway_proxy.cli.refusal import Refusal
 
@@ -28,17 +27,14 @@ if TYPE_CHECKING:
 def serve(context: click.Context, config_path: Path | None) -> None:
     """Start the gateway. SIGTERM drains, SIGHUP and changes of the file reload."""
     from gateway_proxy.config import ConfigError, load_config
+    from gateway_proxy.plugins.load import load_plugins
 
     try:
         config = load_config(config_path)
+        load_plugins(config)  # a plugin that cannot be used is told like any other mistake
     except ConfigError as error:
         for mistake in error.mistakes:
             click.echo(str(mistake), err=True)
-        context.exit(1)
-    unserved = list_unserved(config)
-    for path, message in unserved:
-        click.echo(f"{config.source}: {path}: {message}", err=True)
-    if unserved:
         context.exit(1)
     _refuse_taken_address(config)
     start_logging()
@@ -152,9 +148,8 @@ class OpenedStore:
 
         config = self._config
         path = config.storage.sqlite_path
-        assert path is not None
         private_folder(config.storage.data_dir)
-        if not path.parent.exists():
+        if path is not None and not path.parent.exists():
             private_folder(path.parent)
         try:
             self.store = await open_store(config.storage.url.reveal(), migrate=True)
@@ -162,7 +157,9 @@ class OpenedStore:
             raise Refusal(str(error)) from None
         try:
             if not self._for_demo and await self.store.registry.is_demo():
-                raise StoreError(f"{path} is the store of a demo; give [storage] url another file")
+                raise StoreError(
+                    f"{path or 'this database'} is the store of a demo; give [storage] url another one"
+                )
             pepper = await ready_pepper(
                 config.security.pepper, os.environ, self.store.registry, self.store.keys
             )
@@ -178,12 +175,13 @@ class OpenedStore:
 async def open_gateway(config: "Config", store: "Store", pepper: bytes) -> "Gateway":
     """A running gateway without a listener. Raises Refusal."""
     from gateway_proxy.app.gateway import Gateway
+    from gateway_proxy.config import ConfigError
     from gateway_proxy.ledger.spool import SpoolUnavailable
     from gateway_proxy.storage import StoreError
 
     gateway = Gateway(config, store, pepper)
     try:
         await gateway.open()
-    except (StoreError, SpoolUnavailable, ValueError) as error:
+    except (StoreError, SpoolUnavailable, ConfigError, ValueError) as error:
         raise Refusal(str(error)) from None
     return gateway

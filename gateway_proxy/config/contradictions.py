@@ -4,6 +4,7 @@ Works on the parsed file, not on the models, so that these are found even where 
 Anything of the wrong type is left to the models.
 """
 
+import importlib.util
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,25 +17,28 @@ Found = Iterator[tuple[KeyPath, str]]
 
 def find_contradictions(data: dict[str, Any], context: LoadContext) -> Found:
     """Yield the place and the message of each contradiction in the parsed settings."""
-    yield from _find_twins(_tables(data, "providers"), ("providers",))
-    yield from _find_twins(_tables(data, "models"), ("models",))
-    yield from _find_twins(_tables(data, "mcp", "servers"), ("mcp", "servers"))
+    yield from _find_twins(tables_at(data, "providers"), ("providers",))
+    yield from _find_twins(tables_at(data, "models"), ("models",))
+    yield from _find_twins(tables_at(data, "mcp", "servers"), ("mcp", "servers"))
     yield from _check_targets(data)
     yield from _check_workers(data, context)
     yield from _check_pairs(data)
-    yield from _check_staleness(_table(data, "gateway"))
-    for index, server in _tables(data, "mcp", "servers"):
+    yield from _check_staleness(table_at(data, "gateway"))
+    yield from _check_telemetry(table_at(data, "telemetry"))
+    for index, server in tables_at(data, "mcp", "servers"):
         yield from _check_mcp_server(server, ("mcp", "servers", index))
 
 
-def _table(data: Any, *keys: str) -> dict[str, Any]:
+def table_at(data: Any, *keys: str) -> dict[str, Any]:
+    """The table that stands there; an empty one where there is none."""
     for key in keys:
         data = data.get(key) if isinstance(data, dict) else None
     return data if isinstance(data, dict) else {}
 
 
-def _tables(data: Any, *keys: str) -> list[tuple[int, dict[str, Any]]]:
-    items = _table(data, *keys[:-1]).get(keys[-1])
+def tables_at(data: Any, *keys: str) -> list[tuple[int, dict[str, Any]]]:
+    """The tables of the list that stands there, each with its position; what is none is left out."""
+    items = table_at(data, *keys[:-1]).get(keys[-1])
     if not isinstance(items, list | tuple):
         return []
     return [(index, item) for index, item in enumerate(items) if isinstance(item, dict)]
@@ -50,10 +54,10 @@ def _find_twins(tables: list[tuple[int, dict[str, Any]]], path: KeyPath) -> Foun
 
 
 def _check_targets(data: dict[str, Any]) -> Found:
-    declared = (table.get("name") for _, table in _tables(data, "providers"))
+    declared = (table.get("name") for _, table in tables_at(data, "providers"))
     names = list(dict.fromkeys(name for name in declared if isinstance(name, str)))
-    for index, model in _tables(data, "models"):
-        for position, target in _tables(model, "targets"):
+    for index, model in tables_at(data, "models"):
+        for position, target in tables_at(model, "targets"):
             provider = target.get("provider")
             if isinstance(provider, str) and provider not in names:
                 known = ", ".join(names) if names else "none is configured"
@@ -62,12 +66,12 @@ def _check_targets(data: dict[str, Any]) -> Found:
 
 
 def _check_workers(data: dict[str, Any], context: LoadContext) -> Found:
-    workers = _table(data, "server").get("workers")
+    workers = table_at(data, "server").get("workers")
     if not isinstance(workers, int) or workers <= 1:
         return
     try:
-        store = resolve_text(_table(data, "storage").get("url", "sqlite:"), context)
-        shared = resolve_text(_table(data, "shared").get("redis_url", ""), context)
+        store = resolve_text(table_at(data, "storage").get("url", "sqlite:"), context)
+        shared = resolve_text(table_at(data, "shared").get("redis_url", ""), context)
     except ValueError:
         return
     missing = []
@@ -82,7 +86,7 @@ def _check_workers(data: dict[str, Any], context: LoadContext) -> Found:
 def _check_pairs(data: dict[str, Any]) -> Found:
     pairs = ((("server", "tls"), "cert", "key"), (("dashboard", "oidc"), "issuer", "client_id"))
     for path, one, other in pairs:
-        table = _table(data, *path)
+        table = table_at(data, *path)
         for present, absent in ((one, other), (other, one)):
             if table.get(present) and not table.get(absent):
                 yield (*path, present), f"needs {absent} beside it; write both or none"
@@ -95,6 +99,17 @@ def _check_staleness(gateway: dict[str, Any]) -> Found:
             ("gateway", "strict_staleness_seconds"),
             f"must not be longer than max_staleness_seconds; write at most {most}",
         )
+
+
+def _check_telemetry(telemetry: dict[str, Any]) -> Found:
+    if telemetry.get("traces") is not True:
+        return
+    try:
+        found = importlib.util.find_spec("opentelemetry.exporter.otlp.proto.http")
+    except ModuleNotFoundError:
+        found = None
+    if found is None:
+        yield ("telemetry", "traces"), "needs OpenTelemetry's packages; pip install 'gateway-proxy[otel]'"
 
 
 def _check_mcp_server(server: dict[str, Any], path: KeyPath) -> Found:

@@ -39,6 +39,14 @@ def _resolve_header_secret(value: object, info: ValidationInfo) -> Secret:
     return secret
 
 
+def _resolve_header_value(value: object, info: ValidationInfo) -> Secret:
+    secret = resolve_secret(value, info)
+    text = secret.reveal()
+    if not text.isascii() or not text.isprintable():
+        raise ValueError("cannot be sent in a header: it holds characters outside ASCII; check the value")
+    return secret
+
+
 def _resolve_optional_secret(value: object, info: ValidationInfo) -> Secret | None:
     return None if value == "" else resolve_secret(value, info)
 
@@ -67,7 +75,9 @@ def _resolve_store_url(value: object, info: ValidationInfo) -> Secret:
         return Secret(f"sqlite:{context.folder / place}")
     if not text.startswith("postgresql://"):
         raise ValueError("must be a store; write sqlite:PATH or postgresql://user:password@host/database")
-    split_url(text, ("postgresql",))
+    # A server on this machine is reached through its folder: postgresql://user@/database?host=/run/postgresql
+    if not re.match(r"postgresql://[^/\s]*@?/[^?\s]+\?(?:[^\s]*&)?host=/[^\s]+\Z", text):
+        split_url(text, ("postgresql",))
     return Secret(text)
 
 
@@ -94,6 +104,7 @@ _OPTIONAL_REFERENCE = WithJsonSchema({"type": "string", "pattern": "^(|env:[A-Za
 
 AnySecret = Annotated[Secret, PlainValidator(resolve_secret), _HIDDEN, _REFERENCE]
 HeaderSecret = Annotated[Secret, PlainValidator(_resolve_header_secret), _HIDDEN, _REFERENCE]
+HeaderValue = Annotated[Secret, PlainValidator(_resolve_header_value), _HIDDEN, _REFERENCE]
 OptionalSecret = Annotated[
     Secret | None, PlainValidator(_resolve_optional_secret), _HIDDEN, _OPTIONAL_REFERENCE
 ]

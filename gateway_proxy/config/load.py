@@ -12,7 +12,7 @@ import re
 import stat
 import tomllib
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -22,6 +22,7 @@ from pydantic_core import ErrorDetails
 from gateway_proxy.config.contradictions import find_contradictions
 from gateway_proxy.config.mistakes import ConfigError, KeyPath, Mistake
 from gateway_proxy.config.model import Config
+from gateway_proxy.config.plugins import find_plugin_mistakes
 from gateway_proxy.config.routing import UNION_TAGS
 from gateway_proxy.config.secrets import Secret
 from gateway_proxy.config.values import LoadContext
@@ -65,6 +66,16 @@ def config_from_dict(
         raise ConfigError(Mistake(None, None, path, message) for path, message in refused.found) from None
 
 
+def locate_mistakes(config: Config, found: Sequence[tuple[KeyPath, str]]) -> Iterator[Mistake]:
+    """What is wrong with settings that were read: each at its line, as far as the file still tells."""
+    if config.source is None:
+        return (Mistake(None, None, path, message) for path, message in found)
+    try:
+        return _locate(found, _read_source(config.source), config.source)
+    except ConfigError:
+        return (Mistake(config.source, None, path, message) for path, message in found)
+
+
 class _Refused(Exception):
     def __init__(self, found: list[tuple[KeyPath, str]]) -> None:
         super().__init__()
@@ -72,7 +83,7 @@ class _Refused(Exception):
 
 
 def _build(data: dict[str, Any], context: LoadContext) -> Config:
-    found = list(find_contradictions(data, context))
+    found = [*find_contradictions(data, context), *find_plugin_mistakes(data)]
     try:
         config = Config.model_validate(data, context=context)
     except ValidationError as error:
@@ -130,7 +141,7 @@ def _parse(source: bytes, path: Path) -> dict[str, Any]:
         raise _whole_file(path, "holds a number that is too long; no setting needs that") from None
 
 
-def _locate(found: list[tuple[KeyPath, str]], source: bytes, file: Path) -> Iterator[Mistake]:
+def _locate(found: Sequence[tuple[KeyPath, str]], source: bytes, file: Path) -> Iterator[Mistake]:
     from gateway_proxy.config.positions import find_lines, nearest_line
 
     try:

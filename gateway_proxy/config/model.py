@@ -11,6 +11,7 @@ from pydantic import Field, PrivateAttr
 from gateway_proxy.config.credentials import (
     AnySecret,
     HeaderSecret,
+    HeaderValue,
     NotificationUrl,
     OptionalSecret,
     Pepper,
@@ -18,6 +19,7 @@ from gateway_proxy.config.credentials import (
     StoreUrl,
     WebhookSecret,
 )
+from gateway_proxy.config.plugins import PluginValue
 from gateway_proxy.config.routing import Model, ModelsDefault, Provider
 from gateway_proxy.config.values import (
     AtLeastOne,
@@ -25,6 +27,7 @@ from gateway_proxy.config.values import (
     Command,
     EventPattern,
     FolderPath,
+    HeaderName,
     Host,
     Items,
     ListenAddress,
@@ -127,7 +130,7 @@ class StageUse(Section):
     """A plugin's stage added to the pipeline."""
 
     use: PluginName = setting(..., "Name of the plugin's stage.")
-    before: PluginName = setting(..., "Name of the stage that it runs before.")
+    before: PluginName = setting(..., "Name of the built-in stage that it runs before.")
 
 
 class Pipeline(Section):
@@ -184,12 +187,33 @@ class Notifications(Section):
     webhooks: Items[Webhook] = setting((), "Signed webhooks.")
 
 
+class SinkUse(Section):
+    """A plugin's sink that is given the finished rows."""
+
+    use: PluginName = setting(..., "Name of the plugin's sink.")
+
+
 class Logs(Section):
     """What is written about requests."""
 
     requests: bool = setting(True, "Keep one row for each request.")
     bodies: bool = setting(False, "Keep request and response bodies.")
     retention_days: Annotated[int, Field(ge=0, le=36_500)] = setting(30, "How long rows are kept.")
+    sinks: Items[SinkUse] = setting((), "Plugins that are given the rows of requests and of the ledger.")
+
+
+class Telemetry(Section):
+    """OpenTelemetry traces; what is not said here comes from the environment (OTEL_…)."""
+
+    traces: bool = setting(
+        False, "Send a span for each request by OTLP over HTTP; needs gateway-proxy[otel]."
+    )
+    endpoint: BaseUrl = setting(
+        "", "Base URL of the receiver; empty = OTEL_EXPORTER_OTLP_ENDPOINT, else http://localhost:4318."
+    )
+    headers: dict[HeaderName, HeaderValue] = setting(
+        {}, "Headers for the receiver; values are env:NAME or file:PATH."
+    )
 
 
 class Oidc(Section):
@@ -223,6 +247,10 @@ class Config(Section):
     notifications: Notifications = setting({}, "Who hears of events.")
     logs: Logs = setting({}, "What is written about requests.")
     dashboard: Dashboard = setting({}, "The dashboard.")
+    telemetry: Telemetry = setting({}, "OpenTelemetry traces.")
+    plugins: dict[PluginName, dict[str, PluginValue]] = setting(
+        {}, "Settings of plugins: [plugins.NAME]; a text env:NAME or file:PATH is a secret."
+    )
 
     _source: Path | None = PrivateAttr(default=None)
     _folder: Path = PrivateAttr(default_factory=Path.cwd)

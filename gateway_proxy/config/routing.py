@@ -8,13 +8,24 @@ import re
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Discriminator,
+    Field,
+    PlainValidator,
+    Tag,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from gateway_proxy.config.credentials import HeaderSecret
-from gateway_proxy.config.presets import PRESETS, Dialect
+from gateway_proxy.config.presets import PRESETS
 from gateway_proxy.config.values import (
     AtLeastOne,
     BaseUrl,
+    DialectName,
     Items,
     Name,
     Seconds,
@@ -23,6 +34,7 @@ from gateway_proxy.config.values import (
     Usd,
     setting,
 )
+from gateway_proxy.core.catalog import Fallback
 
 
 class Timeouts(Section):
@@ -31,6 +43,15 @@ class Timeouts(Section):
     connect: Seconds = setting(5, "Seconds to open a connection, TLS included.")
     first_byte: Seconds = setting(600, "Seconds until the first byte of the answer.")
     between_bytes: Seconds = setting(300, "Seconds of silence within an answer.")
+
+
+Parallel = Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+def _check_path(path: str) -> str:
+    if path and not re.fullmatch(r"/[!-~]*", path):
+        raise ValueError('must be a path; write for example "/models"')
+    return path
 
 
 def _preset_dialect(data: dict[str, Any]) -> str:
@@ -43,14 +64,28 @@ def _preset_base_url(data: dict[str, Any]) -> str:
     return preset.base_url or "" if preset else ""
 
 
+class Probe(Section):
+    """How a provider is looked after while nobody asks: it is asked for its models, which costs nothing."""
+
+    interval: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)] = setting(
+        0, "Seconds between two probes; 0 = none."
+    )
+    timeout: Seconds = setting(5, "Seconds to answer; after two failures in a row it is passed over.")
+    path: Annotated[str, AfterValidator(_check_path)] = setting(
+        "", "Path below base_url; empty = its list of models."
+    )
+
+
 class Provider(Section):
     """A URL and a credential speaking a dialect."""
 
     name: ServerName = setting(
         ..., "Unique name; a known one is a preset that fills in dialect and base_url."
     )
-    dialect: Dialect = Field(
-        default_factory=_preset_dialect, validate_default=True, description="The wire format it speaks."
+    dialect: DialectName = Field(
+        default_factory=_preset_dialect,
+        validate_default=True,
+        description="The wire format it speaks; a built-in one, or the name of a plugin's.",
     )
     base_url: BaseUrl = Field(
         default_factory=_preset_base_url,
@@ -63,10 +98,16 @@ class Provider(Section):
     api_version: str = setting(
         "", 'Of Azure only, such as "2024-10-21"; empty = its /openai/v1, which has no versions.'
     )
+    probe: Probe = setting({}, "Looks whether it is there while nobody asks.")
+    max_parallel: Parallel | None = setting(None, "Attempts at once; a full provider is passed over.")
     models: Items[Name] = setting((), "Names it serves, beyond those that the price table knows.")
     timeouts: Timeouts = setting({}, "How long it may take.")
     allow_stateful: bool = setting(
         True, "Offer its stored responses; their ids are bound to the key that made them."
+    )
+    shared_ids: Items[Name] = setting(
+        (),
+        "Ids of files, vector stores, prompts in its account that every key may name; a final * is any ending.",
     )
 
     @field_validator("base_url")
@@ -132,6 +173,38 @@ class Target(Section):
     tier: int | None = setting(
         None, "Targets of the same tier are chosen by weight; others are tried in order."
     )
+    max_parallel: Parallel | None = setting(None, "Attempts at once; a full target is passed over.")
+
+
+def _check_sticky(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", name, re.ASCII):
+        raise ValueError('must be "key", or a member of the body; write for example "prompt_cache_key"')
+    return name
+
+
+_FAULT_WORDS = ("connect_error", "timeout", "5xx")
+
+
+def _parse_fault(fault: object) -> str | int:
+    if isinstance(fault, str) and fault in _FAULT_WORDS:
+        return fault
+    if type(fault) is int and 400 <= fault <= 599:
+        return fault
+    raise ValueError('must be "connect_error", "timeout", "5xx" or a status from 400 to 599')
+
+
+Fault = Annotated[
+    str | int,
+    PlainValidator(_parse_fault),
+    WithJsonSchema(
+        {"anyOf": [{"enum": [*_FAULT_WORDS]}, {"type": "integer", "minimum": 400, "maximum": 599}]}
+    ),
+]
+StickyName = Annotated[
+    str,
+    AfterValidator(_check_sticky),
+    WithJsonSchema({"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*(\\.[A-Za-z_][A-Za-z0-9_]*)*$"}),
+]
 
 
 class Model(Section):
@@ -143,6 +216,17 @@ class Model(Section):
         "Where it is served: tried in order, the next one on connect error, timeout, 408, 429 and 5xx.",
         json_schema_extra={"minItems": 1},
     )
+    fallback_on: Items[Fault] = setting(
+        ("connect_error", "timeout", 408, 429, "5xx"),
+        'After which failures the next target is tried: "connect_error", "timeout", "5xx", single statuses.',
+    )
+    choose: Literal["weight", "latency"] = setting(
+        "weight", "How one of a tier is chosen: by weight, or the quicker the more often."
+    )
+    sticky: Items[StickyName] = setting(
+        (),
+        'What keeps requests at one target of a tier: "key", or members of the body; the first that is there.',
+    )
     retries: Annotated[int, Field(ge=0, le=10)] = setting(1, "Further attempts after the first one.")
     max_output_tokens: Annotated[int, Field(gt=0, le=2**40)] | None = setting(
         None, "Most tokens it can answer with."
@@ -153,6 +237,19 @@ class Model(Section):
         "When the client leaves: cancel the upstream, drain it, or drain (at most 30 s) only under a budget.",
     )
     price: Price | None = setting(None, "USD per million tokens or per piece; overrides the price table.")
+
+    def fallback(self) -> Fallback:
+        """`fallback_on` in the form that answers are compared with."""
+        statuses = {fault for fault in self.fallback_on if isinstance(fault, int)}
+        if "5xx" in self.fallback_on:
+            statuses.update(range(500, 600))
+        return Fallback(
+            "connect_error" in self.fallback_on, "timeout" in self.fallback_on, frozenset(statuses)
+        )
+
+    def is_planned(self) -> bool:
+        """Whether anything but weights decides among targets."""
+        return bool(self.sticky) or self.choose == "latency"
 
 
 class UnpricedRate(Section):

@@ -32,7 +32,7 @@ MAX_USD = Decimal(1_000_000)
 """No price is higher; nano-USD amounts then stay far inside 64 bits."""
 
 _SERVER_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}\Z")
-_PLUGIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}\Z")
+PLUGIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}\Z")
 _EVENT_PATTERN = re.compile(r"(\*|[a-z_]+(\.[a-z_]+)*(\.\*)?)\Z")
 _HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?\Z")
 _PORT = re.compile(r"[0-9]{1,5}\Z")
@@ -277,6 +277,12 @@ VariableName = Annotated[
         re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z"), "must be a variable's name: letters, digits and _"
     ),
 ]
+HeaderName = Annotated[
+    str,
+    _check_pattern(
+        re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z"), "must be a header's name, such as authorization"
+    ),
+]
 AtLeastOne = Annotated[Items[T], AfterValidator(_require_item)]
 
 ServerName = Annotated[
@@ -289,7 +295,18 @@ Name = Annotated[
 ]
 OptionalName = Annotated[str, AfterValidator(lambda name: name and _check_name(name))]
 PluginName = Annotated[
-    str, _check_pattern(_PLUGIN_NAME, "must be the name of a stage; write letters, digits, _ . -")
+    str, _check_pattern(PLUGIN_NAME, "must be the name of a plugin or a stage; write letters, digits, _ . -")
+]
+DialectName = Annotated[
+    PluginName,
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"enum": ["openai", "anthropic", "gemini", "azure"]},
+                {"type": "string", "pattern": PLUGIN_NAME.pattern[:-2] + "$"},
+            ]
+        }
+    ),
 ]
 EventPattern = Annotated[
     str, _check_pattern(_EVENT_PATTERN, 'must be an event or a group of them; write for example "budget.*"')

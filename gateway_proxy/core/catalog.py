@@ -4,6 +4,7 @@ Plain values; `routing/` builds them from the settings and the price table, once
 """
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from gateway_proxy.core.usage import Price
 
@@ -18,6 +19,29 @@ class Target:
     tier: int | None = None
     price: Price | None = None  # None: nobody told us, which is not the same as free
     context_tokens: int | None = None  # the window that the price table knows, if any
+    max_parallel: int | None = None  # attempts at once
+
+
+class Fallback(NamedTuple):
+    """After which failures another target, or another try, may mend it."""
+
+    connect_error: bool
+    timeout: bool
+    statuses: frozenset[int]
+
+
+USUAL_FALLBACK = Fallback(True, True, frozenset((408, 429, *range(500, 600))))
+
+
+class Plan(NamedTuple):
+    """How one of a tier is chosen, where weights alone do not.
+
+    `sticky` names what requests are kept together by: "key", or a member of the body, such as "metadata.user_id"; the first
+    one that a request has counts.
+    """
+
+    sticky: tuple[str, ...] = ()
+    by_latency: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +56,8 @@ class ModelEntry:
     on_disconnect: str = "auto"  # cancel | drain | auto
     declared: bool = False  # has a [[models]] table of its own
     owned_by: str = field(default="")
+    fallback: Fallback = USUAL_FALLBACK
+    plan: Plan | None = None  # None: by weight
+    answer_tokens: int | None = (
+        None  # max_output_tokens if the settings name it; it may be a mere window otherwise
+    )

@@ -7,6 +7,9 @@ from gateway_proxy.core.errors import GatewayError
 from gateway_proxy.core.route import Route
 from gateway_proxy.core.usage import Usage
 
+Payload = bytes | list[bytes | memoryview]
+"""A body as it leaves; pieces where joining them would bring a file into memory."""
+
 
 class UsageTap(Protocol):
     """Reads the usage out of an answer that passes by; never delays or changes what others see.
@@ -46,12 +49,12 @@ class Dialect(Protocol):
     speaks: ClassVar[frozenset[str]]
 
     def identify(self, operation: str, path: str, body: bytes, content_type: str, /) -> Route:
-        """Parse the body once. Raises BadExchange."""
+        """Parse the body once; that of a large form is a map of a file, which reads like bytes. Raises BadExchange."""
         ...
 
     def encode(
         self, route: Route, target: Target, output_cap: int | None, modern_cap_field: bool, /
-    ) -> tuple[bytes, str, str]:
+    ) -> tuple[Payload, str, str]:
         """The body to send, its content type, and the path below the provider's base URL: the parsed value with
         the target's model, the cap and the usage option written into it. Raises ModelUnknown for a name that
         cannot stand in a path."""

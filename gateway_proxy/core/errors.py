@@ -117,3 +117,11 @@ class Unavailable(GatewayError):
 
     status = 503
     code = "overloaded"
+
+
+class NotRemembered(Unavailable):
+    """Not in memory, perhaps in the store: the caller looks there and asks again."""
+
+    def __init__(self, ids: tuple[str, ...]) -> None:
+        super().__init__("The stored ids of this request could not be looked up.", retry_after_ms=1000)
+        self.ids = ids

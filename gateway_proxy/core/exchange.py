@@ -10,6 +10,7 @@ from gateway_proxy.core.key import IpAddress
 from gateway_proxy.core.limiter import Claim, Lease
 from gateway_proxy.core.policy import KeyPolicy
 from gateway_proxy.core.route import Bound, Route
+from gateway_proxy.core.translation import Translated
 from gateway_proxy.core.usage import Rates, Usage, UsageSource
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class Attempt:
 
 
 class Exchange:
-    """Filled from left to right by the stages; plugins may write `extras` only."""
+    """Filled from left to right by the stages. Plugins see it through `plugins.exchange`, and may write `extras` only."""
 
     secret: str | None = None  # the client's credential; cleared by authenticate
     body: bytes = b""
@@ -81,12 +82,18 @@ class Exchange:
     expected_tokens: int = 0  # by rate
     bound: Bound | None = None  # by budget
     output_cap: int | None = None  # by budget: per choice, to be written into the upstream request
+    translated: dict[tuple[str, str], Translated] | None = None  # by route, for targets of another dialect
+    obstacles: "Mapping[str, GatewayError]" = {}  # by route: why a provider cannot be told. Shared: assign another
     lease: Lease | None = None  # by admission
+    would_deny: str = ""  # by admission: the code of the rule that is only shadowed and would have refused it
+    recalled: bool = False  # the store was asked for the ids that the request names
     error: "GatewayError | None" = None
+    is_trial: bool = False  # nobody sent it: a stage that leaves traces must leave none
     status: int = 0  # sent to the client
     first_byte_ns: int = 0  # monotonic, 0 = never
     trace_id: str = ""
     parent_span: str = ""
+    span_id: str = ""  # our own, once it was sent upstream
     trace_flags: str = "01"
     trace_state: str = ""
     client_request_id: str = ""
@@ -114,11 +121,15 @@ class Exchange:
         self.started_ns = started_ns
         self.dialect = dialect
         self.outcome = _OPEN
-        self.claims: list[Claim] = []  # by rate, budget, plugins
+        self.claims: list[Claim] = []  # by rate, budget
         self.attempts: list[Attempt] = []  # by the relay
         self.answer_lines = f"x-request-id: {id}\r\n"  # header lines on every answer, refusals too
 
+    def refuse(self, rule: str, error: "GatewayError") -> None:
+        """What a stage does where a rule says no. `rule` is one of its `rules`; a trial only notes it."""
+        raise error
+
     @cached_property
     def extras(self) -> dict[str, Any]:
-        """A plugin's own place; key = the stage's name."""
+        """Notes of plugins; key = the stage's name."""
         return {}

@@ -30,6 +30,10 @@ class McpMode(StrEnum):
     DENY_LIST = "deny_list"
 
 
+EPHEMERAL = "ephemeral"
+"""The kind of a key that is a short-lived token."""
+
+
 @dataclass(frozen=True, slots=True)
 class McpScope:
     """`tools` maps a server to its allowed tools; a server without an entry allows all of them."""
@@ -39,10 +43,27 @@ class McpScope:
     servers: tuple[str, ...] = ()
     tools: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
+    def allows_server(self, server: str) -> bool:
+        """Whether any tool of this server may be called."""
+        if not self.enabled or self.access_mode is McpMode.DENY_ALL:
+            return False
+        if self.access_mode is McpMode.ALLOW_ALL:
+            return True
+        return (server in self.servers) is (self.access_mode is McpMode.ALLOW_LIST)
+
+    def allows_tool(self, server: str, tool: str) -> bool:
+        """Whether this tool of this server may be called."""
+        named = self.tools.get(server)
+        return self.allows_server(server) and (named is None or tool in named)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """One virtual key. Times are Unix milliseconds; `None` is no limit; empty lists allow nothing."""
+    """One virtual key. Times are Unix milliseconds; `None` is no limit; empty lists allow nothing.
+
+    `generation` counts what ends the key's ephemeral tokens (rotations, revocations); of a token it is that of its
+    parent when it was made. `fading` holds earlier generations that a rotation left a grace: (generation, its end).
+    """
 
     id: str
     name: str
@@ -71,7 +92,20 @@ class Key:
     ip_allowlist: tuple[str, ...] | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
     strict: bool = False
+    shadow: bool = False
     mcp: McpScope = McpScope()
+    generation: int = 1
+    fading: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def is_ephemeral(self) -> bool:
+        return self.kind == EPHEMERAL
+
+    def honours(self, generation: int, now_ms: int) -> bool:
+        """Whether ephemeral tokens of this generation of the key still live."""
+        if generation == self.generation:
+            return True
+        return any(earlier == generation and now_ms < end for earlier, end in self.fading)
 
     def status(self, now_ms: int) -> Status:
         """The first that holds of revoked, expired, inactive, active."""

@@ -65,6 +65,7 @@ class LogRow(NamedTuple):
     admitted: bool = False
     stream: bool = False
     attempts: int = 0
+    would_deny: str = ""  # the code of the rule that refused it in the shadow only
     client_ip: str = ""
     client_request_id: str = ""
     trace_id: str = ""

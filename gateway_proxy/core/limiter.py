@@ -17,6 +17,10 @@ class Meter(StrEnum):
     NANOS = "nanos"
 
 
+REFUSAL_ORDER = {Meter.PARALLEL: 0, Meter.REQUESTS: 1, Meter.TOKENS: 2, Meter.NANOS: 3}
+"""Of several claims that do not fit, the first in this order is told."""
+
+
 @dataclass(frozen=True, slots=True)
 class BucketRule:
     """A token bucket: `capacity` units, refilled with `per_minute` units in 60 s."""
@@ -155,6 +159,13 @@ class Limiter(Protocol):
         set while the exchange runs must still see its charge. Without it the keys of the claims stand in.
         Raises LimitExceeded for the first claim that does not fit, in the order parallel, requests, tokens,
         budget; CounterUnknown for a budget whose spend is not loaded.
+        """
+        ...
+
+    def probe(self, claim: Claim, /, *, announce: bool = False) -> LimitExceeded | CounterUnknown | None:
+        """What acquiring this claim alone would raise now, and nothing is taken.
+
+        With `announce` a refusal for budget counts as one where alerts are concerned.
         """
         ...
 

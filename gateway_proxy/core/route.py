@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from gateway_proxy.core.kept import Kept
 from gateway_proxy.core.usage import Usage
 
 
@@ -40,6 +41,7 @@ class Route:
     encoded: bytes = b""  # `body` serialised, until an attempt takes it; empty: to be serialised again
     as_array: bool = False  # the stream comes as one JSON array, with no room for comments and events of ours
     free: bool = False  # costs nothing and generates nothing: it is counted as a request and no more
+    kept: Kept | None = None  # names what a provider keeps, or has it keep the answer
 
 
 class Bound(NamedTuple):

@@ -1,6 +1,6 @@
 """One rule of the pipeline."""
 
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from gateway_proxy.core.exchange import Exchange
 
@@ -13,7 +13,19 @@ class Stage(Protocol):
     Anything else that it raises refuses the exchange too.
     """
 
-    name: ClassVar[str]
-    needs_body: ClassVar[bool]
-
+    @property
+    def name(self) -> str: ...
+    @property
+    def needs_body(self) -> bool: ...
     def check(self, exchange: Exchange, /) -> None: ...
+
+
+@runtime_checkable
+class WaitingStage(Protocol):
+    """The same for a rule that must wait; only plugins have one. A pipeline tells them apart by `check` itself."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def needs_body(self) -> bool: ...
+    async def check(self, exchange: Exchange, /) -> None: ...

@@ -27,6 +27,17 @@ class KeyRecord:
     secrets: tuple[StoredSecret, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """The public half of a gateway's Ed25519 pair. `believed_until` is set once the pair was replaced."""
+
+    kid: str
+    gateway_id: str
+    public_key: bytes
+    created_at: int  # Unix milliseconds
+    believed_until: int | None = None
+
+
 @dataclass(slots=True)
 class Batch:
     """What the gateway writes behind, in one transaction. `cursor` is the spool position it covers."""
@@ -89,12 +100,35 @@ class Change(Protocol):
         """End the present secrets: at once (None), or at a time in Unix milliseconds. Never prolongs one."""
         ...
 
+    async def end_tokens(self, parent_id: str, at: int, /, *, revoked: bool) -> None:
+        """Have the ephemeral tokens of a key shown as what they are: revoked at once, or expiring at `at` (Unix
+        milliseconds) unless they do so sooner."""
+        ...
+
+    async def has_tokens(self, parent_id: str, at: int, count: int, /) -> bool:
+        """Whether a key has so many ephemeral tokens that live beyond `at` (Unix milliseconds)."""
+        ...
+
+    async def find_signing_key(self, kid: str, /) -> SigningKey | None: ...
+
+    async def add_signing_key(self, signing_key: SigningKey, /) -> None: ...
+
+    async def retire_signing_keys(self, gateway_id: str, believed_until: int, /) -> None:
+        """Replace the pairs of a gateway: what they signed is believed until then (Unix milliseconds), no longer."""
+        ...
+
     async def delete_key(self, key_id: str, /) -> None:
         """Final; usage and the change log stay."""
         ...
 
     async def record(self, action: str, key: Key, details: str, /, *, actor: str, ip: str = "") -> int:
         """The change-log row (details is JSON without secrets); returns its gapless sequence number."""
+        ...
+
+    async def record_rotation(
+        self, gateway_id: str, organization: str, details: str, /, *, actor: str, ip: str = ""
+    ) -> int:
+        """The same for a new signing pair of a gateway."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Reads and writes multipart/form-data (RFC 7578) in memory, so strictly that nobody can read it differently.
+"""Reads and writes multipart/form-data (RFC 7578), so strictly that nobody can read it differently.
 
 Promises: at most `MAX_PARTS` parts with plain names, repeated names only as `name[]`, no transfer encodings;
 what leaves is written anew with a boundary of ours. The size of the whole is the reader's to bound.
@@ -7,7 +7,9 @@ what leaves is written anew with a boundary of ours. The size of the whole is th
 import re
 import secrets
 from dataclasses import dataclass
+from mmap import mmap
 
+from gateway_proxy.core.dialect import Payload
 from gateway_proxy.core.errors import BadExchange
 
 MAX_PARTS = 128
@@ -25,7 +27,7 @@ class Part:
     """One field, or one file if `filename` is set."""
 
     name: str
-    value: bytes
+    value: bytes | memoryview
     filename: str | None = None
     content_type: str = ""
 
@@ -44,7 +46,7 @@ class MultipartForm:
         if found[0].filename is not None:
             raise _refuse(f"Field {name!r} must not be a file.", name)
         try:
-            return found[0].value.decode()
+            return bytes(found[0].value).decode()
         except UnicodeDecodeError:
             raise _refuse(f"Field {name!r} is not UTF-8.", name) from None
 
@@ -71,18 +73,22 @@ class MultipartForm:
         return sum(len(part.value) for part in self.parts if part.filename is None)
 
 
-def parse_form(body: bytes, content_type: str) -> MultipartForm:
-    """The form. Raises BadExchange (invalid_type)."""
+def parse_form(body: bytes | mmap, content_type: str) -> MultipartForm:
+    """The form; files of a mapped body stay where they are. Raises BadExchange (invalid_type)."""
     delimiter = b"\r\n--" + _read_boundary(content_type)
+    spans: list[tuple[int, int]] = []
     # The first delimiter lacks the line end when no preamble stands before it.
-    pieces = (b"\r\n" + body).split(delimiter, MAX_PARTS + 2)
-    if len(pieces) > MAX_PARTS + 2:
-        raise _refuse(f"The form has more than {MAX_PARTS} parts.")
-    if len(pieces) < 3 or pieces[0] or not re.fullmatch(rb"--[ \t]*(?:\r\n)?", pieces[-1]):
+    at = len(delimiter) - 2 if body[: len(delimiter) - 2] == delimiter[2:] else -1
+    while at >= 0 and (end := body.find(delimiter, at)) >= 0:
+        spans.append((at, end))
+        at = end + len(delimiter)
+        if len(spans) > MAX_PARTS:
+            raise _refuse(f"The form has more than {MAX_PARTS} parts.")
+    if not spans or not re.fullmatch(rb"--[ \t]*(?:\r\n)?", body[at : at + MAX_HEADER_BYTES]):
         raise _refuse(
             "The form is incomplete: a boundary line is missing, or something stands outside of it."
         )
-    parts = tuple(_parse_part(piece) for piece in pieces[1:-1])
+    parts = tuple(_parse_part(body, start, end) for start, end in spans)
     seen: set[str] = set()
     for part in parts:
         folded = part.name.casefold()
@@ -92,10 +98,10 @@ def parse_form(body: bytes, content_type: str) -> MultipartForm:
     return MultipartForm(parts)
 
 
-def write_form(form: MultipartForm, replacements: dict[str, str]) -> tuple[bytes, str]:
-    """(body, content type), with the values of these fields replaced."""
+def write_form(form: MultipartForm, replacements: dict[str, str]) -> tuple[Payload, str]:
+    """(body, content type), with the values of these fields replaced; in pieces if a file of it is mapped."""
     boundary = secrets.token_hex(16)
-    written: list[bytes] = []
+    written: list[bytes | memoryview] = []
     for part in form.parts:
         head = f'--{boundary}\r\nContent-Disposition: form-data; name="{part.name}"'
         if part.filename is not None:
@@ -103,9 +109,12 @@ def write_form(form: MultipartForm, replacements: dict[str, str]) -> tuple[bytes
         if part.content_type:
             head += f"\r\nContent-Type: {part.content_type}"
         value = replacements[part.name].encode() if part.name in replacements else part.value
-        written += (head.encode(), b"\r\n\r\n", value, b"\r\n")
+        written += (f"{head}\r\n\r\n".encode(), value, b"\r\n")
     written.append(f"--{boundary}--\r\n".encode())
-    return b"".join(written), f"multipart/form-data; boundary={boundary}"
+    content_type = f"multipart/form-data; boundary={boundary}"
+    if any(type(part.value) is memoryview for part in form.parts):
+        return written, content_type
+    return b"".join(written), content_type
 
 
 def _read_boundary(content_type: str) -> bytes:
@@ -119,9 +128,10 @@ def _read_boundary(content_type: str) -> bytes:
     return boundary.encode()
 
 
-def _parse_part(piece: bytes) -> Part:
-    head, separator, value = piece.partition(b"\r\n\r\n")
-    if not separator or not head.startswith(b"\r\n") or len(head) > MAX_HEADER_BYTES:
+def _parse_part(body: bytes | mmap, start: int, end: int) -> Part:
+    head_end = body.find(b"\r\n\r\n", start, end)
+    head = b"" if head_end < 0 or head_end - start > MAX_HEADER_BYTES else body[start:head_end]
+    if not head.startswith(b"\r\n"):
         raise _refuse("A part of the form has no head, or one that is too long.")
     headers: dict[str, str] = {}
     try:
@@ -148,6 +158,8 @@ def _parse_part(piece: bytes) -> Part:
     filename = parameters.get("filename")
     if filename is not None:
         filename = re.sub(r'["\\\r\n]', "_", filename)
+    is_mapped = filename is not None and type(body) is not bytes
+    value = (memoryview(body) if is_mapped else body)[head_end + 4 : end]
     return Part(parameters["name"], value, filename, content_type)
 
 

@@ -41,6 +41,11 @@ def split_events(data: bytes) -> Iterator[bytes]:
 
 def data_of(event: bytes) -> bytes:
     """The event's payload: its `data` lines, joined by LF. Empty if it has none."""
+    line = event.rstrip(b"\r\n")
+    if line.startswith(b"event:"):
+        line = line.partition(b"\n")[2]
+    if line.startswith(b"data:") and b"\n" not in line and b"\r" not in line:  # what nearly all events are
+        return line[6:] if line.startswith(b"data: ") else line[5:]
     lines = []
     for line in _LINE_END.split(event.removeprefix(b"\xef\xbb\xbf")):
         if line.startswith(b"data:"):

@@ -88,7 +88,7 @@ def _translate_gemini(address: Address, body: dict[str, Any]) -> dict[str, Any]:
     tools = [
         {
             "type": "function",
-            "function": {**function, "parameters": _lower_types(function.get("parameters"))},
+            "function": {**function, "parameters": _read_schema(function)},
         }
         for tool in _objects(asked.get("tools"))
         for function in _objects(tool.get("functionDeclarations"))
@@ -107,6 +107,12 @@ def _translate_gemini(address: Address, body: dict[str, Any]) -> dict[str, Any]:
 
 def _objects(value: Any) -> list[dict[str, Any]]:
     return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+
+
+def _read_schema(function: dict[str, Any]) -> Any:
+    if "parametersJsonSchema" in function:
+        return function["parametersJsonSchema"]
+    return _lower_types(function.get("parameters"))
 
 
 def _lower_types(schema: Any) -> Any:

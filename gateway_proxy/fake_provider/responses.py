@@ -19,6 +19,7 @@ class ResponsesReply(Reply):
         self.id = "resp_" + job.id
         self._item_id = ("fc_" if job.tool is not None else "msg_") + job.id
         self._sequence = 0
+        self.finished: dict[str, Any] | None = None  # what a provider would keep
 
     def body(self, count: Count) -> bytes:
         return orjson.dumps(self._final(count))
@@ -72,7 +73,8 @@ class ResponsesReply(Reply):
     def _final(self, count: Count) -> dict[str, Any]:
         usage = forge_usage(responses_usage(count), self.job.behaviour.mode)
         status = "incomplete" if self.job.finish_reason == "length" else "completed"
-        return self._response(status, [self._item("completed", "".join(self.job.pieces))], usage)
+        self.finished = self._response(status, [self._item("completed", "".join(self.job.pieces))], usage)
+        return self.finished
 
     def _response(self, status: str, output: list[Any], usage: dict[str, Any] | None) -> dict[str, Any]:
         body = self.job.body

@@ -21,6 +21,7 @@ from gateway_proxy.fake_provider.behaviour import HONEST, MODES, BehaviourError,
 from gateway_proxy.fake_provider.connection import Connection, Request
 from gateway_proxy.fake_provider.gemini import GenerationArrayReply
 from gateway_proxy.fake_provider.job import BadRequest, Job, parse_job
+from gateway_proxy.fake_provider.kept import KeptResponses
 from gateway_proxy.fake_provider.ledger import Ledger, read_ledger
 from gateway_proxy.fake_provider.native import Address, find_credential, read_address, translate
 from gateway_proxy.fake_provider.output import response_head
@@ -104,6 +105,7 @@ class Service:
         self._idle = asyncio.Event()
         self._idle.set()
         self._connections: set[Connection] = set()
+        self._kept = KeptResponses()
 
     def new_connection(self) -> Connection:
         """The protocol of one client."""
@@ -148,6 +150,8 @@ class Service:
         if refusal is not None:
             self.stats.refused += 1
             _send_json(connection, *refusal)
+        elif (kept := self._kept.answer(request.method, request.path)) is not None:
+            _send_json(connection, *kept)
         elif _asks_for_models(request):
             _send_models(connection, request.path.removeprefix("/v1/models").strip("/"))
         else:
@@ -160,6 +164,8 @@ class Service:
                 return 401, _error(address, 401, "You didn't provide an API key.")
             message = f"Incorrect API key provided: ****{bearer[-4:]}."
             return 401, _error(address, 401, message, code="invalid_api_key")
+        if self._kept.serves(request.path):
+            return None
         wanted = "GET" if _asks_for_models(request) else "POST"
         if wanted == "POST" and _find_reply(address) is None:
             return 404, _error(address, 404, f"Invalid URL ({request.method} {request.path})")
@@ -190,6 +196,12 @@ class Service:
             self.stats.refused += 1
             _send_json(connection, 400, _error(address, 400, str(error), param=error.param))
             return
+        previous = job.body.get("previous_response_id") if address.kind == "/v1/responses" else None
+        if previous is not None and not self._kept.holds(str(previous)):
+            self.stats.refused += 1
+            message = f"Previous response with id '{previous}' not found."
+            _send_json(connection, 404, _error(address, 404, message, param="previous_response_id"))
+            return
         if job.behaviour is self._default:
             self._use_default_up()
         kind = _find_reply(address)
@@ -200,6 +212,8 @@ class Service:
         try:
             await perform(exchange)
         finally:
+            if isinstance(reply, ResponsesReply):
+                self._kept.keep(reply)
             exchange.bill("disconnected" if connection.closed else "failed")
             connection.current = None
             self.stats.active -= 1

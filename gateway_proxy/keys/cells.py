@@ -12,7 +12,7 @@ COUNTS = ("requests_per_minute", "tokens_per_minute", "burst", "max_parallel_req
 LISTS = ("allowed_providers", "allowed_models", "allowed_endpoints", "ip_allowlist")
 NUMBERS = ("alert_thresholds",)
 OBJECTS = ("metadata", "mcp")
-FLAGS = ("strict",)
+FLAGS = ("strict", "shadow")
 _WHOLE = re.compile(r"-?[0-9]{1,30}", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 

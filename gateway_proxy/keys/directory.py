@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import orjson
 
 from gateway_proxy.core.key import Key
-from gateway_proxy.core.policy import KeyPolicy
+from gateway_proxy.core.policy import KeyPolicy, compile_policy
 from gateway_proxy.core.store import KeyRecord
 
 
@@ -27,19 +27,20 @@ class _Entry:
         """Most keys rest most of the time: a policy is made at its key's first use. Raises ValueError for a broken one,
         which refuses the request."""
         key = self.key
-        self.policy = policy = KeyPolicy(key, orjson.dumps(key.metadata).decode())
+        self.policy = policy = compile_policy(key, orjson.dumps(key.metadata).decode())
         return policy
 
 
 class KeyDirectory:
     """Digest → policy, and key id → policy."""
 
-    __slots__ = ("_by_digest", "_ends", "_entries")
+    __slots__ = ("_by_digest", "_ends", "_entries", "_tokens")
 
     def __init__(self) -> None:
         self._by_digest: dict[bytes, _Entry] = {}
         self._ends: dict[bytes, int] = {}  # of secrets in their grace: when it ends
         self._entries: dict[str, _Entry] = {}
+        self._tokens: dict[str, int] = {}  # ephemeral ones: when they expire
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -67,6 +68,7 @@ class KeyDirectory:
         """Bring these keys to the state of their records."""
         for record in records:
             known = self._entries.pop(record.key_id, None)
+            self._tokens.pop(record.key_id, None)
             if known is not None:
                 for digest in known.digests:
                     self._by_digest.pop(digest, None)
@@ -84,11 +86,19 @@ class KeyDirectory:
         self.apply(KeyRecord(key_id, None) for key_id in gone)
         return gone
 
+    def drop_expired_tokens(self, now_ms: int) -> list[str]:
+        """Forget ephemeral tokens that have expired, which they say themselves; returns their ids."""
+        expired = [key_id for key_id, end in self._tokens.items() if now_ms >= end]
+        self.apply(KeyRecord(key_id, None) for key_id in expired)
+        return expired
+
     def _put(self, record: KeyRecord, key: Key, known: _Entry | None) -> None:
         entry = _Entry(key, tuple([secret.digest for secret in record.secrets]))
         if known is not None and known.key == key:
             entry.policy = known.policy
         self._entries[key.id] = entry
+        if key.is_ephemeral and key.expires_at is not None:
+            self._tokens[key.id] = key.expires_at
         for secret in record.secrets:
             self._by_digest[secret.digest] = entry
             if secret.expires_at is not None:

@@ -8,7 +8,7 @@ Nothing is half applied: a draft with one mistake changes nothing. A creation is
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gateway_proxy.core.key import BudgetPeriod, Key, McpMode, McpScope
+from gateway_proxy.core.key import EPHEMERAL, BudgetPeriod, Key, McpMode, McpScope
 from gateway_proxy.keys.fields import (
     FieldError,
     Problems,
@@ -31,10 +31,11 @@ from gateway_proxy.keys.fields import (
     read_word,
     shown,
 )
+from gateway_proxy.keys.signing import MAX_TTL_SECONDS
 
 DAY_MS = 86_400_000
 EXPIRES_IN_DAYS = {"30d": 30, "60d": 60, "90d": 90, "180d": 180, "1y": 365}
-NO_TOKENS = "ephemeral tokens are not available in this version; create a key with an expiry instead"
+DEFAULT_TTL_SECONDS = 3600
 
 
 class DraftError(Exception):
@@ -70,6 +71,7 @@ _FIELDS = {
     "allowed_endpoints": _Field("allowed_endpoints", list_reader(read_endpoint), None),
     "ip_allowlist": _Field("ip_allowlist", list_reader(read_network), None),
     "strict": _Field("strict", read_flag, False),
+    "shadow": _Field("shadow", read_flag, False),
 }
 _REQUIRED = {"name": read_label, "owner": read_owner}
 _MCP_FIELDS = {
@@ -80,23 +82,59 @@ _MCP_FIELDS = {
 _read_tools = list_reader(read_word)
 _EXPIRY = ("expires_in", "expires_at")
 _TOKEN = ("ephemeral", "ttl_seconds")
+_SCOPES_OF_TOKEN = frozenset(
+    (
+        "name", "requests_per_minute", "tokens_per_minute", "burst", "max_parallel_requests", "budget_usd",
+        "allowed_providers", "allowed_models", "allowed_endpoints", "ip_allowlist", "mcp",
+    )
+)  # fmt: skip
+NARROWING = _SCOPES_OF_TOKEN | {"ttl_seconds"}
+"""The members of the document that makes a token from a key."""
 
 
 def apply_creation(blank: Key, document: object, now_ms: int) -> Key:
     """The new key; `blank` brings id, organization and the owner that an absent `owner` means.
 
-    Raises DraftError.
+    With `ephemeral` it is a token of its own, which ends after `ttl_seconds`. Raises DraftError.
     """
     problems = Problems()
     key = _apply(blank, document, now_ms, problems)
-    if isinstance(document, dict) and "name" not in document:
-        problems.add("name", "is required")
+    if isinstance(document, dict):
+        if "name" not in document:
+            problems.add("name", "is required")
+        if document.get("ephemeral") not in (None, False):
+            key = _make_ephemeral(key, document, now_ms, problems)
+        elif document.get("ttl_seconds") is not None:
+            problems.add("ttl_seconds", "is for ephemeral tokens; send ephemeral: true, or expires_in")
     return _finish(key, problems)
+
+
+def read_narrowing(document: object, blank: Key, now_ms: int) -> tuple[Key, int]:
+    """What a token made from a key asks for: a key with the scopes and limits named, and `ttl_seconds`.
+
+    What is not named is not limited here. Raises DraftError.
+    """
+    problems = Problems()
+    asked, ttl_seconds = blank, DEFAULT_TTL_SECONDS
+    if isinstance(document, dict):
+        ttl_seconds = _read_ttl(document.get("ttl_seconds"), problems)
+        for member in document:
+            if member not in NARROWING:
+                problems.add(_path(member), "is unknown")
+        known = {member: value for member, value in document.items() if member in _SCOPES_OF_TOKEN}
+        asked = _apply(replace(blank, mcp=McpScope(enabled=True)), known, now_ms, problems)
+    else:
+        problems.add("", "must be a JSON object")
+    return _finish(asked, problems), ttl_seconds
 
 
 def apply_patch(key: Key, document: object, now_ms: int) -> Key:
     """The key after the merge patch, its revision unchanged. Raises DraftError."""
     problems = Problems()
+    if isinstance(document, dict):
+        for member in _TOKEN:
+            if document.get(member) not in (None, False):
+                problems.add(member, "is decided when a key is made; create a token instead")
     return _finish(_apply(key, document, now_ms, problems), problems)
 
 
@@ -140,14 +178,30 @@ def _apply(key: Key, document: object, now_ms: int, problems: Problems) -> Key:
             values[member] = read_metadata(_merged(key.metadata, value), member, problems)
         elif member == "mcp":
             values[member] = _apply_mcp(key.mcp, value, problems)
-        elif member in _TOKEN:
-            if value is not None and value is not False:
-                problems.add(member, NO_TOKENS)
-        elif member not in _EXPIRY:
+        elif member not in _EXPIRY and member not in _TOKEN:
             problems.add(_path(member), "is unknown")
     if any(member in document for member in _EXPIRY):
         values["expires_at"] = _read_expiry(key, document, now_ms, problems)
     return key if problems.errors else replace(key, **values)
+
+
+def _make_ephemeral(key: Key, document: dict[str, Any], now_ms: int, problems: Problems) -> Key:
+    if document["ephemeral"] is not True:
+        problems.add("ephemeral", "must be true or false")
+    for member in _EXPIRY:
+        if document.get(member) is not None:
+            problems.add(member, "cannot stand together with ephemeral; a token ends after ttl_seconds")
+    ttl_seconds = _read_ttl(document.get("ttl_seconds"), problems)
+    return replace(key, kind=EPHEMERAL, expires_at=(now_ms // 1000 + ttl_seconds) * 1000)
+
+
+def _read_ttl(value: object, problems: Problems) -> int:
+    if value is None:
+        return DEFAULT_TTL_SECONDS
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_TTL_SECONDS:
+        problems.add("ttl_seconds", f"must be a whole number of seconds between 1 and {MAX_TTL_SECONDS}")
+        return DEFAULT_TTL_SECONDS
+    return value
 
 
 def _read_expiry(key: Key, document: dict[str, Any], now_ms: int, problems: Problems) -> int | None:

@@ -4,14 +4,13 @@ A pepper is generated only while the store holds no secret: a new one would sile
 that was given out. The store keeps the fingerprint, so that a mix-up is refused before anything is written.
 """
 
-import contextlib
-import os
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
 from gateway_proxy.config import SecretReference
+from gateway_proxy.keys.private_file import create_private_file
 from gateway_proxy.keys.secret import pepper_id
 
 MIN_PEPPER_LENGTH = 16
@@ -93,29 +92,9 @@ def _read(reference: SecretReference, environment: Mapping[str, str]) -> bytes:
 def _generate(path: Path) -> None:
     """Create the file whole or not at all; one that another process created first is left as it is."""
     make_private_folder(path.parent)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(secrets.token_hex(32) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            # A link fails where the name is taken: unlike a rename it never replaces another's pepper.
-            with contextlib.suppress(FileExistsError):
-                os.link(draft, path)
-        finally:
-            draft.unlink()
-        _sync_folder(path.parent)
+        create_private_file(path, secrets.token_hex(32) + "\n")
     except OSError as error:
         raise PepperError(
             f"the pepper file {path} cannot be created ({error.strerror}); check the folder"
         ) from None
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -55,7 +55,12 @@ def looks_like_secret(text: str) -> bool:
 
 
 def preview(secret: str) -> str:
-    """What may be shown of a secret: its first 8 characters, `…`, and the 4 before the checksum."""
+    """What may be shown of a secret: its first 8 characters, `…`, and the 4 before the checksum.
+
+    An ephemeral token has no checksum: its last 4.
+    """
+    if len(secret) != SECRET_LENGTH:
+        return f"{secret[:8]}…{secret[-4:]}"
     return f"{secret[:8]}…{secret[_CHECKED_LENGTH - 4 : _CHECKED_LENGTH]}"
 
 

@@ -53,6 +53,7 @@ def scope_members(key: Key) -> dict[str, Any]:
         "ip_allowlist": _listed(key.ip_allowlist),
         "metadata": key.metadata,
         "strict": key.strict,
+        "shadow": key.shadow,
         "mcp": {
             "enabled": key.mcp.enabled,
             "access_mode": key.mcp.access_mode.value,

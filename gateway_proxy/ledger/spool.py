@@ -73,6 +73,7 @@ class Spool:
         self._stopping = threading.Event()
         self._dirty = False
         self._failed = ""
+        self.failures = 0  # writes and syncs that failed since the start
         self._open_intents: dict[RowKey, bytes] = {}
         self._waiting = b""  # settles that are not written yet
         self._waiting_intents: list[bytes] = []  # theirs, should they have to go into the next segment
@@ -103,6 +104,11 @@ class Spool:
     def healthy(self) -> bool:
         """Whether an intent could be written now."""
         return not self._failed and self._older_bytes + self._size < self._max_bytes
+
+    @property
+    def size_bytes(self) -> int:
+        """Of all segments, with what waits to be written."""
+        return self._older_bytes + self._size
 
     def intent(self, row: LedgerRow) -> None:
         """Write down that an attempt begins. Raises SpoolUnavailable: then it must not be dispatched on credit."""
@@ -186,6 +192,7 @@ class Spool:
         with suppress(OSError):
             os.ftruncate(self._fd, self._written)
         self._failed = f"the spool {self.folder} cannot be written: {error.strerror or error}"
+        self.failures += 1
         log.error("ALARM: %s; budgeted keys are refused until it can", self._failed)
         self._wake.put(None)
         return SpoolUnavailable(self._failed)

@@ -76,6 +76,11 @@ class BooksWriter:
         """Whether an intent could be written now and its row be kept until the store takes it."""
         return self._spool.healthy and len(self._ledger) < MAX_LEDGER_ROWS
 
+    @property
+    def unsent(self) -> dict[str, int]:
+        """Rows that wait for the store, by table."""
+        return {"ledger": len(self._ledger), "request_log": len(self._logs), "events": len(self._events)}
+
     def intent(self, row: LedgerRow, /) -> bool:
         """Write down that an attempt begins. False when it could not be written."""
         if len(self._ledger) >= MAX_LEDGER_ROWS:

@@ -49,6 +49,11 @@ class Bucket:
         self._level = left
         return True
 
+    def fits(self, amount: int, now_ns: int) -> bool:
+        """Whether `take` would take them now."""
+        self._refill(now_ns)
+        return bool(self.rule.per_minute) and self._level >= amount * MINUTE_NS
+
     def give(self, amount: int, now_ns: int) -> None:
         """Put units back (never above the capacity), or, if negative, take more without asking."""
         self._refill(now_ns)

@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfoNotFoundError
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.key import Key
 from gateway_proxy.core.limiter import (
+    REFUSAL_ORDER,
     BucketRule,
     BucketState,
     BudgetState,
@@ -40,7 +41,6 @@ SWEEP_STEP = 2000
 REQUESTS, TOKENS, PARALLEL, NANOS = Meter.REQUESTS, Meter.TOKENS, Meter.PARALLEL, Meter.NANOS
 # A fraction of the cost of a named tuple's own constructor: states are made for every answer.
 _new_tuple = tuple.__new__
-_ORDER = {PARALLEL: 0, REQUESTS: 1, TOKENS: 2, NANOS: 3}
 
 
 @dataclass(slots=True, eq=False)
@@ -167,14 +167,31 @@ class MemoryLimiter:
 
     def _refuse(self, claims: tuple[Claim, ...], lease: MemoryLease, now_ns: int) -> None:
         """Find the refusal that ranks first, undo the rest, and raise it."""
-        ordered = tuple(sorted(claims, key=lambda claim: _ORDER[claim.meter]))
+        ordered = tuple(sorted(claims, key=lambda claim: REFUSAL_ORDER[claim.meter]))
         for index, claim in enumerate(ordered):
             if not self._take(claim, lease, now_ns):
                 error = self._explain(claim, lease.admitted_at, now_ns)
                 self._undo(ordered[:index], lease, now_ns)
                 raise error
 
-    def _explain(self, claim: Claim, now_ms: int, now_ns: int) -> LimitExceeded | CounterUnknown:
+    def probe(self, claim: Claim, /, *, announce: bool = False) -> LimitExceeded | CounterUnknown | None:
+        """Why the claim could not be acquired now; see core.limiter.Limiter.probe."""
+        now_ns, now_ms = self._monotonic_ns(), self._now_ms()
+        rule: Any = claim.rule
+        if claim.meter is PARALLEL:
+            fits = self._parallel.get(claim.key_id, 0) + claim.amount <= rule.limit
+        elif claim.meter is NANOS:
+            spend, amount = self._spend(claim, now_ms), claim.amount
+            fits = spend is not None and (
+                not amount or spend.spent + spend.reserved + amount <= rule.limit_nanos
+            )
+        else:
+            fits = self._bucket(claim, now_ns).fits(claim.amount, now_ns)
+        return None if fits else self._explain(claim, now_ms, now_ns, announce=announce)
+
+    def _explain(
+        self, claim: Claim, now_ms: int, now_ns: int, *, announce: bool = True
+    ) -> LimitExceeded | CounterUnknown:
         rule: Any = claim.rule
         if claim.meter is PARALLEL:
             limit = rule.limit
@@ -191,9 +208,9 @@ class MemoryLimiter:
         spend = self._spend(claim, now_ms)
         if spend is None:
             return CounterUnknown(claim.key_id)
-        return self._explain_budget(claim, spend, now_ms)
+        return self._explain_budget(claim, spend, now_ms, announce=announce)
 
-    def _explain_budget(self, claim: Claim, spend: Spend, now_ms: int) -> LimitExceeded:
+    def _explain_budget(self, claim: Claim, spend: Spend, now_ms: int, *, announce: bool) -> LimitExceeded:
         rule: Any = claim.rule
         limit = rule.limit_nanos
         payable = claim.amount <= limit
@@ -202,7 +219,7 @@ class MemoryLimiter:
             available=limit - spend.spent - spend.reserved,
             retry_after_ms=spend.resets_at - now_ms if payable and spend.resets_at is not None else None,
             budget=_budget_state(spend, limit),
-            first_refusal=payable and self._accounts[claim.key_id].notice_refusal(spend),
+            first_refusal=payable and announce and self._accounts[claim.key_id].notice_refusal(spend),
         )
 
     # Settle

@@ -1,13 +1,16 @@
-"""Reads a request body: capped while it streams, cut when it idles, refused when it is encoded."""
+"""Reads a request body: capped while it streams, cut when it idles, refused when it is encoded; large forms go to disk."""
 
 import asyncio
+from pathlib import Path
+from typing import cast
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from gateway_proxy.core.errors import BadExchange
+from gateway_proxy.proxy.form_file import FORM_BYTES, FormFile
 from gateway_proxy.proxy.head_facts import HeadFacts
-from gateway_proxy.proxy.request import ClientRequest
+from gateway_proxy.proxy.request import Body, ClientRequest
 
 IDLE_SECONDS = 30.0
 
@@ -30,8 +33,11 @@ def check_head(facts: HeadFacts, body_length: int | None, limit_bytes: int) -> N
         raise _too_large(limit_bytes)
 
 
-async def read_body(request: ClientRequest, limit_bytes: int) -> bytes:
-    """The whole body. Raises BadExchange (408, 413) and ClientGone."""
+async def read_body(request: ClientRequest, limit_bytes: int, form_folder: Path | None = None) -> bytes:
+    """The whole body; with `form_folder` one of more than 1 MiB is the map of a file there, which reads like bytes.
+
+    Raises BadExchange (408, 413), Unavailable and ClientGone.
+    """
     content = request.content
     try:
         if content.is_eof():  # it came with the head: the usual case
@@ -39,17 +45,7 @@ async def read_body(request: ClientRequest, limit_bytes: int) -> bytes:
             if len(body) > limit_bytes:
                 raise _too_large(limit_bytes)
             return body
-        chunks: list[bytes] = []
-        size = 0
-        while True:
-            async with asyncio.timeout(IDLE_SECONDS):
-                chunk = await content.readany()
-            if not chunk:
-                return b"".join(chunks)
-            size += len(chunk)
-            if size > limit_bytes:
-                raise _too_large(limit_bytes)
-            chunks.append(chunk)
+        return await _gather(content, limit_bytes, form_folder)
     except TimeoutError:
         raise BadExchange(
             f"The request body stalled for {IDLE_SECONDS:.0f} seconds.", code="body_timeout", status=408
@@ -60,3 +56,32 @@ async def read_body(request: ClientRequest, limit_bytes: int) -> bytes:
         raise BadExchange("The request body is not valid HTTP.", code="invalid_body") from None
     except ConnectionError:
         raise ClientGone from None
+
+
+async def _gather(content: Body, limit_bytes: int, form_folder: Path | None) -> bytes:
+    chunks: list[bytes] = []
+    size = held = 0
+    file: FormFile | None = None
+    try:
+        while True:
+            async with asyncio.timeout(IDLE_SECONDS):
+                chunk = await content.readany()
+            if not chunk:
+                break
+            size += len(chunk)
+            held += len(chunk)
+            if size > limit_bytes:
+                raise _too_large(limit_bytes)
+            chunks.append(chunk)
+            if form_folder is not None and held > FORM_BYTES:
+                file = file or FormFile(form_folder)
+                await file.write(b"".join(chunks))
+                chunks.clear()
+                held = 0
+        if file is None:
+            return b"".join(chunks)
+        await file.write(b"".join(chunks))
+        return cast("bytes", file.map())
+    finally:
+        if file is not None:
+            file.close()

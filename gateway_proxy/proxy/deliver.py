@@ -11,6 +11,7 @@ from gateway_proxy.core.errors import GatewayError, UpstreamFailed
 from gateway_proxy.core.exchange import Attempt, Outcome
 from gateway_proxy.core.limiter import Limiter
 from gateway_proxy.core.money import format_usd
+from gateway_proxy.core.translation import Translated
 from gateway_proxy.core.usage import UsageSource
 from gateway_proxy.proxy.answers import Answer, BaseAnswer, StreamAnswer, header_line
 from gateway_proxy.proxy.failures import CUT_OUTCOMES, cut_error, describe_failure
@@ -34,6 +35,7 @@ _UPSTREAM_FAILED = Outcome.UPSTREAM_FAILED
 _FAILED = Outcome.FAILED
 _PROVIDER = UsageSource.PROVIDER
 WHOLE_ANSWER_BYTES = 1_048_576
+TRANSLATED_ANSWER_BYTES = 16_777_216  # beyond that nothing is translated that is not a stream
 _STREAM_LINES = (
     "content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\nx-accel-buffering: no\r\n"
 )
@@ -47,11 +49,17 @@ _END_OF_EVENT = b"\n\n"  # so that the error event stands on its own, whatever w
 class Reply:
     """An answer of a provider that shall reach the client, and its attempt."""
 
-    __slots__ = ("attempt", "dialect", "is_event_stream", "note", "response")
+    __slots__ = ("attempt", "dialect", "is_event_stream", "note", "response", "translated")
 
     def __init__(
-        self, attempt: Attempt, response: UpstreamResponse, dialect: Dialect, *, own_rate_limits: bool
+        self,
+        attempt: Attempt,
+        response: UpstreamResponse,
+        dialect: Dialect,
+        translated: Translated | None,
+        own_rate_limits: bool,
     ) -> None:
+        self.translated = translated
         self.attempt = attempt
         self.response = response
         self.dialect = dialect
@@ -60,8 +68,13 @@ class Reply:
         self.is_event_stream = is_event_stream(response.header(b"content-type")) if stream is None else stream
 
     def make_tap(self, run: Run) -> UsageTap:
-        assert run.exchange.route is not None
-        return self.dialect.tap(run.exchange.route, self.is_event_stream)
+        if self.translated is not None:
+            return self.translated.tap(self.is_event_stream)
+        route = run.exchange.route
+        assert route is not None
+        if route.kept is not None:
+            route.kept.target = self.attempt.target
+        return self.dialect.tap(route, self.is_event_stream)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,11 +151,7 @@ class Delivery:
         """What must not be passed on: a refusal of our credential, a redirect, an encoded answer."""
         response, provider = reply.response, reply.attempt.target.provider
         if response.status in (401, 403):
-            return UpstreamFailed(
-                f"The provider '{provider}' refused the gateway's credential.",
-                code="upstream_auth_failed",
-                should_retry=False,
-            )
+            return refused_credential(reply)
         if not 200 <= response.status < 600 or 300 <= response.status < 400:
             return UpstreamFailed(
                 f"The provider '{provider}' gave an answer that is not passed on.",
@@ -179,7 +188,10 @@ class Delivery:
                 size += len(data)
                 tap.feed(data)
                 if size > WHOLE_ANSWER_BYTES and run.answer is None:
-                    return await self._deliver_unkept(run, reply, tap, parts)
+                    if reply.translated is None:
+                        return await self._deliver_unkept(run, reply, tap, parts)
+                    if size > TRANSLATED_ANSWER_BYTES:
+                        return self._give_up(run, reply, tap, "the answer is too long")
         except UpstreamError as error:
             self.close(run, reply, tap, _UPSTREAM_FAILED)
             return self.fail(run, describe_failure(error, reply.attempt.target.provider))
@@ -193,6 +205,11 @@ class Delivery:
         if response.status >= 400:
             self.close(run, reply, tap, _UPSTREAM_FAILED)
             return self.pass_error(run, ErrorAnswer(reply, body))
+        if reply.translated is not None:
+            try:
+                body = reply.translated.translate_answer(body, tap.usage)
+            except ValueError as error:
+                return self._give_up(run, reply, tap, str(error))
         self.close(run, reply, tap, _COMPLETED)
         if run.answer is not None:
             return self.fail(run, _late_error(reply, body))
@@ -205,13 +222,25 @@ class Delivery:
             lines += f"x-gateway-cost-usd: {format_usd(charged)}\r\n"
         return Answer(response.status, lines, body)
 
+    def _give_up(self, run: Run, reply: Reply, tap: UsageTap, why: str) -> BaseAnswer:
+        """An answer that cannot be translated. What the provider says that it used is owed all the same."""
+        self.close(run, reply, tap, _UPSTREAM_FAILED)
+        public = f"The provider '{reply.attempt.target.provider}' gave an answer that cannot be translated."
+        return self.fail(run, UpstreamFailed(public, detail=why[:200]))
+
     def pass_error(self, run: Run, error: ErrorAnswer) -> BaseAnswer:
         """The upstream's own 4xx or 5xx, as it is; the last event of a stream whose head has left."""
         reply = error.reply
         if run.answer is not None:
             return self.fail(run, _late_error(reply, error.body))
-        lines = self._passed(run, reply) + self._own_lines(run, reply.attempt)
-        return Answer(reply.response.status, f"{lines}x-gateway-error-source: upstream\r\n", error.body)
+        response, body = reply.response, error.body
+        if reply.translated is None:
+            lines = self._passed(run, reply)
+        else:
+            body = reply.translated.translate_error(response.status, body)
+            lines = self._passed(run, reply, _REPLACED_IN_STREAMS) + "content-type: application/json\r\n"
+        lines += self._own_lines(run, reply.attempt)
+        return Answer(response.status, f"{lines}x-gateway-error-source: upstream\r\n", body)
 
     async def _deliver_unkept(self, run: Run, reply: Reply, tap: UsageTap, parts: list[bytes]) -> BaseAnswer:
         """A stream in a document, or an answer above the size that is kept whole: head and beginning leave now."""
@@ -283,6 +312,15 @@ class Delivery:
         if run.answer is not None and run.tap is tap and not tap.at_event_boundary():
             run.answer.send(_END_OF_EVENT)
         return self.fail(run, cut_error(cut))
+
+
+def refused_credential(reply: Reply) -> UpstreamFailed:
+    """The provider's 401 or 403 is between it and the gateway: its words stay here."""
+    return UpstreamFailed(
+        f"The provider '{reply.attempt.target.provider}' refused the gateway's credential.",
+        code="upstream_auth_failed",
+        should_retry=False,
+    )
 
 
 async def _start(answer: StreamAnswer, run: Run) -> None:

@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 from aiohttp.http import HttpVersion11
 
 from gateway_proxy.core.clock import Clock
-from gateway_proxy.core.errors import BadExchange, GatewayError, Unavailable
+from gateway_proxy.core.errors import BadExchange, GatewayError, NotRemembered, Unavailable
 from gateway_proxy.core.exchange import Exchange, Outcome
 from gateway_proxy.core.ids import new_id
 from gateway_proxy.core.limiter import Limiter
@@ -38,6 +39,7 @@ _CORS = "access-control-expose-headers: *\r\n" + _VARY
 log = logging.getLogger("gateway_proxy.handler")
 
 Query = Callable[[Exchange, Runtime], BaseAnswer]  # a GET that the gateway answers itself
+Act = Callable[[Exchange, Runtime], Awaitable[BaseAnswer]]  # a POST that it carries out itself
 MAX_RUNNING = 20_000
 
 
@@ -49,7 +51,11 @@ class DataPlane:
         self.sweeper = Sweeper()
         self.queries: dict[str, Query] = {}  # exact path → GET
         self.prefix_queries: dict[str, Query] = {}  # path prefix → GET, for /v1/models/{id}
+        self.acts: dict[str, Act] = {}  # exact path → POST
+        self.recall: Callable[[tuple[str, ...]], Awaitable[None]] = _recall_nothing
+        self.form_folder: Path | None = None  # where large forms wait on disk; None: in memory
         self.is_stale: Callable[[bool], bool] = lambda strict: False
+        self.begin_trace: Callable[[Exchange], None] | None = None
         self._settlement = settlement
         self._limiter = limiter
         self._clock = clock
@@ -116,6 +122,8 @@ class DataPlane:
         else:
             exchange.trace_id, exchange.parent_span, exchange.trace_flags = facts.trace
             exchange.trace_state = facts.trace_state
+        if self.begin_trace is not None:
+            self.begin_trace(exchange)
         if facts.client_request_id:
             exchange.client_request_id = facts.client_request_id
         origin = facts.origin
@@ -131,24 +139,27 @@ class DataPlane:
         exchange.client_ip = runtime.client_ip.find(request.remote, request.headers)
         operation = exchange.operation
         query = None if operation else self._find_query(exchange.path)
+        act = None if operation else self.acts.get(exchange.path)
         if request.method == "OPTIONS" and exchange.answer_lines.endswith(_VARY):
             return _preflight(exchange)
-        if not operation and query is None:
+        if not operation and query is None and act is None:
             raise BadExchange(
                 f"There is no route '{exchange.path}' on this gateway.", code="route_not_found", status=404
             )
-        if request.method != ("POST" if operation else "GET"):
-            exchange.answer_lines += header_line("allow", "POST" if operation else "GET")
-            raise BadExchange(
-                f"Use {'POST' if operation else 'GET'} for this route.", code="method_not_allowed", status=405
-            )
+        methods = facts.methods if operation else "POST" if act is not None else "GET"
+        if request.method != methods and request.method not in methods.split(", "):
+            exchange.answer_lines += header_line("allow", methods)
+            raise BadExchange(f"Use {methods} for this route.", code="method_not_allowed", status=405)
         if facts.secrets_differ:
             raise two_credentials()
         exchange.secret = facts.secret
-        runtime.pipeline.check_head(exchange)
+        waiting = runtime.pipeline.check_head(exchange)
+        if waiting is not None:
+            exchange.secret = facts.secret
+            await waiting
         policy = exchange.policy
         assert policy is not None
-        if self.is_stale(policy.key.strict):
+        if self.is_stale(policy.strict):
             raise Unavailable(
                 "The gateway has been cut off from its store for too long.",
                 code="store_stale",
@@ -162,8 +173,21 @@ class DataPlane:
             raise Unavailable("The gateway is overloaded.", retry_after_ms=1000)
         if facts.expects is not None:
             _answer_expectation(request, facts.expects)
-        exchange.body = await read_body(request, runtime.max_body_bytes)
-        runtime.pipeline.check_body(exchange)
+        folder = self.form_folder if facts.is_form else None
+        exchange.body = await read_body(request, runtime.max_body_bytes, folder)
+        if act is not None:
+            return await act(exchange, runtime)
+        try:
+            waiting = runtime.pipeline.check_body(exchange)
+            if waiting is not None:
+                exchange.secret = facts.secret
+                await waiting
+        except NotRemembered as missing:
+            await self.recall(missing.ids)
+            exchange.recalled = True
+            waiting = runtime.pipeline.check_body(exchange)
+            if waiting is not None:
+                await waiting
         return await self._relay_admitted(request, facts.upward, exchange, runtime)
 
     async def _relay_admitted(
@@ -172,7 +196,7 @@ class DataPlane:
         route, model, policy = exchange.route, exchange.model, exchange.policy
         assert route is not None and model is not None and policy is not None
         on_disconnect = model.on_disconnect
-        drains = on_disconnect == "drain" or (on_disconnect == "auto" and policy.budget_rule is not None)
+        drains = on_disconnect == "drain" or (on_disconnect == "auto" and bool(policy.budgets))
         run = Run(
             exchange,
             request,
@@ -218,6 +242,10 @@ class DataPlane:
         return answer
 
 
+async def _recall_nothing(ids: tuple[str, ...]) -> None:
+    """Where there is no store, what is not in memory is unknown."""
+
+
 def describe_error(error: GatewayError) -> str:
     """The header lines of a refusal of our own."""
     lines = f"content-type: application/json\r\n{header_line('x-gateway-error', error.code)}"
@@ -242,7 +270,7 @@ def _answer_expectation(request: ClientRequest, expectation: str) -> None:
 def _preflight(exchange: Exchange) -> BaseAnswer:
     wanted = exchange.headers.get("Access-Control-Request-Headers", "authorization, content-type")
     lines = (
-        f"{exchange.answer_lines}access-control-allow-methods: GET, POST, OPTIONS\r\n"
+        f"{exchange.answer_lines}access-control-allow-methods: GET, POST, DELETE, OPTIONS\r\n"
         f"{header_line('access-control-allow-headers', wanted)}access-control-max-age: 600\r\n"
     )
     return Answer(204, lines, b"")

@@ -20,6 +20,9 @@ _CONTENT_TYPE, _CONTENT_ENCODING, _CONTENT_LENGTH = (
 )
 
 
+_FORMS = frozenset(("images", "audio"))  # operations that take a form
+
+
 class HeadFacts:
     """`trace` is (trace id, parent span, flags) or None.
 
@@ -27,19 +30,20 @@ class HeadFacts:
     """
 
     __slots__ = (
-        "body_length", "client_request_id", "content_type", "dialect", "expects", "is_encoded", "operation", "origin", "path",
+        "body_length", "client_request_id", "content_type", "dialect", "expects", "is_encoded", "is_form", "methods", "operation", "origin", "path",
         "secret", "secrets_differ", "trace", "trace_state", "upward",
     )  # fmt: skip
 
     def __init__(self, raw_path: str, headers: "CIMultiDictProxy[str]") -> None:
-        path, dialect = raw_path, "openai"
+        path, dialect, self.methods = raw_path, "openai", "POST"
         operation = OPERATIONS.get(path)
         if operation is None:
-            path, operation, dialect = read_target(raw_path, headers)
+            path, operation, dialect, self.methods = read_target(raw_path, headers)
         self.path = path
         self.operation = operation
         self.dialect = dialect
         self.content_type = headers.get(_CONTENT_TYPE, "")
+        self.is_form = operation in _FORMS and self.content_type[:10].lower() == "multipart/"
         self.secrets_differ = False
         self.secret: str | None = None
         try:

@@ -12,9 +12,10 @@ from multidict import CIMultiDictProxy
 
 from gateway_proxy.core.exchange import Exchange
 from gateway_proxy.core.key import Key
-from gateway_proxy.core.limiter import BudgetState, CounterUnknown, Limiter, Meter
+from gateway_proxy.core.limiter import BucketState, BudgetState, CounterUnknown, Limiter, Meter
 from gateway_proxy.core.money import format_usd
-from gateway_proxy.proxy.trace import make_traceparent
+from gateway_proxy.core.policy import BucketRules, Budgets
+from gateway_proxy.proxy.trace import new_span_id
 from gateway_proxy.proxy.upstream import UpstreamResponse
 
 _REQUESTS = Meter.REQUESTS
@@ -51,8 +52,9 @@ def encode_upward(headers: "CIMultiDictProxy[str]") -> bytes:
 
 
 def encode_ids(exchange: Exchange) -> bytes:
-    """Our own ids, as further lines."""
-    span = make_traceparent(exchange.trace_id, exchange.trace_flags)
+    """Our own ids, as further lines: all attempts are below one span."""
+    exchange.span_id = span_id = new_span_id()
+    span = f"00-{exchange.trace_id}-{span_id}-{exchange.trace_flags}"
     state = f"tracestate: {exchange.trace_state}\r\n" if exchange.trace_state else ""
     return f"x-request-id: {exchange.id}\r\ntraceparent: {span}\r\n{state}".encode("ascii")
 
@@ -118,7 +120,10 @@ def find_note(response: UpstreamResponse, *, own_rate_limits: bool) -> ShapeNote
 
 def fill(note: ShapeNote, values: tuple[bytes, ...]) -> str:
     """As `pass_downward` of the whole head."""
-    return note.format % tuple([values[place].decode("latin-1") for place in note.places])
+    places = note.places
+    if len(places) == 1:
+        return note.format % values[places[0]].decode("latin-1")
+    return note.format % tuple([values[place].decode("latin-1") for place in places])
 
 
 def is_event_stream(content_type: bytes | None) -> bool:
@@ -132,30 +137,56 @@ def is_encoded(content_encoding: bytes | None) -> bool:
 
 
 def describe_limits(exchange: Exchange, limiter: Limiter) -> str:
-    """The lines `x-ratelimit-*` and `x-gateway-budget-*` of the key, as they stand now."""
+    """The lines `x-ratelimit-*` and `x-gateway-budget-*` of the key, as they stand now; of a token and its parent
+    the tighter."""
     policy = exchange.policy
     if policy is None:
         return ""
     lines = ""
-    key = policy.key
-    if (rule := policy.requests_rule) is not None:
-        limit, remaining, reset_ms = limiter.bucket_state(key.id, _REQUESTS, rule)
+    if rules := policy.requests_rules:
+        limit, remaining, reset_ms = (
+            limiter.bucket_state(rules[0][0], _REQUESTS, rules[0][1])
+            if policy.parent is None
+            else find_tightest_bucket(limiter, _REQUESTS, rules)
+        )
         lines = (
             f"x-ratelimit-limit-requests: {limit}\r\nx-ratelimit-remaining-requests: {remaining}\r\n"
             f"x-ratelimit-reset-requests: {format_duration(reset_ms)}\r\n"
         )
-    if (rule := policy.tokens_rule) is not None:
-        limit, remaining, reset_ms = limiter.bucket_state(key.id, _TOKENS, rule)
+    if rules := policy.tokens_rules:
+        limit, remaining, reset_ms = (
+            limiter.bucket_state(rules[0][0], _TOKENS, rules[0][1])
+            if policy.parent is None
+            else find_tightest_bucket(limiter, _TOKENS, rules)
+        )
         lines += (
             f"x-ratelimit-limit-tokens: {limit}\r\nx-ratelimit-remaining-tokens: {remaining}\r\n"
             f"x-ratelimit-reset-tokens: {format_duration(reset_ms)}\r\n"
         )
-    if policy.budget_rule is not None and (budget := find_budget(limiter, key)) is not None:
-        lines += (
-            f"x-gateway-budget-limit-usd: {_format_limit(budget.limit_nanos)}\r\n"
-            f"x-gateway-budget-remaining-usd: {format_usd(budget.remaining_nanos)}\r\n"
+    if policy.budgets:
+        budget = (
+            find_budget(limiter, policy.key)
+            if policy.parent is None
+            else find_tightest_budget(limiter, policy.budgets)[1]
         )
+        if budget is not None:
+            lines += (
+                f"x-gateway-budget-limit-usd: {_format_limit(budget.limit_nanos)}\r\n"
+                f"x-gateway-budget-remaining-usd: {format_usd(budget.remaining_nanos)}\r\n"
+            )
     return lines
+
+
+def find_tightest_bucket(limiter: Limiter, meter: Meter, rules: BucketRules) -> BucketState:
+    """Of at least one bucket the one with least in it."""
+    states = [limiter.bucket_state(key_id, meter, rule) for key_id, rule in rules]
+    return min(states, key=lambda state: state.remaining)
+
+
+def find_tightest_budget(limiter: Limiter, budgets: Budgets) -> tuple[Key, BudgetState | None]:
+    """Of at least one budget the one with least left, and whose it is; None while one of them is not known."""
+    states = [(key, find_budget(limiter, key)) for key, _ in budgets]
+    return min(states, key=lambda found: -1 if found[1] is None else found[1].remaining_nanos)
 
 
 def find_budget(limiter: Limiter, key: Key) -> BudgetState | None:

@@ -1,10 +1,13 @@
 """One provider as the relay reaches it: its dialect, its credential, its warm connections."""
 
+import asyncio
+
 from gateway_proxy.config import Provider
 from gateway_proxy.core.dialect import Dialect
 from gateway_proxy.proxy.upstream import Origin, Timeouts, UpstreamPool, proxy_for
 
 MAX_STARTS = 1024
+CLOSE_SECONDS = 600.0
 
 
 class ProviderLink:
@@ -14,7 +17,7 @@ class ProviderLink:
         self.name = provider.name
         self.dialect = dialect
         self.identity = identify_provider(provider)
-        origin = Origin.from_url(provider.base_url)
+        origin = self.origin = Origin.from_url(provider.base_url)
         timeouts = provider.timeouts
         self._proxy = proxy_for(origin)
         self.pool = UpstreamPool(
@@ -49,8 +52,23 @@ class ProviderLink:
                 self._starts[path, content_type] = start
         return b"%bcontent-length: %d\r\n%b\r\n" % (start, length, upward)
 
+    def encode_bare_head(self, method: str, path: str, upward: bytes) -> bytes:
+        """The head of a request without a body; its path names a single thing, so it is not remembered."""
+        target = f"{self._target_prefix}{self._base_path}{path}"
+        length = "content-length: 0\r\n" if method == "POST" else ""
+        start = f"{method} {target} HTTP/1.1\r\n{length}".encode("latin-1")
+        return b"%b%b%b\r\n" % (start, self._fixed, upward)
+
     async def close(self) -> None:
         await self.pool.close()
+
+    async def close_when_idle(self) -> None:
+        """For a link that no new request takes: wait for those that run, at most ten minutes."""
+        for _ in range(int(CLOSE_SECONDS)):
+            if not self.pool.stats().in_use:
+                break
+            await asyncio.sleep(1)
+        await self.close()
 
 
 def identify_provider(provider: Provider) -> tuple[object, ...]:
@@ -58,6 +76,6 @@ def identify_provider(provider: Provider) -> tuple[object, ...]:
     timeouts = provider.timeouts
     secret = None if provider.api_key is None else provider.api_key.reveal()
     return (
-        provider.name, provider.dialect, provider.base_url, provider.api_version, secret,
+        provider.name, provider.dialect, provider.base_url, provider.api_version, secret, provider.allow_stateful,
         timeouts.connect, timeouts.first_byte, timeouts.between_bytes,
     )  # fmt: skip

@@ -8,11 +8,11 @@ import orjson
 from gateway_proxy.core.catalog import ModelEntry
 from gateway_proxy.core.clock import format_time
 from gateway_proxy.core.exchange import Exchange
-from gateway_proxy.core.limiter import BucketRule, Limiter, Meter
+from gateway_proxy.core.limiter import Limiter, Meter
 from gateway_proxy.core.money import format_usd
-from gateway_proxy.core.policy import KeyPolicy
+from gateway_proxy.core.policy import BucketRules, KeyPolicy
 from gateway_proxy.proxy.answers import Answer, BaseAnswer
-from gateway_proxy.proxy.headers import describe_limits, find_budget
+from gateway_proxy.proxy.headers import describe_limits, find_tightest_bucket, find_tightest_budget
 from gateway_proxy.proxy.model_shapes import describe_model, describe_models
 from gateway_proxy.proxy.runtime import Runtime
 from gateway_proxy.stages.route import unknown_model
@@ -23,7 +23,7 @@ def can_call(policy: KeyPolicy, model: ModelEntry) -> bool:
     if not policy.allows_model(model.name) or policy.endpoints == frozenset():
         return False
     targets = [target for target in model.targets if policy.allows_provider(target.provider)]
-    if policy.key.budget_nanos is not None:
+    if policy.budgets:
         targets = [target for target in targets if target.price is not None]
     return bool(targets)
 
@@ -61,10 +61,12 @@ class Queries:
         policy = exchange.policy
         assert policy is not None
         key, limiter = policy.key, self._limiter
-        budget = find_budget(limiter, key)
+        payer, budget = find_tightest_budget(limiter, policy.budgets) if policy.budgets else (key, None)
         described: dict[str, Any] = {
             "object": "key",
             "id": key.id,
+            "kind": key.kind,
+            "parent_id": key.parent_id,
             "name": key.name,
             "preview": key.preview,
             "status": "active",
@@ -74,8 +76,8 @@ class Queries:
             "allowed_endpoints": key.allowed_endpoints,
             "max_parallel_requests": key.max_parallel_requests,
             "limits": {
-                "requests_per_minute": self._describe_bucket(key.id, Meter.REQUESTS, policy.requests_rule),
-                "tokens_per_minute": self._describe_bucket(key.id, Meter.TOKENS, policy.tokens_rule),
+                "requests_per_minute": self._describe_bucket(Meter.REQUESTS, policy.requests_rules),
+                "tokens_per_minute": self._describe_bucket(Meter.TOKENS, policy.tokens_rules),
             },
             "budget": None
             if budget is None
@@ -84,15 +86,15 @@ class Queries:
                 "spent_usd": format_usd(budget.spent_nanos),
                 "reserved_usd": format_usd(budget.reserved_nanos),
                 "remaining_usd": format_usd(budget.remaining_nanos),
-                "period": key.budget_period,
-                "timezone": key.budget_timezone,
+                "period": payer.budget_period,
+                "timezone": payer.budget_timezone,
                 "resets_at": format_time(budget.resets_at),
             },
         }
         return self._answer(exchange, described)
 
-    def _describe_bucket(self, key_id: str, meter: Meter, rule: BucketRule | None) -> dict[str, int] | None:
-        return None if rule is None else self._limiter.bucket_state(key_id, meter, rule)._asdict()
+    def _describe_bucket(self, meter: Meter, rules: BucketRules) -> dict[str, int] | None:
+        return find_tightest_bucket(self._limiter, meter, rules)._asdict() if rules else None
 
     def _answer(self, exchange: Exchange, value: Any) -> BaseAnswer:
         lines = f"{exchange.answer_lines}content-type: application/json\r\n"

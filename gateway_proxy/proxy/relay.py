@@ -1,7 +1,6 @@
 """One admitted exchange: attempts at its targets, until one answers; then the answer, copied as it comes.
 
-Another target is tried on connect errors, timeouts, 408, 429 and 5xx, and only while nothing has gone to the
-client. Every attempt has its own reservation and its own ledger row, settled exactly once on every way out.
+Another target is tried after the failures that the model's settings name, and only while nothing has gone to the client. Every attempt has its own reservation and its own ledger row, settled exactly once on every way out.
 """
 
 import asyncio
@@ -9,14 +8,14 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 
-from gateway_proxy.core.catalog import Target
+from gateway_proxy.core.catalog import USUAL_FALLBACK, Fallback, Target
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.errors import GatewayError, Unavailable, UpstreamFailed
 from gateway_proxy.core.exchange import Attempt, Outcome
-from gateway_proxy.core.limiter import CounterUnknown, Limiter, LimitExceeded, Meter
+from gateway_proxy.core.limiter import Claim, CounterUnknown, Limiter, LimitExceeded, Meter, Rule
 from gateway_proxy.core.policy import KeyPolicy
 from gateway_proxy.proxy.answers import BaseAnswer
-from gateway_proxy.proxy.deliver import Delivery, ErrorAnswer, Reply
+from gateway_proxy.proxy.deliver import Delivery, ErrorAnswer, Reply, refused_credential
 from gateway_proxy.proxy.failures import CUT_OUTCOMES, cut_error, describe_failure
 from gateway_proxy.proxy.headers import encode_ids
 from gateway_proxy.proxy.run import Run
@@ -24,8 +23,7 @@ from gateway_proxy.proxy.runtime import Runtime
 from gateway_proxy.proxy.settle import Settlement
 from gateway_proxy.proxy.upstream import PoolExhausted, UpstreamError
 
-_TRY_ANOTHER = frozenset((408, 429, 500, 502, 503, 504, 507, 520, 521, 522, 523, 524, 529))
-_FAULT_STATUSES = _TRY_ANOTHER - {429}
+_FAULT_STATUSES = USUAL_FALLBACK.statuses - {429}
 RETRY_DELAY_SECONDS = 0.1
 MAX_ERROR_BODY_BYTES = 1_048_576
 
@@ -46,7 +44,7 @@ class Relay:
         exchange = run.exchange
         model = exchange.model
         assert model is not None
-        order = runtime.order(exchange.targets)
+        order = runtime.order(exchange)
         if not order:
             raise UpstreamFailed(
                 f"Every provider of the model '{model.name}' is failing at the moment.",
@@ -55,26 +53,39 @@ class Relay:
                 retry_after_ms=1000,
             )
         upward = run.upward + encode_ids(exchange)
-        reply: Reply | ErrorAnswer | GatewayError | None = None
+        reply: ErrorAnswer | GatewayError | None = None
+        slots = runtime.slots
+        held: Target | None = None
         # Each usable target once, in order; with more retries than that, from the front again.
         tries = max(len(order), 1 + model.retries)
-        for number in range(tries):
-            target = order[number % len(order)]
-            if number and not await self._prepare_retry(run, target, exchange.attempts[-1].target, runtime):
-                break
-            try:
-                attempt = self._begin_attempt(run, target)
-            except (LimitExceeded, CounterUnknown):
-                break  # no budget that can be judged pays a further attempt; the last failure stands
-            reply = await self._attempt(run, runtime, attempt, upward, is_last=number + 1 == tries)
-            if isinstance(reply, Reply) or (isinstance(reply, GatewayError) and not _may_go_on(reply)):
-                break
-        if isinstance(reply, Reply):
-            return await self._delivery.finish(run, reply)
+        try:
+            for number in range(tries):
+                target = order[number % len(order)]
+                attempts = exchange.attempts
+                if attempts and not await self._prepare_retry(run, target, attempts[-1].target, runtime):
+                    break
+                if slots is not None:
+                    if held is not None:
+                        slots.give_back(held)
+                    held = target if slots.take(target) else None
+                    if held is None:
+                        continue  # full: it is not waited for
+                try:
+                    attempt = self._begin_attempt(run, target)
+                except (LimitExceeded, CounterUnknown):
+                    break  # no budget that can be judged pays a further attempt; the last failure stands
+                answer = await self._attempt(run, runtime, attempt, upward, is_last=number + 1 == tries)
+                if isinstance(answer, Reply):
+                    return await self._delivery.finish(run, answer)
+                reply = answer
+                if isinstance(reply, GatewayError) and not _may_go_on(reply, model.fallback):
+                    break
+        finally:
+            if slots is not None and held is not None:
+                slots.give_back(held)
         if isinstance(reply, ErrorAnswer):
             return self._delivery.pass_error(run, reply)
-        assert reply is not None
-        return self._delivery.fail(run, reply)
+        return self._delivery.fail(run, _all_full(model.name) if reply is None else reply)
 
     async def _prepare_retry(self, run: Run, target: Target, failed: Target, runtime: Runtime) -> bool:
         if run.answer is not None or run.cut is not None or run.is_client_gone:
@@ -98,27 +109,46 @@ class Relay:
         assert lease is not None and policy is not None
         if exchange.attempts:
             # The key may have been edited while the last attempt ran: the budget of now decides.
-            rule = (self.find_policy(policy.key.id) or policy).budget_rule
-            claims = [replace(c, rule=rule) for c in exchange.claims if rule and c.meter is Meter.NANOS]
+            claims = [
+                replace(claim, rule=rule)
+                for claim in exchange.claims
+                if claim.meter is Meter.NANOS and (rule := self._present_rule(claim)) is not None
+            ]
             lease = self._limiter.acquire(tuple(claims), key_ids=policy.key_ids)
         reserved_nanos = 0 if bound is None else bound.nanos
         attempt = Attempt(len(exchange.attempts) + 1, target, lease, reserved_nanos, bound, lease.admitted_at)
         exchange.attempts.append(attempt)
         return attempt
 
+    def _present_rule(self, claim: Claim) -> Rule | None:
+        policy = self.find_policy(claim.key_id)
+        return claim.rule if policy is None else policy.budget_rule
+
     async def _attempt(
         self, run: Run, runtime: Runtime, attempt: Attempt, upward: bytes, *, is_last: bool
     ) -> Reply | ErrorAnswer | GatewayError:
         """One try: an answer to deliver, an error answer that another target may mend, or a failure."""
-        exchange, target = run.exchange, attempt.target
+        exchange, target, model = run.exchange, attempt.target, run.exchange.model
         link = runtime.links[target.provider]
         route = exchange.route
-        assert route is not None
-        body, content_type, path = link.dialect.encode(
-            route, target, exchange.output_cap, link.modern_cap_field
-        )
-        head = link.encode_head(path, content_type, len(body), upward)
+        assert route is not None and model is not None
+        translated = None
+        if exchange.translated is not None:
+            translated = exchange.translated.get((target.provider, target.model))
+        if translated is None:
+            body, content_type, path = link.dialect.encode(
+                route, target, exchange.output_cap, link.modern_cap_field
+            )
+        else:
+            body, content_type, path = translated.encode(target, exchange.output_cap, link.modern_cap_field)
+            upward = translated.adapt_head(upward)
+        length = len(body) if isinstance(body, bytes) else sum(len(piece) for piece in body)
+        if content_type:
+            head = link.encode_head(path, content_type, length, upward)
+        else:
+            head = link.encode_bare_head(exchange.method, path, upward)
         self._open(run, attempt)
+        began_ns = 0 if model.plan is None else self._clock.monotonic_ns()
         if run.streaming and attempt.number == 1:
             run.early_head = self._delivery.make_stream_head(run, attempt, "")
         try:
@@ -142,10 +172,12 @@ class Relay:
             raise
         attempt.status = response.status
         runtime.report(target, response.status in _FAULT_STATUSES)
+        if began_ns and response.status < 400:
+            runtime.observe(target, route.stream, (self._clock.monotonic_ns() - began_ns) / 1e9)
         policy = exchange.policy
         assert policy is not None
-        reply = Reply(attempt, response, link.dialect, own_rate_limits=policy.limits_rate)
-        if response.status not in _TRY_ANOTHER or is_last or run.answer is not None:
+        reply = Reply(attempt, response, link.dialect, translated, policy.limits_rate)
+        if response.status not in model.fallback.statuses or is_last or run.answer is not None:
             return reply
         return await self._get_over(run, reply)
 
@@ -175,6 +207,8 @@ class Relay:
         finally:
             reply.response.close()
             self._delivery.close(run, reply, tap, Outcome.UPSTREAM_FAILED)
+        if reply.response.status in (401, 403):
+            return refused_credential(reply)
         return ErrorAnswer(reply, body)
 
     def _close(self, run: Run, attempt: Attempt, outcome: Outcome) -> None:
@@ -182,8 +216,21 @@ class Relay:
         self._settlement.close_attempt(run.exchange, attempt, None)
 
 
-def _may_go_on(error: GatewayError) -> bool:
+def _may_go_on(error: GatewayError, fallback: Fallback) -> bool:
     """Whether another target may mend this: not after a cut, and not where the answer itself broke off."""
-    return isinstance(error, UpstreamFailed | Unavailable) and error.code in (
-        "upstream_unavailable", "upstream_timeout", "upstream_broken", "overloaded",
-    )  # fmt: skip
+    if error.code == "upstream_timeout":
+        return fallback.timeout
+    if error.code == "upstream_auth_failed":
+        return True  # its status was chosen, or it would be an answer
+    return (
+        fallback.connect_error
+        and isinstance(error, UpstreamFailed | Unavailable)
+        and error.code in ("upstream_unavailable", "upstream_broken", "overloaded")
+    )
+
+
+def _all_full(model: str) -> Unavailable:
+    return Unavailable(
+        f"Every provider of the model '{model}' is busy: as many requests run there as may.",
+        retry_after_ms=1000,
+    )

@@ -29,19 +29,29 @@ _GEMINI_METHODS = frozenset(
 )
 _GEMINI_MODELS = ("/v1beta/models/", "/v1/models/")
 _DEPLOYMENTS = "/openai/deployments/"
+_STORED = "/v1/responses/"
+_STORED_METHODS = {"": "GET, DELETE", "cancel": "POST", "input_items": "GET"}
+# What of a query goes up; percent signs and brackets stay as they were sent.
+_STORED_QUERY = frozenset(
+    (
+        "include", "include[]", "include%5B%5D", "stream", "starting_after", "include_obfuscation", "after", "before",
+        "limit", "order",
+    )
+)  # fmt: skip
 EVENT_STREAM = "?alt=sse"
 """What stays of a query: Gemini's stream is an array of JSON without it."""
 
 
 class Target(NamedTuple):
-    """What a request's target means. `operation` is "" where nothing dispatches upstream.
+    """What a request's target means. `operation` is "" where nothing dispatches upstream; `methods` are parted by ", ".
 
-    `path` is without the query, but for Gemini's `alt=sse`, and an Azure path that names no deployment is OpenAI's.
+    `path` is without the query, but for Gemini's `alt=sse` and what is asked of a stored response; an Azure path that names no deployment is OpenAI's.
     """
 
     path: str
     operation: str
     dialect: str
+    methods: str = "POST"
 
 
 def read_target(target: str, header_names: Container[str]) -> Target:
@@ -52,6 +62,8 @@ def read_target(target: str, header_names: Container[str]) -> Target:
         return Target(path, operation, "openai")
     if path in _MESSAGES:
         return Target(path, "messages", "anthropic")
+    if path.startswith(_STORED):
+        return _read_stored(path, query)
     if path.startswith(_GEMINI_MODELS):
         model, _, method = path.rpartition(":")
         if method in _GEMINI_METHODS and model not in ("/v1beta/models/", "/v1/models/"):
@@ -59,15 +71,27 @@ def read_target(target: str, header_names: Container[str]) -> Target:
                 path += EVENT_STREAM
             return Target(path, "gemini", "gemini")
     elif path.startswith("/openai/"):
-        return _read_azure(path)
+        return _read_azure(path, query)
     return Target(path, "", _guess_dialect(path, header_names))
 
 
-def _read_azure(path: str) -> Target:
+def _read_stored(path: str, query: str) -> Target:
+    """A response that a provider keeps: the path decides what may be done with it."""
+    id, _, what = path.removeprefix(_STORED).partition("/")
+    methods = _STORED_METHODS.get(what, "")
+    if not id or not methods:
+        return Target(path, "", "openai")
+    asked = "&".join(part for part in query.split("&") if part.partition("=")[0] in _STORED_QUERY)
+    return Target(f"{path}?{asked}" if asked else path, "responses", "openai", methods)
+
+
+def _read_azure(path: str, query: str) -> Target:
     if not path.startswith(_DEPLOYMENTS):
         plain = path.removeprefix("/openai")
         if not plain.startswith("/v1/"):
             plain = "/v1" + plain
+        if plain.startswith(_STORED):
+            return _read_stored(plain, query)
         return Target(plain, OPERATIONS.get(plain, ""), "openai")
     model, endpoint = split_deployment(path)
     return Target(path, OPERATIONS.get(f"/v1{endpoint}", "") if model else "", "azure")
@@ -112,6 +136,11 @@ def list_routes() -> tuple[DataRoute, ...]:
         for models in _GEMINI_MODELS
         for method in sorted(_GEMINI_METHODS)
     ]
+    dispatching += [
+        DataRoute(f"{_STORED}{{id}}{'/' if what else ''}{what}", method, "responses")
+        for what, methods in _STORED_METHODS.items()
+        for method in methods.split(", ")
+    ]
     dispatching.append(DataRoute(f"{_DEPLOYMENTS}{{model}}/chat/completions", "POST", "chat", "azure"))
     own = [
         DataRoute(path, "GET")
@@ -119,4 +148,5 @@ def list_routes() -> tuple[DataRoute, ...]:
             "/v1/models", "/v1/models/{id}", "/v1beta/models", "/v1beta/models/{id}", "/v1/key", "/healthz", "/readyz",
         )
     ]  # fmt: skip
+    own.append(DataRoute("/v1/key/ephemeral", "POST"))
     return (*dispatching, *own)

@@ -5,6 +5,7 @@ client that leaves nor a cancelled task can come between an answer and its bill.
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -43,7 +44,9 @@ class Books(Protocol):
 
     def settle(self, row: LedgerRow, /) -> None: ...
 
-    def log(self, row: LogRow, /) -> None: ...
+    def log(self, row: LogRow, /) -> None:
+        """Take the row of a request that has ended; whether it is kept is for the books to say."""
+        ...
 
     def collect_events(self) -> None:
         """Take over the budget events that a refusal may have caused."""
@@ -66,15 +69,13 @@ class Settlement:
         learned: LearnedOutput,
         clock: Clock,
         gateway: GatewayIdentity,
-        *,
-        log_requests: bool,
     ) -> None:
         self._books = books
         self._limiter = limiter
         self._learned = learned
         self._now_ms = clock.now_ms
         self._gateway = gateway
-        self.log_requests = log_requests
+        self.end_trace: Callable[[Exchange, int], None] | None = None
 
     def open_attempt(self, exchange: Exchange, attempt: Attempt) -> None:
         """Write the intent; it must stand before anything leaves for the provider.
@@ -86,7 +87,7 @@ class Settlement:
         key, target = policy.key, attempt.target
         rates = attempt.rates = None if target.price is None else target.price.base
         estimated_nanos = 0
-        if key.budget_nanos is None and rates is not None:
+        if not policy.budgets and rates is not None:
             estimated_nanos = rates.cost_nanos(self._estimate(exchange, None))
         row = attempt.row = _new_tuple(
             LedgerRow,
@@ -96,7 +97,7 @@ class Settlement:
                 attempt.lease.period, attempt.reserved_nanos, estimated_nanos, rates, 0, 0, "none", "open", "", NO_USAGE,
             ),
         )  # fmt: skip
-        if not self._books.intent(row) and key.budget_nanos is not None:
+        if not self._books.intent(row) and policy.budgets:
             raise unverifiable()
 
     def close_attempt(self, exchange: Exchange, attempt: Attempt, tap: UsageTap | None) -> None:
@@ -122,12 +123,19 @@ class Settlement:
             used = sum(attempt.usage.tokens() for attempt in exchange.attempts)
             self._limiter.release(lease, used)
             last = exchange.attempts[-1] if exchange.attempts else None
-            if last is not None and last.usage_source is _PROVIDER and exchange.model is not None:
+            if (
+                last is not None
+                and last.usage_source is _PROVIDER
+                and exchange.model is not None
+                and exchange.route is not None
+                and not exchange.route.free
+            ):
                 self._learned.learn(exchange.model.name, last.usage.output_tokens())
         if lease is None:
             self._books.collect_events()
-        if self.log_requests:
-            self._books.log(self._describe(exchange, now_ns))
+        self._books.log(self._describe(exchange, now_ns))
+        if self.end_trace is not None:
+            self.end_trace(exchange, now_ns)
 
     def _decide(self, exchange: Exchange, attempt: Attempt, tap: UsageTap | None) -> None:
         price = attempt.target.price
@@ -164,7 +172,7 @@ class Settlement:
             return
         policy = exchange.policy
         assert policy is not None
-        if policy.key.budget_nanos is not None:
+        if policy.budgets:
             attempt.usage = self._estimate(exchange, tap)
             attempt.usage_source, attempt.charged_nanos = _ESTIMATED, attempt.reserved_nanos
         elif attempt.status is not None and attempt.status >= 400:
@@ -226,7 +234,7 @@ class Settlement:
                 exchange.id, exchange.received_at, self._gateway.id, organization, key_id, key_name, owner,
                 metadata_json, exchange.method, exchange.path, exchange.operation, model, provider, exchange.status,
                 "" if exchange.error is None else exchange.error.code, "" + exchange.outcome,
-                exchange.lease is not None, stream, len(exchange.attempts),
+                exchange.lease is not None, stream, len(exchange.attempts), exchange.would_deny,
                 "" if exchange.client_ip is None else str(exchange.client_ip), exchange.client_request_id,
                 exchange.trace_id, input_tokens, output_tokens, cost_nanos, (now_ns - started_ns) // 1_000_000,
                 (first_byte_ns - started_ns) // 1_000_000 if first_byte_ns else None,

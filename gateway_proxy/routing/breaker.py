@@ -37,9 +37,23 @@ class Breakers:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._troubles: OrderedDict[Circuit, _Trouble] = OrderedDict()
+        self._resting: set[str] = set()
+
+    def rest(self, provider: str) -> None:
+        """Probes found the provider dead: all of its circuits are open until `wake`."""
+        self._resting.add(provider)
+
+    def wake(self, provider: str) -> None:
+        """A probe was answered. What broke with the provider is whole with it."""
+        if provider in self._resting:
+            self._resting.discard(provider)
+            for circuit in [circuit for circuit in self._troubles if circuit[0] == provider]:
+                del self._troubles[circuit]
 
     def is_open(self, circuit: Circuit) -> bool:
         """Whether an attempt should be avoided now. Asking takes no probe."""
+        if circuit[0] in self._resting:
+            return True
         trouble = self._troubles.get(circuit)
         if trouble is None or not trouble.rest_ns:
             return False
@@ -48,6 +62,8 @@ class Breakers:
 
     def health(self, provider: str) -> str:
         """`down` while any of the provider's breakers is open, else `half_open` while one is on trial, else `up`."""
+        if provider in self._resting:
+            return "down"
         now = self._clock.monotonic_ns()
         ends = [t.open_until_ns for (name, _), t in self._troubles.items() if name == provider and t.rest_ns]
         if not ends:
@@ -64,8 +80,9 @@ class Breakers:
         return True
 
     def list_tripped(self) -> list[Circuit]:
-        """The circuits that opened and have not been answered since."""
-        return [circuit for circuit, trouble in self._troubles.items() if trouble.rest_ns]
+        """The circuits that opened and have not been answered since; a provider that rests as a whole has no model."""
+        tripped = [circuit for circuit, trouble in self._troubles.items() if trouble.rest_ns]
+        return tripped + [(provider, "") for provider in self._resting]
 
     def succeed(self, circuit: Circuit) -> None:
         """The attempt was answered: closes the breaker."""

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from dataclasses import replace
 
 from gateway_proxy.config import Config, Model, Provider, UnpricedRate
-from gateway_proxy.core.catalog import ModelEntry, Target
+from gateway_proxy.core.catalog import ModelEntry, Plan, Target
 from gateway_proxy.core.usage import Price
 from gateway_proxy.pricing import PriceBook, price_from_usd
 
@@ -54,6 +54,13 @@ class Catalog:
         if provider is not None:
             entry = self._entries[name] = self._undeclared_entry(name, provider, name)
         return entry
+
+    def lists(self, name: str) -> bool:
+        """Whether it is one of `names`, or one of them behind the name of a provider: there are finitely many."""
+        if name in self._entries or name in self._listed:
+            return True
+        left, slash, rest = name.partition("/")
+        return bool(slash) and left in self._providers and (rest in self._entries or rest in self._listed)
 
     def names(self) -> tuple[str, ...]:
         """All declared, listed and price-table names, sorted. Each resolves; more `provider/model` names do too."""
@@ -100,7 +107,13 @@ class Catalog:
         for declared in model.targets:
             target = self._target(self._providers[declared.provider], declared.model)
             targets.append(
-                replace(target, weight=declared.weight, tier=declared.tier, price=price or target.price)
+                replace(
+                    target,
+                    weight=declared.weight,
+                    tier=declared.tier,
+                    price=price or target.price,
+                    max_parallel=declared.max_parallel,
+                )
             )
         windows = [target.context_tokens for target in targets]
         known = [window for window in windows if window is not None]
@@ -115,6 +128,9 @@ class Catalog:
             on_disconnect=model.on_disconnect,
             declared=True,
             owned_by=targets[0].provider,
+            fallback=model.fallback(),
+            plan=Plan(model.sticky, model.choose == "latency") if model.is_planned() else None,
+            answer_tokens=model.max_output_tokens,
         )
 
     def _undeclared_entry(self, name: str, provider: Provider, model: str) -> ModelEntry:

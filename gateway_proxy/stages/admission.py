@@ -1,33 +1,68 @@
 """The one all-or-nothing acquisition of everything that the other stages claimed. Last of all."""
 
+from collections.abc import Sequence
+from copy import copy
 from typing import Any, ClassVar
 
 from gateway_proxy.core.clock import format_time
 from gateway_proxy.core.errors import BudgetExceeded, GatewayError, RateLimited, Unavailable
 from gateway_proxy.core.exchange import Exchange
-from gateway_proxy.core.limiter import CounterUnknown, Limiter, LimitExceeded, Meter
+from gateway_proxy.core.limiter import REFUSAL_ORDER, CounterUnknown, Limiter, LimitExceeded, Meter
 from gateway_proxy.core.money import format_usd
+from gateway_proxy.core.policy import KeyPolicy
+from gateway_proxy.core.stage import Stage
 
 
 class Admission:
     name: ClassVar[str] = "admission"
+    rules: ClassVar[tuple[str, ...]] = ("rate", "budget")
     needs_body: ClassVar[bool] = True
 
-    def __init__(self, limiter: Limiter, *, budget_status: int = 429) -> None:
+    def __init__(self, limiter: Limiter, *, budget_status: int = 429, shadowed: Sequence[Stage] = ()) -> None:
+        """`shadowed` are the stages whose rules are judged, and refuse nothing, for a key that is shadowed."""
         self._limiter = limiter
         self._budget_status = budget_status
+        self._shadowed = tuple(shadowed)
 
     def check(self, exchange: Exchange) -> None:
         policy = exchange.policy
         assert policy is not None
+        if policy.shadow is not None:
+            self._judge_shadow(exchange, policy.shadow)
         try:
             exchange.lease = self._limiter.acquire(tuple(exchange.claims), key_ids=policy.key_ids)
         except CounterUnknown:
             raise unverifiable() from None
         except LimitExceeded as exceeded:
-            if exceeded.claim.meter is Meter.NANOS:
-                raise refuse_budget(exceeded, self._budget_status) from None
-            raise refuse_rate(exceeded) from None
+            raise self._describe(exceeded) from None
+
+    def probe(self, exchange: Exchange, *, announce: bool = False) -> None:
+        """Whether the claims could be acquired now; nothing is taken."""
+        for claim in sorted(exchange.claims, key=lambda claim: REFUSAL_ORDER[claim.meter]):
+            exceeded = self._limiter.probe(claim, announce=announce)
+            if exceeded is not None:
+                exchange.refuse("budget" if claim.meter is Meter.NANOS else "rate", self._describe(exceeded))
+
+    def _judge_shadow(self, exchange: Exchange, rules: KeyPolicy) -> None:
+        """Note what enforced rules would have answered. What they would have let pass takes from the key's rate limits,
+        so that these run out when they would; money is only counted, when it is spent."""
+        judged = copy(exchange)
+        judged.policy, judged.claims = rules, []
+        try:
+            for stage in self._shadowed:
+                stage.check(judged)
+            self.probe(judged, announce=True)
+        except GatewayError as refusal:
+            exchange.would_deny = refusal.code
+            return
+        exchange.claims += [claim for claim in judged.claims if claim.meter is not Meter.NANOS]
+
+    def _describe(self, exceeded: LimitExceeded | CounterUnknown) -> GatewayError:
+        if isinstance(exceeded, CounterUnknown):
+            return unverifiable()
+        if exceeded.claim.meter is Meter.NANOS:
+            return refuse_budget(exceeded, self._budget_status)
+        return refuse_rate(exceeded)
 
 
 def unverifiable() -> Unavailable:

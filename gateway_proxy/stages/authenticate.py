@@ -23,7 +23,7 @@ def check_status(policy: KeyPolicy, now_ms: int) -> None:
     key = policy.key
     if key.expires_at is None and not key.inactive and key.revoked_at is None:
         return
-    status = key.status(now_ms)
+    status = policy.status(now_ms)
     if status is not Status.ACTIVE:
         code, public = _REFUSALS[status]
         raise Unauthenticated(public, code=code)
@@ -31,6 +31,7 @@ def check_status(policy: KeyPolicy, now_ms: int) -> None:
 
 class Authenticate:
     name: ClassVar[str] = "authenticate"
+    rules: ClassVar[tuple[str, ...]] = ("status",)
     needs_body: ClassVar[bool] = False
 
     def __init__(self, find_key: FindKey, clock: Clock) -> None:
@@ -51,3 +52,8 @@ class Authenticate:
             raise Unauthenticated("The API key is not valid here.", code="invalid_api_key")
         exchange.policy = policy
         check_status(policy, now_ms)
+
+    def probe(self, exchange: Exchange) -> None:
+        """The same for a trial, whose key is known without a secret."""
+        assert exchange.policy is not None
+        check_status(exchange.policy, self._clock.now_ms())

@@ -1,4 +1,4 @@
-"""A claim on the key's budget: the proven bound of the dearest target that may serve the request."""
+"""A claim on each budget that pays (a token's and its parent's): the proven bound of the dearest target that may serve the request."""
 
 from collections.abc import Callable
 from typing import ClassVar
@@ -7,6 +7,7 @@ from gateway_proxy.core.catalog import ModelEntry
 from gateway_proxy.core.exchange import Exchange
 from gateway_proxy.core.key import Key
 from gateway_proxy.core.limiter import Claim, CounterUnknown, Limiter, Meter
+from gateway_proxy.core.policy import KeyPolicy
 from gateway_proxy.core.route import Route
 from gateway_proxy.stages.admission import unverifiable
 from gateway_proxy.stages.bound import bound_output_tokens, bound_request, unpriced
@@ -14,6 +15,7 @@ from gateway_proxy.stages.bound import bound_output_tokens, bound_request, unpri
 
 class Budget:
     name: ClassVar[str] = "budget"
+    rules: ClassVar[tuple[str, ...]] = ("price",)
     needs_body: ClassVar[bool] = True
 
     def __init__(self, limiter: Limiter, books_open: Callable[[], bool]) -> None:
@@ -24,8 +26,8 @@ class Budget:
     def check(self, exchange: Exchange) -> None:
         policy, route, model = exchange.policy, exchange.route, exchange.model
         assert policy is not None and route is not None and model is not None
-        rule = policy.budget_rule
-        if rule is None or route.free:
+        budgets = policy.budgets
+        if not budgets or route.free:
             return
         if not self._books_open():
             raise unverifiable()
@@ -35,7 +37,7 @@ class Budget:
         exchange.targets = targets
         each = route.max_output_tokens
         if each is None:
-            each = self._cap_output(exchange, policy.key, route, model) if route.wants_output_cap else 0
+            each = self._cap_output(exchange, policy, route, model) if route.wants_output_cap else 0
         bound = bound_request(route, model, targets[0], each)
         for target in targets[1:]:
             other = bound_request(route, model, target, each)
@@ -43,18 +45,22 @@ class Budget:
                 bound = other
         exchange.bound = bound
         if bound.nanos:
-            exchange.claims.append(Claim(policy.key.id, Meter.NANOS, rule, bound.nanos))
+            for key, rule in budgets:
+                exchange.claims.append(Claim(key.id, Meter.NANOS, rule, bound.nanos))
 
-    def _cap_output(self, exchange: Exchange, key: Key, route: Route, model: ModelEntry) -> int:
+    def _cap_output(self, exchange: Exchange, policy: KeyPolicy, route: Route, model: ModelEntry) -> int:
         """The output that a request without a maximum of its own is allowed, at every target alike."""
         if all(target.price is not None and target.price.is_free() for target in exchange.targets):
             return 0
+        remaining = min(self._remaining(key) for key, _ in policy.budgets)
+        each = min(bound_output_tokens(route, model, target, remaining) for target in exchange.targets)
+        exchange.output_cap = each
+        return each
+
+    def _remaining(self, key: Key) -> int:
         try:
             state = self._limiter.budget_state(key)
         except CounterUnknown:
             raise unverifiable() from None
         assert state is not None
-        remaining = state.remaining_nanos
-        each = min(bound_output_tokens(route, model, target, remaining) for target in exchange.targets)
-        exchange.output_cap = each
-        return each
+        return state.remaining_nanos

@@ -8,6 +8,7 @@ from gateway_proxy.core.exchange import Exchange
 
 class Network:
     name: ClassVar[str] = "network"
+    rules: ClassVar[tuple[str, ...]] = ("network",)
     needs_body: ClassVar[bool] = False
 
     def check(self, exchange: Exchange) -> None:

@@ -31,6 +31,7 @@ class LearnedOutput:
 
 class Rate:
     name: ClassVar[str] = "rate"
+    rules: ClassVar[tuple[str, ...]] = ()  # what does not fit is refused by admission
     needs_body: ClassVar[bool] = True
 
     def __init__(self, learned: LearnedOutput) -> None:
@@ -40,8 +41,8 @@ class Rate:
         policy, route, model = exchange.policy, exchange.route, exchange.model
         assert policy is not None and route is not None and model is not None
         exchange.claims.extend(policy.request_claims)
-        rule = policy.tokens_rule
-        if rule is None:
+        rules = policy.tokens_rules
+        if not rules:
             return
         if route.free:
             return
@@ -50,4 +51,5 @@ class Rate:
             each = route.max_output_tokens
             tokens += route.choices * (self._learned.expect(model.name) if each is None else each)
         exchange.expected_tokens = tokens or 1
-        exchange.claims.append(Claim(policy.key.id, _TOKENS, rule, exchange.expected_tokens))
+        for key_id, rule in rules:
+            exchange.claims.append(Claim(key_id, _TOKENS, rule, exchange.expected_tokens))

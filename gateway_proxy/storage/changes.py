@@ -3,6 +3,7 @@
 Gateways follow it to learn of changed keys, and write their audit logs from it. `details_json` holds no secret.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway_proxy.core.clock import Clock
@@ -49,6 +50,7 @@ async def record_change(
         f"INSERT INTO changes ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",  # noqa: S608
         seq, new_id("aud"), action, organization, key_id, subject, actor, ip, clock.now_ms(), details,
     )  # fmt: skip
+    await tx.announce()
     return seq
 
 
@@ -110,3 +112,18 @@ async def last_sequence(db: Statements) -> int:
     """The number of the newest row, 0 without any."""
     row = await db.fetch_one("SELECT value FROM counters WHERE name = 'changes'")
     return int(row[0]) if row else 0
+
+
+_NAMED_IN = {"mem": ("members", "email"), "tok": ("admin_tokens", "name"), "gtw": ("gateways", "name")}
+
+
+async def find_subject_names(db: Statements, subjects: Sequence[str]) -> dict[str, str]:
+    """The addresses of these members and the names of these tokens and gateways, by id, as far as they are still there."""
+    found: dict[str, str] = {}
+    for prefix, (table, column) in _NAMED_IN.items():
+        ids = [subject for subject in subjects if subject.startswith(f"{prefix}_")]
+        if ids:
+            marks = ", ".join(f"${n + 1}" for n in range(len(ids)))
+            rows = await db.fetch(f"SELECT id, {column} FROM {table} WHERE id IN ({marks})", *ids)  # noqa: S608
+            found.update((row[0], str(row[1])) for row in rows)
+    return found

@@ -54,6 +54,10 @@ class Statements(Protocol):
         """
         ...
 
+    async def announce(self) -> None:
+        """Once this is committed, those who `poll` learn of it at once."""
+        ...
+
 
 class Database(Statements, Protocol):
     """A database. Outside of a transaction `fetch` and `fetch_one` only read, and never wait for writers."""

@@ -19,7 +19,7 @@ SELECTED = ", ".join(f"k.{name}" for name in COLUMNS)
 _POLICY = (
     "requests_per_minute", "tokens_per_minute", "burst", "max_parallel_requests", "budget_nanos", "budget_period",
     "budget_timezone", "alert_thresholds", "allowed_providers", "allowed_models", "allowed_endpoints",
-    "ip_allowlist", "metadata", "strict", "mcp",
+    "ip_allowlist", "metadata", "strict", "shadow", "mcp", "generation", "fading",
 )  # fmt: skip
 _TUPLES = ("alert_thresholds", "allowed_providers", "allowed_models", "allowed_endpoints", "ip_allowlist")
 _DEFAULT = Key(id="", name="", organization="", owner="")
@@ -69,6 +69,8 @@ def _read_policy(policy_json: str) -> dict[str, Any]:
     for field in _TUPLES:
         if field in policy:
             policy[field] = tuple(policy[field])
+    if "fading" in policy:
+        policy["fading"] = tuple((generation, end) for generation, end in policy["fading"])
     if "budget_period" in policy:
         policy["budget_period"] = BudgetPeriod(policy["budget_period"])
     if "mcp" in policy:

@@ -10,7 +10,7 @@ from sys import intern
 
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.key import Key
-from gateway_proxy.core.store import Change, KeyRecord, StoredSecret
+from gateway_proxy.core.store import Change, KeyRecord, SigningKey, StoredSecret
 from gateway_proxy.storage import key_search
 from gateway_proxy.storage.changes import ChangeRow, last_sequence, list_changes, record_change
 from gateway_proxy.storage.database import Database, Row, Statements
@@ -20,12 +20,14 @@ from gateway_proxy.storage.key_search import KeyLabel, KeyPage, KeyQuery, KeySta
 _LAST_SEQ = "SELECT value FROM counters WHERE name = 'changes'"
 _RECORDS = f"SELECT {SELECTED}, s.digest, s.pepper_id, s.expires_at FROM keys k LEFT JOIN key_secrets s ON s.key_id = k.id"  # noqa: S608
 _PAGE_OF_RECORDS = (
-    f"{_RECORDS} WHERE k.id IN (SELECT id FROM keys WHERE id > $1 ORDER BY id LIMIT 2000) ORDER BY k.id"  # noqa: S608
+    f"{_RECORDS} WHERE k.id IN (SELECT id FROM keys WHERE id > $1 AND (kind <> 'ephemeral' OR expires_at > $2)"  # noqa: S608
+    " ORDER BY id LIMIT 2000) ORDER BY k.id"
 )
 _SAVE = (
     f"INSERT INTO keys ({', '.join(COLUMNS)}) VALUES ({', '.join(f'${n + 1}' for n in range(len(COLUMNS)))})"  # noqa: S608
     f" ON CONFLICT (id) DO UPDATE SET {', '.join(f'{c} = excluded.{c}' for c in COLUMNS[1:])}"
 )
+_SIGNING_KEYS = "SELECT s.kid, s.gateway_id, s.public_key, s.created_at, s.believed_until FROM signing_keys s"
 _SAVE_STATS = (
     "INSERT INTO key_stats (key_id, organization, owner, requests, last_used_at, reserved_nanos, spent_nanos)"
     " VALUES ($1, $2, $3, 0, 0, 0, 0)"
@@ -57,10 +59,11 @@ class SqlKeys:
         # The number first: keys read after it may be newer than it says, which only makes them be read again.
         seq = await self.last_sequence()
         records: list[KeyRecord] = []
+        now_ms = self._clock.now_ms()  # expired tokens are told from others by what they say themselves
         # A page at a time: the rows of all keys together would take more memory than the keys.
         while True:
             last_id = records[-1].key_id if records else ""
-            rows = await self._db.fetch(_PAGE_OF_RECORDS, last_id)
+            rows = await self._db.fetch(_PAGE_OF_RECORDS, last_id, now_ms)
             if not rows:
                 return seq, records
             records += _records(rows)
@@ -105,6 +108,21 @@ class SqlKeys:
             *key_ids,
         )
         return {row[0]: Tombstone(*row) for row in rows}
+
+    async def deleted_since(self, at: int) -> list[str]:
+        """The ids of the keys that were deleted since then (Unix milliseconds)."""
+        return [
+            row[0] for row in await self._db.fetch("SELECT id FROM deleted_keys WHERE deleted_at >= $1", at)
+        ]
+
+    async def signing_keys(self) -> list[SigningKey]:
+        """What tokens are verified with: the pairs of all gateways but revoked ones."""
+        rows = await self._db.fetch(
+            f"{_SIGNING_KEYS} LEFT JOIN gateways g ON g.id = s.gateway_id WHERE g.revoked_at IS NULL"
+            " AND (s.believed_until IS NULL OR s.believed_until > $1)",
+            self._clock.now_ms(),
+        )
+        return [_signing_key(row) for row in rows]
 
     async def labels(self, key_ids: Sequence[str]) -> dict[str, KeyLabel]:
         """Name and metadata of these keys; of deleted ones the name is left."""
@@ -174,6 +192,42 @@ class SqlChange:
                 key_id, expires_at,
             )  # fmt: skip
 
+    async def end_tokens(self, parent_id: str, at: int, /, *, revoked: bool) -> None:
+        if revoked:
+            change, those = "revoked_at = CAST($2 AS BIGINT)", "revoked_at IS NULL AND expires_at > $2"
+        else:
+            change, those = "expires_at = CAST($2 AS BIGINT)", "expires_at > $2"
+        await self._tx.execute(
+            f"UPDATE keys SET {change}, revision = revision + 1 WHERE parent_id = $1 AND {those}",  # noqa: S608
+            parent_id, at,
+        )  # fmt: skip
+
+    async def has_tokens(self, parent_id: str, at: int, count: int, /) -> bool:
+        row = await self._tx.fetch_one(
+            "SELECT 1 FROM keys WHERE parent_id = $1 AND expires_at > $2 AND revoked_at IS NULL LIMIT 1 OFFSET $3",
+            parent_id, at, count - 1,
+        )  # fmt: skip
+        return row is not None
+
+    async def find_signing_key(self, kid: str, /) -> SigningKey | None:
+        row = await self._tx.fetch_one(f"{_SIGNING_KEYS} WHERE s.kid = $1", kid)
+        return _signing_key(row) if row else None
+
+    async def add_signing_key(self, signing_key: SigningKey, /) -> None:
+        await self._tx.execute(
+            "INSERT INTO signing_keys (kid, gateway_id, public_key, created_at, believed_until)"
+            " VALUES ($1, $2, $3, $4, $5)",
+            signing_key.kid, signing_key.gateway_id, signing_key.public_key.hex(), signing_key.created_at,
+            signing_key.believed_until,
+        )  # fmt: skip
+
+    async def retire_signing_keys(self, gateway_id: str, believed_until: int, /) -> None:
+        await self._tx.execute(
+            "UPDATE signing_keys SET believed_until = CAST($2 AS BIGINT)"
+            " WHERE gateway_id = $1 AND (believed_until IS NULL OR believed_until > $2)",
+            gateway_id, believed_until,
+        )  # fmt: skip
+
     async def delete_key(self, key_id: str, /) -> None:
         await self._tx.execute(
             "INSERT INTO deleted_keys (id, organization, name, owner, preview, deleted_at)"
@@ -188,10 +242,22 @@ class SqlChange:
             details=details,
         )  # fmt: skip
 
+    async def record_rotation(
+        self, gateway_id: str, organization: str, details: str, /, *, actor: str, ip: str = ""
+    ) -> int:
+        return await record_change(
+            self._tx, self._clock, "gateway.signing_key_rotated", organization=organization, subject=gateway_id,
+            actor=actor, ip=ip, details=details,
+        )  # fmt: skip
+
 
 async def _find(statements: Statements, key_id: str) -> Key | None:
     row = await statements.fetch_one(f"SELECT {SELECTED} FROM keys k WHERE k.id = $1", key_id)  # noqa: S608
     return row_to_key(row) if row else None
+
+
+def _signing_key(row: Row) -> SigningKey:
+    return SigningKey(row[0], row[1], bytes.fromhex(row[2]), row[3], row[4])
 
 
 def _records(rows: Sequence[Row]) -> list[KeyRecord]:

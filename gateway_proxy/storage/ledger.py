@@ -6,11 +6,12 @@ from typing import Any
 
 from gateway_proxy.core.ledger import LedgerRow, LogRow
 from gateway_proxy.core.store import Batch
-from gateway_proxy.storage import ledger_rows
+from gateway_proxy.storage import ledger_rows, usage_sums
 from gateway_proxy.storage.database import Database, NumberTooLarge, Statements
 from gateway_proxy.storage.ledger_rows import SLOT_MS, Groups
 from gateway_proxy.storage.ledger_sums import Sums
 from gateway_proxy.storage.outbox import add_events
+from gateway_proxy.storage.usage_sums import list_late
 from gateway_proxy.storage.where import Where
 
 _NEXT_SEQ = "UPDATE counters SET value = value + $1 WHERE name = 'request_log' RETURNING value"
@@ -130,7 +131,9 @@ class _Books:
         sums = self._sums
         columns = ledger_rows.STATS_COLUMNS
         await self._add("spend_slots", ("key_id", "slot", "nanos"), sums.slot_rows(), _ADD_SLOTS)
-        await self._add("usage_hourly", ledger_rows.HOURLY_COLUMNS, sums.hourly_rows(), _ADD_HOURLY)
+        hourly = list(sums.hourly_rows())
+        await self._add("usage_hourly", ledger_rows.HOURLY_COLUMNS, hourly, _ADD_HOURLY)
+        await self._add("usage_sums", usage_sums.COLUMNS, await list_late(self._tx, hourly), usage_sums.ADD)
         await self._add("timeline", ledger_rows.TIMELINE_COLUMNS, sums.timeline_rows(), _ADD_STEPS)
         await self._add("timeline_latency", ledger_rows.LATENCY_COLUMNS, sums.latency_rows(), _ADD_LATENCIES)
         await self._add("key_stats", columns, sums.stats_rows(), _ADD_STATS)

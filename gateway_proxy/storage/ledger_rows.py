@@ -29,7 +29,7 @@ LEDGER_OWN = (
 LEDGER_COLUMNS = LEDGER_SHARED + LEDGER_OWN
 LOG_SHARED = (
     "gateway_id", "organization", "key_id", "key_name", "owner", "metadata_json", "method", "path", "operation",
-    "model", "provider", "status", "error_code", "outcome", "admitted", "stream", "attempts",
+    "model", "provider", "status", "error_code", "outcome", "admitted", "stream", "attempts", "would_deny",
 )  # fmt: skip
 LOG_OWN = (
     "request_id", "seq", "at", "client_ip", "client_request_id", "trace_id", "input_tokens", "output_tokens",

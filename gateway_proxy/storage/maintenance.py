@@ -3,6 +3,8 @@
 from gateway_proxy.storage.database import Database
 from gateway_proxy.storage.ledger_rows import MINUTE_MS
 
+_OLD_TOKENS = "id IN (SELECT id FROM keys WHERE kind = 'ephemeral' AND expires_at < $1 ORDER BY expires_at, id LIMIT $2)"
+
 
 async def prune_request_log(db: Database, before_ms: int, limit: int = 1000) -> int:
     """Delete at most `limit` of the oldest requests from before `before_ms`; returns how many. Repeat while full."""
@@ -47,6 +49,23 @@ async def prune_secrets(db: Database, now_ms: int) -> int:
     return await db.execute(
         "DELETE FROM key_secrets WHERE expires_at IS NOT NULL AND expires_at <= $1", now_ms
     )
+
+
+async def prune_tokens(db: Database, before_ms: int, now_ms: int, limit: int = 500) -> int:
+    """Take at most `limit` ephemeral tokens that expired before `before_ms` off the lists; returns how many. Their
+    usage stays, and what makes it readable."""
+    async with db.transaction() as tx:
+        await tx.execute(
+            "INSERT INTO deleted_keys (id, organization, name, owner, preview, deleted_at)"  # noqa: S608
+            f" SELECT id, organization, name, owner, preview, CAST($3 AS BIGINT) FROM keys WHERE {_OLD_TOKENS}",
+            before_ms, limit, now_ms,
+        )  # fmt: skip
+        return await tx.execute(f"DELETE FROM keys WHERE {_OLD_TOKENS}", before_ms, limit)  # noqa: S608
+
+
+async def prune_signing_keys(db: Database, now_ms: int) -> None:
+    """Delete the public halves of pairs that are no longer believed."""
+    await db.execute("DELETE FROM signing_keys WHERE believed_until <= $1", now_ms)
 
 
 async def clear_reserved(db: Database) -> None:

@@ -104,7 +104,7 @@ async def migrate(db: Database, folder: Path | None = None, clock: Clock | None 
             if migration.version in applied:
                 continue
             for statement in split_statements(migration.text):
-                await tx.execute(statement)
+                await tx.execute(_localize(statement, db.dialect))
             await tx.execute(
                 "INSERT INTO schema_migrations (version, name, sha256, applied_at) VALUES ($1, $2, $3, $4)",
                 migration.version, migration.name, migration.sha256, (clock or Clock()).now_ms(),
@@ -125,6 +125,13 @@ def split_statements(text: str) -> list[str]:
     if any(line.strip() and not line.lstrip().startswith("--") for line in pending.splitlines()):
         raise StoreError(f"a schema file ends in the middle of a statement: {pending.strip()[:80]}")
     return statements
+
+
+def _localize(statement: str, dialect: str) -> str:
+    """On PostgreSQL texts sort by code point, as on SQLite, whatever the database's language."""
+    if dialect == "postgres" and "CREATE TABLE" in statement:
+        return re.sub(r"\bTEXT\b", 'TEXT COLLATE "C"', statement)
+    return statement
 
 
 async def _applied(statements: Statements) -> dict[int, tuple[str, str]]:

@@ -40,7 +40,7 @@ async def announce_changes(db: Database, organization: str | None, make: MakeEve
         mark = await tx.fetch_one("SELECT value FROM meta WHERE name = $1", name)
         after = last if mark is None else min(int(mark[0]), last)
         changes = await list_changes(tx, organization=organization, after=after, limit=_BATCH)
-        acts = [change for change in changes if change.key_id and change.action.startswith("key.")]
+        acts = [change for change in changes if change.key_id and _is_news(change.action)]
         facts = await find_key_facts(tx, sorted({act.key_id for act in acts}))
         await add_events(
             tx, [make(act, facts.get(act.key_id) or KeyFacts(act.key_id, "", "", "")) for act in acts]
@@ -52,6 +52,11 @@ async def announce_changes(db: Database, organization: str | None, make: MakeEve
                 name, str(reached),
             )  # fmt: skip
     return len(changes)
+
+
+def _is_news(action: str) -> bool:
+    """Programs make tokens from keys by the thousand: whom that concerns reads the change log."""
+    return action.startswith("key.") and action != "key.minted"
 
 
 async def list_expiring(

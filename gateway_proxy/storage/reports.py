@@ -1,4 +1,4 @@
-"""What the books tell: usage from the hourly roll-up, and the request log page by page.
+"""What the books tell: usage from the roll-ups, and the request log page by page.
 
 Both stay fast at ten million requests: usage never reads the log, and the log is walked along an index.
 """
@@ -12,6 +12,7 @@ from gateway_proxy.core.clock import format_time
 from gateway_proxy.core.ledger import LedgerRow, LogRow
 from gateway_proxy.storage.database import Database, Row
 from gateway_proxy.storage.ledger_rows import (
+    EVERYBODY,
     HOUR_MS,
     HOURLY_COLUMNS,
     LEDGER_COLUMNS,
@@ -19,6 +20,7 @@ from gateway_proxy.storage.ledger_rows import (
     MINUTE_MS,
     tuple_to_ledger,
 )
+from gateway_proxy.storage.usage_sums import UsageSums, find_field, select_sums
 from gateway_proxy.storage.where import Where
 
 GroupBy = Literal["key", "owner", "model", "provider", "day", "hour"]
@@ -30,11 +32,14 @@ _GROUPS = {
     "day": "hour / 24",
     "hour": "hour",
 }
+_COLUMNS = {**_GROUPS, "day": "hour"}
 _SUMS = ", ".join(f"CAST(SUM({name}) AS BIGINT)" for name in HOURLY_COLUMNS[6:])
 _AT, _SEQ = LOG_COLUMNS.index("at"), LOG_COLUMNS.index("seq")
 _LOG_SELECTED = ", ".join(f"r.{name}" for name in LOG_COLUMNS)
 _MINUTE_FIELDS = ("error_code", "key_id", "owner", "status", "model", "provider", "organization")
 _FIRST_SCAN = 2000
+ANY_CODE = "any"
+"""As `would_deny`: whatever was refused in the shadow."""
 _Position = tuple[int, int]  # when a request began, and its number
 _AT_UNINDEXED = "COALESCE(r.at, 0)"  # an expression is not looked up in an index: another one leads
 _EPOCH = date(1970, 1, 1).toordinal()
@@ -69,6 +74,7 @@ class LogQuery:
     operation: str | None = None
     error_code: str = ""
     errors_only: bool = False
+    would_deny: str = ""  # a code, or ANY_CODE
     start_ms: int = 0
     end_ms: int | None = None
 
@@ -86,6 +92,7 @@ class Reports:
 
     def __init__(self, db: Database) -> None:
         self._db = db
+        self._sums = UsageSums(db)
 
     async def usage(
         self,
@@ -99,18 +106,38 @@ class Reports:
         model: str | None = None,
         provider: str | None = None,
     ) -> list[UsageRow]:
-        """Sums over whole UTC hours from `start_ms` to `end_ms` (exclusive), by group in order; none: one row."""
+        """Sums over whole UTC hours from `start_ms` to `end_ms` (exclusive), by group in order; none: one row.
+
+        What one field of one organization can answer is read from the sums by that field.
+        """
+        asked = {
+            "organization": organization,
+            "key_id": key_id,
+            "owner": owner,
+            "model": model,
+            "provider": provider,
+        }
+        filters = {column: value for column, value in asked.items() if value is not None}
+        first, end = start_ms // HOUR_MS, -(-end_ms // HOUR_MS)
+        field = None
+        if organization is not None and owner != EVERYBODY:
+            field = find_field((_COLUMNS[name] for name in group_by), filters)
         where = Where()
-        where.add(f"hour >= {where.bind(start_ms // HOUR_MS)} AND hour < {where.bind(-(-end_ms // HOUR_MS))}")
-        where.equal("organization", organization)
-        where.equal("key_id", key_id)
-        where.equal("owner", owner)
-        where.equal("model", model)
-        where.equal("provider", provider)
+        if field is None:
+            where.add(f"hour >= {where.bind(first)} AND hour < {where.bind(end)}")
+            for column, value in filters.items():
+                where.equal(column, value)
+            source = f"usage_hourly{where}"
+        else:
+            carried = await self._sums.carried_to()
+            by_hour = "hour" in group_by
+            source = (
+                f"({select_sums(where, field, first, end, carried, by_hour=by_hour, filters=filters)}) AS u"
+            )
         columns = ", ".join(_GROUPS[name] for name in group_by)
         grouped = f" GROUP BY {columns} ORDER BY {columns}" if columns else ""
         selected = f"{columns}, {_SUMS}" if columns else _SUMS
-        rows = await self._db.fetch(f"SELECT {selected} FROM usage_hourly{where}{grouped}", *where.args)  # noqa: S608
+        rows = await self._db.fetch(f"SELECT {selected} FROM {source}{grouped}", *where.args)  # noqa: S608
         return [_usage_row(group_by, row) for row in rows if row[-1] is not None]
 
     async def logs(
@@ -219,6 +246,8 @@ def _minute_fields(query: LogQuery) -> list[str]:
     fields = [name for name in _MINUTE_FIELDS if getattr(query, name) not in (None, "")]
     if fields == ["organization"] and _wants_errors(query):
         return []  # errors have an index of their own
+    if query.would_deny and fields == ["organization"]:
+        return []  # and so has what was refused in the shadow
     return fields
 
 
@@ -237,6 +266,8 @@ def _walk(
         where.add(f"({at}, r.seq) >= ({where.bind(last[0])}, {where.bind(last[1])})")
     if _wants_errors(query):
         where.add("r.status >= 400")  # said literally, or the partial index on errors is not considered
+    if query.would_deny:
+        where.add("r.would_deny <> ''")
     if not fields:
         return "request_log r", ""
     for number, name in enumerate(fields):
@@ -258,6 +289,10 @@ def _filter(where: Where, query: LogQuery) -> None:
     where.equal("r.error_code", query.error_code or None)
     if _wants_errors(query):
         where.add("r.status >= 400")
+    if query.would_deny == ANY_CODE:
+        where.add("r.would_deny <> ''")
+    elif query.would_deny:
+        where.equal("r.would_deny", query.would_deny)
 
 
 def _usage_row(group_by: Sequence[GroupBy], row: Row) -> UsageRow:

@@ -106,6 +106,9 @@ class _Statements:
 
         return await self._do(job)
 
+    async def announce(self) -> None:
+        """Nothing to do: whoever polls sees the file's version."""
+
 
 class SqliteDatabase:
     """One SQLite file. Open it with `SqliteDatabase.open`."""
@@ -165,6 +168,9 @@ class SqliteDatabase:
     ) -> int:
         async with self.transaction() as tx:
             return await tx.insert_many(table, columns, rows, conflict, shared)
+
+    async def announce(self) -> None:
+        """Nothing to do: whoever polls sees the file's version."""
 
     @asynccontextmanager
     async def transaction(self, *, exclusive: bool = False) -> AsyncIterator[Statements]:

@@ -9,12 +9,14 @@ from gateway_proxy.storage.deliveries import Deliveries
 from gateway_proxy.storage.identity import Identity
 from gateway_proxy.storage.keys import SqlKeys
 from gateway_proxy.storage.ledger import SqlLedger
+from gateway_proxy.storage.made_ids import MadeIdRows
 from gateway_proxy.storage.outbox import Outbox
 from gateway_proxy.storage.registry import Registry
 from gateway_proxy.storage.replays import Replays
 from gateway_proxy.storage.reports import Reports
 from gateway_proxy.storage.sqlite import SqliteDatabase
 from gateway_proxy.storage.timeline import Timeline
+from gateway_proxy.storage.usage_sums import UsageSums
 
 
 class Store:
@@ -26,9 +28,11 @@ class Store:
         self.ledger = SqlLedger(db)
         self.reports = Reports(db)
         self.timeline = Timeline(db)
+        self.usage_sums = UsageSums(db)
         self.outbox = Outbox(db)
         self.deliveries = Deliveries(db)
         self.registry = Registry(db, clock)
+        self.made_ids = MadeIdRows(db)
         self.replays = Replays(db)
         self.identity = Identity(db, clock)
 
@@ -44,11 +48,11 @@ class Store:
 async def open_store(
     url: str, *, create: bool = True, migrate: bool = False, clock: Clock | None = None
 ) -> Store:
-    """Open `sqlite:PATH` (a relative path counts from the working directory). Raises `StoreError`.
+    """Open `sqlite:PATH` (a relative path counts from the working directory) or `postgresql://…`. Raises `StoreError`.
 
-    `create=False` refuses a missing file. Without `migrate` the store must have this program's schema already.
+    `create=False` refuses a missing file; a database on a server must be there already. Without `migrate` the store must have this program's schema already.
     """
-    store = Store(await SqliteDatabase.open(_sqlite_path(url), create=create), clock)
+    store = Store(await open_database(url, create=create), clock)
     try:
         if migrate:
             await store.migrate()
@@ -60,12 +64,23 @@ async def open_store(
     return store
 
 
+async def open_database(url: str, *, create: bool = True) -> Database:
+    """The database of a URL, whatever its schema. Raises `StoreError`."""
+    if url.startswith("postgresql://"):
+        from gateway_proxy.storage.postgres import (
+            PostgresDatabase,  # the embedded store needs no driver of it
+        )
+
+        return await PostgresDatabase.open(url)
+    return await SqliteDatabase.open(_sqlite_path(url), create=create)
+
+
 def _sqlite_path(url: str) -> Path:
     scheme, colon, rest = url.partition(":")
     if not colon or scheme != "sqlite":
         # Only the scheme is named: the rest may hold a password.
         raise StoreError(
-            f"[storage] url: {scheme if colon else 'no scheme'!r} is not supported; write sqlite:PATH"
+            f"[storage] url: {scheme if colon else 'no scheme'!r} is not supported; write sqlite:PATH or postgresql://…"
         )
     if rest.startswith("//"):
         rest = rest[2:]

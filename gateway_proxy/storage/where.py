@@ -4,10 +4,10 @@ from typing import Any
 
 
 class Where:
-    """Clauses joined by AND; `args` are their arguments in order."""
+    """Clauses joined by AND; `args` are their arguments in order, shared with further clauses of the same statement."""
 
-    def __init__(self) -> None:
-        self.args: list[Any] = []
+    def __init__(self, args: list[Any] | None = None) -> None:
+        self.args: list[Any] = [] if args is None else args
         self._clauses: list[str] = []
 
     def bind(self, value: Any) -> str:

@@ -1,22 +1,5 @@
 """Every backend that a contract suite runs on; a further one is a further parameter."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
+from tests.support.stores import clock, store, store_url
 
-import pytest
-
-from gateway_proxy.core.clock import FakeClock
-from gateway_proxy.storage import Store, open_store
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture(params=["sqlite"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock) -> AsyncIterator[Store]:
-    url = {"sqlite": f"sqlite:{tmp_path}/gateway.db"}[request.param]
-    store = await open_store(url, migrate=True, clock=clock)
-    yield store
-    await store.close()
+__all__ = ["clock", "store", "store_url"]

@@ -6,8 +6,9 @@ import pytest
 
 from gateway_proxy.core.clock import FakeClock
 from gateway_proxy.core.key import BudgetPeriod, Key, McpMode, McpScope
-from gateway_proxy.core.store import KeyRecord, StoredSecret
+from gateway_proxy.core.store import KeyRecord, SigningKey, StoredSecret
 from gateway_proxy.storage import Store, StoreConflict
+from gateway_proxy.storage.registry import Gateway
 
 FULL = Key(
     id="key_full",
@@ -38,6 +39,8 @@ FULL = Key(
     metadata={"team": "bäckend", "nested": {"a": [1, 2.5, None, True]}},
     strict=True,
     mcp=McpScope(True, McpMode.ALLOW_LIST, ("github",), {"github": ("search_issues",), "jira": ()}),
+    generation=4,
+    fading=((3, 1_790_000_000_005), (2, 1_790_000_000_004)),
 )
 PLAIN = Key(id="key_plain", name="Plain", organization="default", owner="local")
 
@@ -177,3 +180,79 @@ async def test_the_change_log_is_paged_from_the_newest(store: Store) -> None:
     newest = await store.keys.list_changes(limit=2)
     assert [row.seq for row in newest] == [5, 4]
     assert [row.seq for row in await store.keys.list_changes(before=4, limit=9)] == [3, 2, 1]
+
+
+def token(number: int, **members) -> Key:
+    return replace(
+        FULL,
+        **{"id": f"key_t{number}", "parent_id": "key_plain", "revoked_at": None, "revision": 1, **members},
+    )
+
+
+async def test_the_tokens_of_a_key_end_with_it(store: Store, clock: FakeClock) -> None:
+    now_ms = clock.now_ms()
+    await save(store, PLAIN)
+    await save(store, token(1, expires_at=now_ms + 100))
+    await save(store, token(2, expires_at=now_ms + 5))
+    await save(store, token(3, parent_id="key_other", expires_at=now_ms + 100))
+    async with store.keys.change() as change:
+        assert await change.has_tokens("key_plain", now_ms, 2) and not await change.has_tokens(
+            "key_plain", now_ms, 3
+        )
+        assert not await change.has_tokens("key_plain", now_ms + 5, 2)
+        await change.end_tokens("key_plain", now_ms + 50, revoked=False)
+        assert [(await change.find_key(f"key_t{n}")).expires_at - now_ms for n in (1, 2, 3)] == [50, 5, 100]
+        assert [(await change.find_key(f"key_t{n}")).revision for n in (1, 2, 3)] == [2, 1, 1]
+        await change.end_tokens("key_plain", now_ms + 10, revoked=True)
+        assert [(await change.find_key(f"key_t{n}")).revoked_at for n in (1, 2, 3)] == [
+            now_ms + 10,
+            None,
+            None,
+        ]
+        assert not await change.has_tokens("key_plain", now_ms + 5, 1)
+
+
+async def test_expired_tokens_are_not_loaded(store: Store, clock: FakeClock) -> None:
+    await save(store, token(1, expires_at=clock.now_ms()))
+    await save(store, token(2, expires_at=clock.now_ms() + 1))
+    await save(store, replace(PLAIN, expires_at=1))
+    assert [record.key_id for record in (await store.keys.load_keys())[1]] == ["key_plain", "key_t2"]
+
+
+async def test_deleted_keys_are_remembered_by_time(store: Store, clock: FakeClock) -> None:
+    await save(store, PLAIN)
+    async with store.keys.change() as change:
+        await change.delete_key(PLAIN.id)
+    assert await store.keys.deleted_since(clock.now_ms()) == ["key_plain"]
+    assert await store.keys.deleted_since(clock.now_ms() + 1) == []
+
+
+async def test_signing_keys_are_believed_until_they_are_retired(store: Store, clock: FakeClock) -> None:
+    now_ms = clock.now_ms()
+    first = SigningKey("kid_1", "gtw_1", b"\x01" * 32, now_ms)
+    other = SigningKey("kid_2", "gtw_2", b"\x02" * 32, now_ms)
+    async with store.keys.change() as change:
+        for row in (first, other):
+            await change.add_signing_key(row)
+        assert (
+            await change.find_signing_key("kid_1") == first and await change.find_signing_key("kid") is None
+        )
+    async with store.keys.change() as change:
+        await change.retire_signing_keys("gtw_1", now_ms + 100)
+        await change.retire_signing_keys("gtw_1", now_ms + 200)  # never prolongs
+        assert await change.record_rotation("gtw_1", "default", "{}", actor="ada") == 1
+    by_kid = {row.kid: row for row in await store.keys.signing_keys()}
+    assert by_kid == {"kid_1": replace(first, believed_until=now_ms + 100), "kid_2": other}
+    clock.advance(0.1)
+    assert await store.keys.signing_keys() == [other]
+    assert (await store.keys.changes_after(0)) == (1, [])
+
+
+async def test_the_pair_of_a_revoked_gateway_is_not_believed(store: Store, clock: FakeClock) -> None:
+    row = SigningKey("kid_1", "gtw_1", b"\x01" * 32, 0)
+    async with store.keys.change() as change:
+        await change.add_signing_key(row)
+    await store.registry.heartbeat(Gateway("gtw_1", "g", "default", "1", 0, 0, 0, "", ""))
+    assert await store.keys.signing_keys() == [row]
+    await store.db.execute("UPDATE gateways SET revoked_at = 1")
+    assert await store.keys.signing_keys() == []

@@ -223,3 +223,12 @@ def test_a_bucket_tells_what_is_left_and_when_it_is_full(limiter):
     limiter.acquire((requests(2),))
     state = limiter.bucket_state("key_a", Meter.REQUESTS, BucketRule(3, 3))
     assert (state.limit, state.remaining, state.reset_ms) == (3, 1, 40_000)
+
+
+def test_a_probe_tells_what_an_acquisition_would_and_takes_nothing(limiter):
+    assert limiter.probe(requests(3)) is None and limiter.probe(slots(1)) is None
+    limiter.acquire((requests(2),))
+    refused = limiter.probe(requests(2))
+    assert (refused.available, refused.retry_after_ms) == (1, refusal(limiter, requests(2)).retry_after_ms)
+    assert limiter.probe(requests(1)) is None and limiter.probe(requests(1)) is None
+    assert isinstance(limiter.probe(Claim("key_b", Meter.NANOS, MONTH_RULE, 1)), CounterUnknown)

@@ -33,7 +33,17 @@ def test_the_table_and_the_words_of_a_step_say_what_is_drawn() -> None:
 
 def test_a_line_is_broken_where_a_value_is_missing_and_a_lone_value_is_seen() -> None:
     chart = draw("c", "T", "", STARTS, 1800, [Series("p", "accent", [1.0, 2.0, None, 2.0])], write)
-    assert chart.lines[0].path == "M125.0 80.0L375.0 0.0M800.0 0.0h150.0"
+    assert chart.lines[0].path == "M125.0 80.0L375.0 0.0"
+    assert chart.lines[0].dots == "M875.0 0.0h0"
+    assert chart.y_ticks == ["2", "1", "0"]
+
+
+def test_an_axis_of_whole_numbers_has_no_halves_and_no_time_twice() -> None:
+    days = [START + timedelta(days=n) for n in range(2)]
+    for make in (stack, draw):
+        chart = make("c", "T", "", days, 86_400, [Series("p", "accent", [1, 0])], write)
+        assert chart.y_ticks == ["2", "1", "0"]
+        assert chart.x_ticks == ["3 Nov", "4 Nov", "5 Nov"]
 
 
 def test_nothing_is_drawn_as_empty() -> None:

@@ -45,6 +45,7 @@ POLICY: dict[str, tuple[Row, Row | None, Row | None]] = {
     "deactivateKey": (KEY_WRITERS, WRITTEN_BY_MANAGERS, LOST),
     "activateKey": (KEY_WRITERS, WRITTEN_BY_MANAGERS, LOST),
     "revokeKey": (KEY_WRITERS, WRITTEN_BY_MANAGERS, LOST),
+    "explainKey": (ANYBODY, HIDDEN_FROM_MEMBERS, LOST),
     "listMembers": (ANYBODY, None, None),
     "inviteMember": (MANAGERS, None, None),
     "getMember": (HIDDEN_FROM_MEMBERS, None, LOST),
@@ -149,6 +150,8 @@ def body_of(operation: Operation, whose: int) -> Any:
             return {"id": new_id("key"), "name": "a"}
         case "updateKey":
             return {"name": "b"}
+        case "explainKey":
+            return {"model": "m"}
         case "inviteMember":
             return {"email": f"{new_id('mem')}@example.com", "role": "viewer"}
         case "updateMember":

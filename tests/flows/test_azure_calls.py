@@ -78,5 +78,7 @@ def test_refusals(azure: openai.AzureOpenAI) -> None:
         azure.chat.completions.create(model="nothing", messages=HELLO)
     assert (unknown.value.code, unknown.value.param) == ("model_not_found", "model")
     with pytest.raises(openai.BadRequestError) as foreign:
-        azure.chat.completions.create(model="claude", messages=HELLO)
+        azure.embeddings.create(model="claude", input="hello")
     assert foreign.value.code == "dialect_not_served"
+    answer = azure.chat.completions.create(model="claude", messages=HELLO)
+    assert answer.choices[0].message.content == TEXT

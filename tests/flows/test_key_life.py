@@ -15,7 +15,7 @@ KEY_MEMBERS = {
     "id", "kind", "parent_id", "organization", "preview", "status", "created_at", "name", "owner", "expires_at",
     "requests_per_minute", "tokens_per_minute", "burst", "max_parallel_requests", "budget_usd", "budget_period",
     "budget_timezone", "alert_thresholds", "allowed_providers", "allowed_models", "allowed_endpoints", "ip_allowlist",
-    "metadata", "strict", "mcp", "last_used_at", "requests", "usage_percent", "spent_usd", "reserved_usd", "revision",
+    "metadata", "strict", "shadow", "mcp", "last_used_at", "requests", "usage_percent", "spent_usd", "reserved_usd", "revision",
     "live_on",
 }  # fmt: skip
 BODY = {"model": "chat", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 8}

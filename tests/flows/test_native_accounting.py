@@ -1,4 +1,4 @@
-"""Every way in which a provider of a native dialect can behave, against its own books.
+"""Every way in which a provider can behave, spoken to in its client's dialect or in translation, against its own books.
 
 All cases run at once, each under a budgeted key and under a free one; then each is judged: one row per attempt; what the
 provider reported is charged to the nano-USD; what it did not report believably is charged, under a budget, the reserved
@@ -19,7 +19,10 @@ from tests.support.gateway import CreatedKey, RunningGateway
 from tests.support.money import Prices, by_request, cost_nanos
 
 PRICE = Prices(input="1", output="2", cached_input="0.1", reasoning="3")
-WAYS = ("anthropic", "anthropic-stream", "gemini", "gemini-stream", "gemini-array")
+TRANSLATED = {
+    "openai>anthropic": "claude", "openai>anthropic-stream": "claude", "openai>gemini-stream": "gem", "anthropic>openai-stream": "chat",
+}  # fmt: skip
+WAYS = ("anthropic", "anthropic-stream", "gemini", "gemini-stream", "gemini-array", *TRANSLATED)
 HONEST = (
     "mode=honest tokens=20",
     "mode=honest tokens=20 reasoning=7 cached=2",
@@ -60,9 +63,12 @@ CASES = [
 
 def make_request(case: Case) -> tuple[str, dict[str, Any]]:
     text = f"[[fake: {case.orders}]]"
+    messages = [{"role": "user", "content": text}]
+    stream = case.way.endswith("stream")
+    if case.way in TRANSLATED:
+        path = "/v1/chat/completions" if case.way.startswith("openai") else "/v1/messages"
+        return path, {"model": TRANSLATED[case.way], "max_tokens": 40, "messages": messages, "stream": stream}
     if case.way.startswith("anthropic"):
-        messages = [{"role": "user", "content": text}]
-        stream = case.way.endswith("stream")
         return "/v1/messages", {"model": "claude", "max_tokens": 40, "messages": messages, "stream": stream}
     method = {
         "gemini": "generateContent",

@@ -14,8 +14,11 @@ SUITES = {
 WITHOUT_BACKEND = {
     "Clock": "time itself",
     "Stage": "one rule a file, each with its own tests",
+    "WaitingStage": "the same for a plugin's rule that must wait",
     "Dialect": "a wire format with a corpus of its own",
     "UsageTap": "part of a dialect",
+    "Translator": "a pair of dialects, tried there and back",
+    "Translated": "what a translator made",
 }
 
 

@@ -62,6 +62,7 @@ def run_pytest(folder: Path, texts: dict[str, str], *, require_all: bool) -> sub
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_every_skip_fails_where_everything_is_required(tmp_path: Path) -> None:
     done = run_pytest(tmp_path, _SKIPPING | {"expected": _EXPECTED}, require_all=True)
     assert done.returncode != 0
@@ -72,6 +73,7 @@ def test_every_skip_fails_where_everything_is_required(tmp_path: Path) -> None:
     assert "expected" not in "".join(ended)
 
 
+@pytest.mark.slow
 def test_a_skip_is_a_skip_elsewhere(tmp_path: Path) -> None:
     texts = {name: text for name, text in _SKIPPING.items() if name != "a module"}
     done = run_pytest(tmp_path, texts, require_all=False)

@@ -90,7 +90,7 @@ def test_runtime_requirements_are_what_is_tested() -> None:
     assert pins("runtime.txt") <= pins("dev.txt")
 
 
-@pytest.mark.parametrize("name", ["runtime.txt", "dev.txt"])
+@pytest.mark.parametrize("name", ["runtime.txt", "dev.txt", "clients.txt"])
 def test_every_requirement_is_held_by_a_hash(name: str) -> None:
     text = (ROOT / "requirements" / name).read_text(encoding="utf-8").replace("\\\n", " ")
     lines = [line for line in text.splitlines() if line.strip()]

@@ -22,6 +22,7 @@ from gateway_proxy.core.ledger import LedgerRow, LogRow
 from gateway_proxy.core.store import Batch
 from gateway_proxy.core.usage import Rates, Usage
 from gateway_proxy.keys.service import Caller, KeyService
+from gateway_proxy.keys.signing import SigningFile
 from gateway_proxy.storage import Store, open_store
 
 PEPPER = b"a pepper for tests, 32 bytes long"
@@ -94,7 +95,8 @@ async def open_admin(
             await store.registry.ensure_organization(organization)
             for role, email in PEOPLE.items():
                 await store.registry.add_member(organization, email, role=role.value)
-        yield build_admin(store, PEPPER, clock, passwords=Passwords(memory_kib=64), view=view), store
+        passwords, signing = Passwords(memory_kib=64), SigningFile(folder)
+        yield build_admin(store, PEPPER, clock, passwords=passwords, view=view, signing=signing), store
     finally:
         await store.close()
 
@@ -174,6 +176,15 @@ class FakeView:
             {"name": "gpt-4o", "declared": True, "targets": [target], "price": {"input": "2.50"}, "price_source": "settings"},
             {"name": "free-model", "declared": False, "targets": [target], "price": None, "price_source": None},
         ]  # fmt: skip
+
+    async def explain(self, key_id: str, question: dict[str, str]) -> dict[str, Any]:
+        self._ask()
+        self.asked = (key_id, question)
+        verdicts = [
+            {"rule": "status", "verdict": "allow", "code": "", "detail": "Active."},
+            {"rule": "model", "verdict": "deny", "code": "model_not_found", "detail": "Not this model."},
+        ]
+        return {"allowed": False, "verdicts": verdicts}
 
     async def counters(self, key_id: str) -> dict[str, Any]:
         self._ask()

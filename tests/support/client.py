@@ -57,9 +57,11 @@ def chat_body(
 class Client:
     """Sends requests with one key to one gateway; an async context manager. At most `connections` at once."""
 
-    def __init__(self, origin: str, secret: str, *, connections: int = 16) -> None:
+    def __init__(
+        self, origin: str, secret: str, *, connections: int = 16, headers: dict[str, str] | None = None
+    ) -> None:
         self._origin = origin
-        self._headers = {"authorization": f"Bearer {secret}"}
+        self._headers = {"authorization": f"Bearer {secret}", **(headers or {})}
         self._connections = connections
 
     async def __aenter__(self) -> "Client":

@@ -66,6 +66,7 @@ class FakeView:
     reload_error: str | None = None
     listed: list[dict[str, Any]] = field(default_factory=list)
     counted: dict[str, dict[str, Any]] = field(default_factory=dict)
+    asked: Any = None
 
     async def config(self) -> dict[str, Any]:
         self._speak()
@@ -96,6 +97,15 @@ class FakeView:
     async def models(self) -> list[dict[str, Any]]:
         self._speak()
         return self.listed
+
+    async def explain(self, key_id: str, question: dict[str, str]) -> dict[str, Any]:
+        self._speak()
+        self.asked = (key_id, question)
+        verdicts = [
+            {"rule": "status", "verdict": "allow", "code": "", "detail": "Active."},
+            {"rule": "model", "verdict": "deny", "code": "model_not_found", "detail": "Not this model."},
+        ]
+        return {"allowed": False, "verdicts": verdicts}
 
     async def counters(self, key_id: str) -> dict[str, Any]:
         self._speak()

@@ -71,7 +71,7 @@ class RunningGateway:
     """A gateway process with a folder of its own. Raises RuntimeError with its own words when it does not start.
 
     `tables` are the tables of its config.toml except [server] and [storage]; `server` and `storage` are further lines
-    of those two. `environment` adds to the process's environment. `provider_key` is the credential of every provider
+    of those two; the books of another `store_url` are read by asking the gateway. `environment` adds to the process's environment. `provider_key` is the credential of every provider
     made by `provider_toml`. The admin process starts with the first request for dashboard or admin API.
     """
 
@@ -81,6 +81,7 @@ class RunningGateway:
         *,
         server: str = "drain_seconds = 2",
         storage: str = "",
+        store_url: str = "sqlite:gateway.db",
         environment: dict[str, str] | None = None,
         provider_key: str = "fake-key",
     ) -> None:
@@ -93,7 +94,7 @@ class RunningGateway:
         self.port = _free_port()
         self.origin = f"http://127.0.0.1:{self.port}"
         self.url = self.origin + "/v1"
-        self._head = f'[server]\nlisten = "127.0.0.1:{self.port}"\n{server}\n[storage]\nurl = "sqlite:gateway.db"\n{storage}\n'
+        self._head = f'[server]\nlisten = "127.0.0.1:{self.port}"\n{server}\n[storage]\nurl = "{store_url}"\n{storage}\n'
         self._environment = {**os.environ, "GATEWAY_PROXY_LAZY_ADMIN": "1", **(environment or {})}
         self._environment.pop("GATEWAY_PROXY_CONFIG", None)
         self._process: subprocess.Popen[bytes] | None = None

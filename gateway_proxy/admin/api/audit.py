@@ -27,7 +27,9 @@ class ActShown(Shown):
     action: str
     organization: str
     subject: str = Field(description="The id of what it was done to.")
-    subject_name: str = Field(description="What a key is or was called; empty for anything else.")
+    subject_name: str = Field(
+        description="What a key is or was called, a member's address, a token's or gateway's name; empty when it is gone."
+    )
     actor: str = Field(description="An e-mail address, `token:NAME` or `cli`.")
     ip: str = Field(description="Where it was asked from; empty for the command line.")
     details: dict[str, Any] = Field(description="`changes` hold each member as [before, after].")

@@ -4,11 +4,13 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from gateway_proxy.admin.api.logs import VerdictShown
 from gateway_proxy.admin.api.operation import Answer, Call, Operation
 from gateway_proxy.admin.api.shapes import Asked, Cursor, ListQuery, Metadata, Nothing, Shown, Time, Usd
 from gateway_proxy.admin.keys import KeySecret
 from gateway_proxy.core.key import BudgetPeriod, McpMode
 from gateway_proxy.keys.service import MAX_GRACE_SECONDS
+from gateway_proxy.keys.signing import MAX_TTL_SECONDS
 from gateway_proxy.storage.key_search import KeyQuery, KeySort, StatusFilter
 
 Endpoint = Literal[
@@ -59,6 +61,9 @@ class KeyPatch(Asked):
     ip_allowlist: list[str] | None = Field(None, examples=[["192.168.1.0/24", "10.0.0.1"]])
     metadata: Metadata | None = Field(None, description="A JSON object of at most 4 KiB.")
     strict: bool | None = Field(None, description="Refuse the key sooner while the store is out of reach.")
+    shadow: bool | None = Field(
+        None, description="Judge limits and scopes, log what they would refuse, and refuse nothing."
+    )
     mcp: McpPatch | None = None
 
 
@@ -66,10 +71,13 @@ class KeyCreation(KeyPatch):
     """A new key; what is absent is not limited."""
 
     name: str = Field(min_length=1, max_length=200, examples=["Production API"])
-    ephemeral: Literal[False] | None = Field(
-        None, description="Ephemeral tokens are not made in this version."
+    ephemeral: bool | None = Field(
+        None,
+        description="A token that ends after `ttl_seconds`, in place of a lasting key; it cannot be changed.",
     )
-    ttl_seconds: None = Field(None, description="Of an ephemeral token.")
+    ttl_seconds: int | None = Field(
+        None, ge=1, le=MAX_TTL_SECONDS, description="How long an ephemeral token lives; 3600 if absent."
+    )
 
 
 class KeyImport(KeyCreation):
@@ -82,6 +90,36 @@ class Rotation(Asked):
     grace_seconds: int = Field(
         0, ge=0, le=MAX_GRACE_SECONDS, description="How long the old secret stays valid."
     )
+
+
+class TokenAsked(Asked):
+    """What a token may, at most what its key may: a list that is absent is the key's, and both pay."""
+
+    name: str | None = Field(None, max_length=200, description="The key's and `(ephemeral)` if absent.")
+    ttl_seconds: int | None = Field(
+        None, ge=1, le=MAX_TTL_SECONDS, description="3600 if absent; never beyond the expiry of the key."
+    )
+    requests_per_minute: int | None = Field(None, ge=0)
+    tokens_per_minute: int | None = Field(None, ge=0)
+    burst: int | None = Field(None, ge=0)
+    max_parallel_requests: int | None = Field(None, ge=0)
+    budget_usd: str | int | None = Field(
+        None, description="What the token may spend of the key's.", examples=["0.50"]
+    )
+    allowed_providers: list[str] | None = None
+    allowed_models: list[str] | None = None
+    allowed_endpoints: list[Endpoint] | None = None
+    ip_allowlist: list[str] | None = None
+    mcp: McpPatch | None = None
+
+
+class TokenMade(Shown):
+    """An ephemeral token, in this answer only."""
+
+    id: str
+    token: str
+    expires_at: Time
+    parent_id: str | None
 
 
 class LiveOnShown(Shown):
@@ -125,6 +163,7 @@ class KeyShown(Shown):
     ip_allowlist: list[str] | None
     metadata: Metadata
     strict: bool
+    shadow: bool
     mcp: McpShown
     last_used_at: Time | None
     requests: int
@@ -133,6 +172,23 @@ class KeyShown(Shown):
     reserved_usd: Usd
     revision: int
     live_on: LiveOnShown
+
+
+class ExplainQuestion(Asked):
+    """A request as the key might send it: the smallest of its endpoint."""
+
+    model: str = Field(min_length=1, max_length=200, examples=["gpt-4o"])
+    endpoint: Endpoint | None = Field(None, description="`chat` without; `mcp` is judged by `mcp_tool`.")
+    ip: str | None = Field(None, max_length=64, examples=["10.0.0.1"])
+    provider: str | None = Field(None, description="Only the model's target at this provider.")
+    mcp_tool: str | None = Field(None, examples=["github/search_issues"])
+
+
+class ExplanationShown(Shown):
+    """The first refusal among the verdicts is the one that a client would see."""
+
+    allowed: bool
+    verdicts: list[VerdictShown]
 
 
 class KeyListShown(Shown):
@@ -186,6 +242,10 @@ async def rotate_key(call: Call[None, Any]) -> Answer:
     )
 
 
+async def mint_token(call: Call[None, Any]) -> Answer:
+    return Answer(await call.admin.keys.mint(call.actor, call.ids["key_id"], call.body))
+
+
 async def deactivate_key(call: Call[None, Nothing]) -> Answer:
     return _key_answer(await call.admin.keys.deactivate(call.actor, call.ids["key_id"], call.revision))
 
@@ -196,6 +256,10 @@ async def activate_key(call: Call[None, Nothing]) -> Answer:
 
 async def revoke_key(call: Call[None, Nothing]) -> Answer:
     return _key_answer(await call.admin.keys.revoke(call.actor, call.ids["key_id"], call.revision))
+
+
+async def explain_key(call: Call[None, Any]) -> Answer:
+    return Answer(await call.admin.explain.explain(call.actor, call.ids["key_id"], call.body))
 
 
 def _key_answer(shown: dict[str, Any]) -> Answer:
@@ -240,6 +304,12 @@ OPERATIONS = (
         status=201, if_match=True, idempotent=True,
     ),
     Operation(
+        method="POST", path="/keys/{key_id}/ephemeral", name="mintToken",
+        summary="Make a short-lived token from a key, with narrower scopes and limits",
+        handler=mint_token, body=TokenAsked, body_optional=True, judged_by_service=True, answer=TokenMade,
+        status=201, conflicts=True, idempotent=True,
+    ),
+    Operation(
         method="POST", path="/keys/{key_id}/deactivate", name="deactivateKey",
         summary="Pause a key: running requests finish",
         handler=deactivate_key, body=Nothing, body_optional=True, answer=KeyShown, if_match=True,
@@ -252,5 +322,10 @@ OPERATIONS = (
         method="POST", path="/keys/{key_id}/revoke", name="revokeKey",
         summary="Answer a leak: running requests end too",
         handler=revoke_key, body=Nothing, body_optional=True, answer=KeyShown, if_match=True,
+    ),
+    Operation(
+        method="POST", path="/keys/{key_id}/explain", name="explainKey",
+        summary="Tell what each rule would say to a request of this key; nothing is taken from its limits",
+        handler=explain_key, body=ExplainQuestion, judged_by_service=True, answer=ExplanationShown, asks_gateway=True,
     ),
 )  # fmt: skip

@@ -31,6 +31,9 @@ class McpLogListQuery(Asked):
     status: int | None = Field(None, ge=100, le=999)
     error_code: str = Field("", max_length=100)
     errors: bool = Field(False, description="Only what was refused or failed.")
+    would_deny: str = Field(
+        "", max_length=100, description="Only what a shadowed rule would have refused: a code, or `any`."
+    )
     limit: int = Field(50, ge=1, le=MAX_PAGE)
     cursor: str | None = Field(None, max_length=200, description="`next_cursor` of the page before.")
     after: str | None = Field(
@@ -71,6 +74,9 @@ class LogShown(Shown):
     admitted: bool
     stream: bool
     attempts: int
+    would_deny: str = Field(
+        description="The code of the rule that would have refused it; the key is shadowed."
+    )
     input_tokens: int
     output_tokens: int
     cost_usd: Usd
@@ -102,8 +108,16 @@ class AttemptShown(Shown):
     rates: dict[str, int | str] | None = Field(description="Nano-USD per million units; null: unpriced.")
 
 
+class VerdictShown(Shown):
+    rule: str
+    verdict: Literal["allow", "deny", "skip"]
+    code: str = Field(description="Of the refusal, empty without one.")
+    detail: str
+
+
 class LogDetailShown(LogShown):
     ledger: list[AttemptShown]
+    verdicts: list[VerdictShown] = Field(description="What each rule said, in the order of the pipeline.")
 
 
 async def list_logs(call: Call[LogListQuery, None]) -> Answer:
@@ -127,7 +141,7 @@ def _query(
 ) -> LogQuery:
     return LogQuery(
         owner=asked.owner, key_id=asked.key, model=model, provider=provider, operation=operation,
-        status=asked.status, error_code=asked.error_code, errors_only=asked.errors,
+        status=asked.status, error_code=asked.error_code, errors_only=asked.errors, would_deny=asked.would_deny,
         start_ms=asked.from_ or 0, end_ms=asked.to,
     )  # fmt: skip
 

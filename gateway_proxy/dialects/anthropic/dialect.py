@@ -51,8 +51,11 @@ class AnthropicDialect:
     def encode(
         self, route: Route, target: Target, output_cap: int | None, modern_cap_field: bool
     ) -> tuple[bytes, str, str]:
-        """The body with the target's model. It always brings its own maximum, so no cap is ever written into it."""
+        """The body with the target's model. It always brings its own maximum; only what was translated gets a cap below that."""
         encoded, route.encoded = route.encoded, b""
+        if output_cap is not None:
+            body = messages.cap_output({**route.body, "model": target.model}, output_cap)
+            return orjson.dumps(body), _JSON_TYPE, route.path
         if not encoded or target.model != route.model:
             encoded = orjson.dumps({**route.body, "model": target.model})
         return encoded, _JSON_TYPE, route.path

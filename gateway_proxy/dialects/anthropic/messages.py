@@ -49,6 +49,7 @@ _TOOL_MEMBERS = frozenset(
         "eager_input_streaming", "allowed_callers",
     )
 )  # fmt: skip
+LEAST_THINKING_TOKENS = 1024
 # Run at the client; their definitions are the provider's, each of a few hundred tokens.
 _CLIENT_TOOLS = ("bash_", "text_editor_", "memory_", "computer_2")
 # Run at the client too, but of an unknown length.
@@ -77,6 +78,19 @@ def understand_count(body: dict[str, Any], route: Route) -> None:
     _understand_input(body, route.bound)
     route.max_output_tokens = 0
     route.free = True
+
+
+def cap_output(body: dict[str, Any], output_cap: int) -> dict[str, Any]:
+    """The body with a maximum of at most `output_cap`, and with thinking only where that leaves room for it."""
+    cap = min(output_cap, body["max_tokens"])
+    capped = {**body, "max_tokens": cap}
+    thinking = body.get("thinking") or {}
+    if thinking.get("budget_tokens", 0) >= cap:
+        if cap > LEAST_THINKING_TOKENS:
+            capped["thinking"] = {**thinking, "budget_tokens": cap - 1}
+        else:
+            del capped["thinking"]
+    return capped
 
 
 def _understand_input(body: dict[str, Any], bound: InputBound) -> None:

@@ -8,7 +8,13 @@ added. Prices do not belong here.
 from typing import Any
 
 from gateway_proxy.core.usage import Usage
-from gateway_proxy.dialects.counts import UnbelievableUsage, find_details, first_count, take_count
+from gateway_proxy.dialects.counts import (
+    LARGEST_COUNT,
+    UnbelievableUsage,
+    find_details,
+    first_count,
+    take_count,
+)
 
 _BESIDE_TOTALS = ("compaction", "advisor_message")
 
@@ -17,6 +23,35 @@ def parse_usage(raw: object) -> Usage:
     """The classes of one usage object. Raises UnbelievableUsage."""
     if type(raw) is not dict:
         raise UnbelievableUsage("not an object")
+    return _parse_plain(raw) or parse_any_shape(raw)
+
+
+def _parse_plain(raw: dict[str, Any]) -> Usage | None:
+    """What `parse_any_shape` makes of the shape that nearly all answers have; None for every other shape."""
+    get = raw.get
+    given, made = get("input_tokens"), get("output_tokens")
+    read, written = get("cache_read_input_tokens", 0), get("cache_creation_input_tokens", 0)
+    if type(given) is not int or type(made) is not int or type(read) is not int or written != 0:
+        return None
+    if not (0 <= given <= LARGEST_COUNT and 0 <= made <= LARGEST_COUNT and 0 <= read <= LARGEST_COUNT):
+        return None
+    if get("iterations") is not None or get("server_tool_use") is not None:
+        return None
+    lifetimes, details = get("cache_creation"), get("output_tokens_details")
+    if lifetimes is not None and (
+        type(lifetimes) is not dict or any(type(n) is not int or n for n in lifetimes.values())
+    ):
+        return None
+    thinking = 0
+    if details is not None:
+        thinking = details.get("thinking_tokens", 0) if type(details) is dict else -1
+        if type(thinking) is not int or not 0 <= thinking <= made:
+            return None
+    return Usage(given, read, 0, 0, 0, made - thinking, thinking)
+
+
+def parse_any_shape(raw: dict[str, Any]) -> Usage:
+    """`parse_usage` without its short cut: every shape, every clamp."""
     usage = _parse_totals(raw)
     iterations = raw.get("iterations")
     if type(iterations) is list:

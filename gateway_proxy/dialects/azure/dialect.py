@@ -7,7 +7,7 @@ from typing import ClassVar
 from urllib.parse import quote, unquote
 
 from gateway_proxy.core.catalog import Target
-from gateway_proxy.core.dialect import UsageTap
+from gateway_proxy.core.dialect import Payload, UsageTap
 from gateway_proxy.core.errors import BadExchange, GatewayError, ModelUnknown
 from gateway_proxy.core.route import Route
 from gateway_proxy.dialects.openai.dialect import ENDPOINTS, OpenAIDialect
@@ -23,8 +23,8 @@ class AzureDialect:
     name: ClassVar[str] = "azure"
     speaks: ClassVar[frozenset[str]] = frozenset(("openai", "azure"))
 
-    def __init__(self, api_version: str = "") -> None:
-        self._openai = OpenAIDialect()
+    def __init__(self, api_version: str = "", *, keeps: bool = True) -> None:
+        self._openai = OpenAIDialect(keeps=keeps)
         self._query = f"?api-version={quote(api_version, safe='')}" if api_version else ""
 
     def identify(self, operation: str, path: str, body: bytes, content_type: str) -> Route:
@@ -38,13 +38,14 @@ class AzureDialect:
 
     def encode(
         self, route: Route, target: Target, output_cap: int | None, modern_cap_field: bool
-    ) -> tuple[bytes, str, str]:
+    ) -> tuple[Payload, str, str]:
         """As the OpenAI dialect, with the deployment in the path. Raises ModelUnknown for `.` and `..`."""
         body, content_type, path = self._openai.encode(route, target, output_cap, modern_cap_field)
         if not self._query:
             return body, content_type, f"/openai/v1{path}"
         if not path.startswith(_WITH_DEPLOYMENT):
-            return body, content_type, f"/openai{path}{self._query}"
+            query = f"&{self._query[1:]}" if "?" in path else self._query
+            return body, content_type, f"/openai{path}{query}"
         if target.model in (".", ".."):
             raise ModelUnknown("This name can be no deployment.", param="model")
         return body, content_type, f"{_DEPLOYMENTS}{quote(target.model, safe='')}{path}{self._query}"

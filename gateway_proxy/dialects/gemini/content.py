@@ -38,6 +38,8 @@ _PLAIN_CONFIG = frozenset(
 )  # fmt: skip
 _CONFIG_POLICY = frozenset(("candidateCount", "maxOutputTokens", "responseModalities"))
 _MODEL_CHOICES = ("routingConfig", "modelSelectionConfig")
+MODEL_PLACES = frozenset(("model", "generateContentRequest", "requests"))
+"""The members that may name a model."""
 POLICY_MEMBERS = _PLAIN_MEMBERS | {"content", "requests", "generateContentRequest"}
 
 _TEXT_PARTS = frozenset(
@@ -95,6 +97,8 @@ def understand_embedding(body: dict[str, Any], route: Route) -> None:
 
 def check_models(body: dict[str, Any], model: str) -> None:
     """The path names the model; a body may repeat it, and may name no other one. Raises BadExchange."""
+    if MODEL_PLACES.isdisjoint(body):
+        return
     for holder in _model_holders(body):
         named = holder.get("model")
         if named is not None and (type(named) is not str or named.removeprefix("models/") != model):

@@ -1,6 +1,7 @@
 """The Gemini dialect: what `core.dialect.Dialect` asks for, put together from this package's parts."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, ClassVar
 from urllib.parse import quote, unquote
 
@@ -27,6 +28,11 @@ _JSON_TYPE = "application/json"
 _ANY_MEMBER: frozenset[str] = frozenset()
 
 
+@lru_cache(maxsize=4096)
+def _name_in_path(path: str, model: str) -> str:
+    return path.replace("/:", f"/{quote(model, safe='')}:", 1)
+
+
 class GeminiDialect:
     """Stateless; one instance serves everybody. A base URL brings no version: paths do, the client's one."""
 
@@ -49,6 +55,8 @@ class GeminiDialect:
         spell_alike(value)
         refuse_variants(value, content.POLICY_MEMBERS)
         content.check_models(value, model)
+        if type(value.get("generationConfig")) is dict:
+            spell_alike(value["generationConfig"])  # before what is judged is written down
         encoded = orjson.dumps(value)
         # The model's place stays empty: each target has its own name for it.
         route = Route(
@@ -59,6 +67,7 @@ class GeminiDialect:
             body=value,
             body_bytes=len(encoded),
             bound=InputBound(len(encoded)),
+            encoded=encoded,
         )
         route.as_array = route.stream and not query
         understand(value, route)
@@ -69,12 +78,15 @@ class GeminiDialect:
     ) -> tuple[bytes, str, str]:
         """The body with the cap, and the path with the target's model."""
         model = target.model.removeprefix("models/")
-        body = route.body if model == route.model else content.name_model(route.body, model)
+        encoded, route.encoded = route.encoded, b""
+        body = route.body
+        if model != route.model and not content.MODEL_PLACES.isdisjoint(body):
+            body, encoded = content.name_model(body, model), b""
         if output_cap is not None and route.wants_output_cap:
             config = {**(body.get("generationConfig") or {}), "maxOutputTokens": output_cap}
-            body = {**body, "generationConfig": config}
-        path = route.path.replace("/:", f"/{quote(model, safe='')}:", 1)
-        return orjson.dumps(body), _JSON_TYPE, path
+            body, encoded = {**body, "generationConfig": config}, b""
+        path = _name_in_path(route.path, model)
+        return encoded or orjson.dumps(body), _JSON_TYPE, path
 
     def tap(self, route: Route, streaming: bool) -> UsageTap:
         """A fresh tap for one answer."""

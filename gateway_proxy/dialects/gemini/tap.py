@@ -90,11 +90,48 @@ class AnswerTap(_Notes, WholeAnswer):
 
 
 class StreamTap(_Notes, EventTap):
-    """For a stream of events."""
+    """For a stream of events. Pieces that bring nothing but text and totals so far are parsed only if they are the last ones."""
 
-    __slots__ = ()
+    __slots__ = ("_latest", "_streamed_tokens", "_usage")
+
+    def __init__(self, route: Route) -> None:
+        self._latest = b""  # unread events, of which only the totals matter
+        EventTap.__init__(self, route)
+
+    @property
+    def usage(self) -> Usage | None:
+        """The totals of the last piece that brought any."""
+        self._read_latest()
+        return self._usage
+
+    @usage.setter
+    def usage(self, usage: Usage | None) -> None:
+        self._usage = usage
+
+    @property
+    def streamed_tokens(self) -> int:
+        """The output of the same piece."""
+        self._read_latest()
+        return self._streamed_tokens
+
+    @streamed_tokens.setter
+    def streamed_tokens(self, tokens: int) -> None:
+        self._streamed_tokens = tokens
 
     def _read(self, events: bytes) -> None:
+        find = events.find  # not `in`: see the tap of the OpenAI dialect
+        if find(b"Reason") >= 0 or find(b"error") >= 0 or find(b"grounding") >= 0:
+            self._read_latest()
+            self._parse(events)
+        elif find(b"usageMetadata") >= 0:
+            self._latest = events
+
+    def _read_latest(self) -> None:
+        if self._latest:
+            events, self._latest = self._latest, b""
+            self._parse(events)
+
+    def _parse(self, events: bytes) -> None:
         for event in sse.split_events(events):
             data = sse.data_of(event)
             if not data:

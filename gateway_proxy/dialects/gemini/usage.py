@@ -9,8 +9,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway_proxy.core.usage import Usage
-from gateway_proxy.dialects.counts import UnbelievableUsage, first_count, take_count
+from gateway_proxy.dialects.counts import LARGEST_COUNT, UnbelievableUsage, first_count, take_count
 
+# What the plain shape says in one place, other shapes say in these.
+_OTHER_SHAPES = frozenset(
+    (
+        "toolUsePromptTokenCount", "responseTokenCount", "toolUsePromptTokensDetails", "cacheTokensDetails",
+        "candidatesTokensDetails", "responseTokensDetails",
+    )
+)  # fmt: skip
 _COUNTS = ("promptTokenCount", "candidatesTokenCount", "totalTokenCount", "thoughtsTokenCount")
 
 
@@ -18,6 +25,33 @@ def parse_usage(raw: object) -> Usage | None:
     """The classes of one usage object; None if it counts nothing at all. Raises UnbelievableUsage."""
     if type(raw) is not dict:
         raise UnbelievableUsage("not an object")
+    return _parse_plain(raw) or parse_any_shape(raw)
+
+
+def _parse_plain(raw: dict[str, Any]) -> Usage | None:
+    """What `parse_any_shape` makes of the shape that nearly all answers have; None for every other shape."""
+    get = raw.get
+    given, made, total = get("promptTokenCount"), get("candidatesTokenCount"), get("totalTokenCount")
+    thoughts, cached = get("thoughtsTokenCount", 0), get("cachedContentTokenCount", 0)
+    if type(given) is not int or type(made) is not int or type(total) is not int:
+        return None
+    if type(thoughts) is not int or type(cached) is not int or given + made + thoughts != total:
+        return None
+    if not (0 <= cached <= given and made >= 0 and thoughts >= 0 and total <= LARGEST_COUNT):
+        return None
+    if not _OTHER_SHAPES.isdisjoint(raw):
+        return None
+    details = get("promptTokensDetails")
+    if details is not None:
+        if type(details) is not list or len(details) != 1 or type(details[0]) is not dict:
+            return None
+        if details[0].get("modality") != "TEXT":
+            return None
+    return Usage(given - cached, cached, 0, 0, 0, made, thoughts)
+
+
+def parse_any_shape(raw: dict[str, Any]) -> Usage | None:
+    """`parse_usage` without its short cut: every shape, every clamp."""
     if all(raw.get(name) is None for name in _COUNTS):
         return None
     tool_prompt = first_count(raw, "toolUsePromptTokenCount") or 0

@@ -6,15 +6,15 @@ from typing import Any, ClassVar
 import orjson
 
 from gateway_proxy.core.catalog import Target
-from gateway_proxy.core.dialect import UsageTap
+from gateway_proxy.core.dialect import Payload, UsageTap
 from gateway_proxy.core.errors import BadExchange, GatewayError
 from gateway_proxy.core.route import InputBound, Route
 from gateway_proxy.dialects import multipart
 from gateway_proxy.dialects.members import read_text
 from gateway_proxy.dialects.multipart import MultipartForm, Part
-from gateway_proxy.dialects.openai import generation, plain, refusals
+from gateway_proxy.dialects.openai import generation, plain, refusals, stored
 from gateway_proxy.dialects.openai.members import POLICY_MEMBERS, read_model
-from gateway_proxy.dialects.openai.tap import AnswerTap, StreamTap
+from gateway_proxy.dialects.openai.tap import AnswerTap, SoundTap, StreamTap
 from gateway_proxy.dialects.strict_json import parse_object
 
 _Understand = Callable[[dict[str, Any], Route], None]
@@ -46,10 +46,13 @@ _CAPS = frozenset(("max_tokens", "max_completion_tokens", "max_output_tokens"))
 
 
 class OpenAIDialect:
-    """Stateless; one instance serves everybody."""
+    """Holds nothing of a request. `keeps` False: as a provider's dialect it has responses stored nowhere."""
 
     name: ClassVar[str] = "openai"
     speaks: ClassVar[frozenset[str]] = frozenset(("openai", "azure"))
+
+    def __init__(self, *, keeps: bool = True) -> None:
+        self._stores_off = not keeps
 
     def identify(
         self, operation: str, path: str, body: bytes, content_type: str, named_model: str = ""
@@ -58,8 +61,7 @@ class OpenAIDialect:
 
         A `named_model` stands for the body's own.
 
-        Raises BadExchange: invalid_json, invalid_type, too_deep, model_missing, response_not_found,
-        route_not_found.
+        Raises BadExchange: invalid_json, invalid_type, too_deep, model_missing, route_not_found.
         """
         found = _JSON_AS_SENT.get(path)
         if found is None or "multipart/" in content_type[:20].lower():
@@ -67,7 +69,7 @@ class OpenAIDialect:
             if form_path in _FORMS:
                 return _identify_form(operation, form_path, body, content_type, named_model)
             if found is None:
-                raise BadExchange("There is nothing at this path.", status=404, code="route_not_found")
+                return stored.identify_read(operation, form_path, body)
         path, understand = found
         value = parse_object(body, POLICY_MEMBERS)
         if named_model:
@@ -84,7 +86,7 @@ class OpenAIDialect:
 
     def encode(
         self, route: Route, target: Target, output_cap: int | None, modern_cap_field: bool
-    ) -> tuple[bytes, str, str]:
+    ) -> tuple[Payload, str, str]:
         """The body with our edits, serialised; the route's own body stays as the client sent it.
 
         What `identify` has serialised goes to the first attempt and is let go of, or it would stay in memory
@@ -93,11 +95,14 @@ class OpenAIDialect:
         body, encoded = route.body, route.encoded
         if type(body) is MultipartForm:
             return *multipart.write_form(body, {"model": target.model}), route.path
+        if route.free:
+            return b"", "", route.path
         route.encoded = b""
         asks_usage = route.strip_usage
         cap = output_cap if route.wants_output_cap else None
         cap_name = "" if cap is None else _cap_name(route.operation, modern_cap_field)
-        if encoded and target.model == route.model:
+        stores_off = self._stores_off and route.operation == "responses"
+        if encoded and target.model == route.model and not stores_off:
             if cap is None and not asks_usage:
                 return encoded, _JSON_TYPE, route.path
             if (cap is None or _CAPS.isdisjoint(body)) and not (asks_usage and "stream_options" in body):
@@ -113,11 +118,15 @@ class OpenAIDialect:
                 edited.pop("max_tokens", None)
                 edited.pop("max_completion_tokens", None)
             edited[cap_name] = cap
+        if stores_off:
+            edited["store"] = False
         return orjson.dumps(edited), _JSON_TYPE, route.path
 
     def tap(self, route: Route, streaming: bool) -> UsageTap:
         """A fresh tap for one answer."""
-        return StreamTap(route) if streaming else AnswerTap(route)
+        if not streaming:
+            return AnswerTap(route)
+        return SoundTap(route) if route.kept is not None and route.operation == "chat" else StreamTap(route)
 
     def error_body(self, error: GatewayError, request_id: str) -> bytes:
         """See `refusals.error_body`."""

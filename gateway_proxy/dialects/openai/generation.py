@@ -6,10 +6,10 @@ never be bounded too low.
 
 from typing import Any
 
-from gateway_proxy.core.errors import BadExchange
+from gateway_proxy.core.kept import Kept
 from gateway_proxy.core.route import Route
 from gateway_proxy.dialects import members as common
-from gateway_proxy.dialects.openai import members
+from gateway_proxy.dialects.openai import members, stored
 
 _TEXT_PART_TYPES = frozenset(
     ("text", "input_text", "output_text", "refusal", "summary_text", "reasoning_text")
@@ -57,7 +57,14 @@ def understand_chat(body: dict[str, Any], route: Route) -> None:
             continue  # what most messages are
         if not message.keys() <= _CHAT_MEMBERS or not _is_text(content):
             bound.opaque = True
+    if bound.opaque:
+        stored.note_parts(messages, route)
     members.bound_tools(body, bound)
+    if "modalities" in body and "audio" in common.read_list(body, "modalities"):
+        route.kept = route.kept or Kept()  # what was said has an id for later turns
+    if "store" in body and common.read_flag(body, "store"):
+        route.kept = route.kept or Kept()
+        route.kept.demand = "store"
     if "prediction" in body and body["prediction"] is not None:
         bound.unbounded = "rejected prediction tokens are billed beyond the output maximum"
     if "n" in body:
@@ -89,10 +96,9 @@ def understand_completions(body: dict[str, Any], route: Route) -> None:
 
 def understand_responses(body: dict[str, Any], route: Route) -> None:
     """Fills `route` from a responses body."""
-    for name in ("previous_response_id", "conversation"):
-        if body.get(name) is not None:
-            raise _not_found(name)
+    kept = stored.understand_store(body, route)
     bound = route.bound
+    bound.opaque = bool(kept.references)
     given = body.get("input")
     items: list[Any] = given if type(given) is list else []
     if given is not None and type(given) is not list and type(given) is not str:
@@ -103,8 +109,6 @@ def understand_responses(body: dict[str, Any], route: Route) -> None:
         if type(item) is not dict:
             raise common.wrong_type("input", "a list of objects")
         kind = item.get("type") or "message"
-        if kind == "item_reference":
-            raise _not_found("input")
         known = _TEXT_ITEM_MEMBERS.get(kind) if type(kind) is str else None
         if (
             known is None
@@ -113,11 +117,13 @@ def understand_responses(body: dict[str, Any], route: Route) -> None:
             or not _is_text(item.get("output"))
         ):
             bound.opaque = True
+            stored.note_item(item, kept, is_label=known is not None)
     members.bound_tools(body, bound)
+    if bound.unbounded is not None:
+        kept.references += members.find_kept_by_tools(body)
     if body.get("prompt") is not None:
-        bound.opaque = True
         bound.unbounded = "a stored prompt can name hosted tools"
-    if common.read_flag(body, "background"):
+    if kept.demand == "background":
         bound.unbounded = "background mode reports its usage to nobody"
     _read_caps(body, route, ("max_output_tokens",), lowest=1)
     route.stream = common.read_flag(body, "stream")
@@ -157,12 +163,3 @@ def _read_stream(body: dict[str, Any], route: Route) -> None:
         route.stream = common.read_flag(body, "stream")
     asked = "stream_options" in body and members.read_stream_options(body)
     route.strip_usage = route.stream and not asked
-
-
-def _not_found(param: str) -> BadExchange:
-    return BadExchange(
-        "No stored response or conversation of this key has that id.",
-        status=404,
-        code="response_not_found",
-        param=param,
-    )

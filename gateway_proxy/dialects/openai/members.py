@@ -1,8 +1,10 @@
 """Reads the members that policy acts on, and nothing else: unknown members pass through untouched."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from gateway_proxy.core.errors import BadExchange
+from gateway_proxy.core.kept import Reference
 from gateway_proxy.core.route import InputBound
 from gateway_proxy.dialects.members import (
     TOKENS_WITH_TOOLS,
@@ -11,6 +13,7 @@ from gateway_proxy.dialects.members import (
     read_model_name,
     wrong_type,
 )
+from gateway_proxy.dialects.openai.stored import find_named
 from gateway_proxy.dialects.strict_json import refuse_variants
 
 # Lists of models, and orders to pick one: the decision would no longer be the gateway's.
@@ -44,6 +47,8 @@ POLICY_MEMBERS = frozenset(
         "background",
         "previous_response_id",
         "conversation",
+        "store",
+        "request_id",
         "service_tier",
         "query",
         *_MODEL_LISTS,
@@ -97,6 +102,15 @@ def read_stream_options(body: dict[str, Any]) -> bool:
         raise wrong_type("stream_options", "an object")
     refuse_variants(options, _STREAM_OPTIONS, "stream_options.")
     return read_flag(options, "include_usage", "stream_options.")
+
+
+def find_kept_by_tools(body: dict[str, Any]) -> Iterator[Reference]:
+    """The ids of files, containers and the like that hosted tools name."""
+    for tool in read_list(body, "tools"):
+        if tool.get("type") not in _CLIENT_TOOL_TYPES:
+            yield from find_named(tool, "tools")
+            if type(tool.get("container")) is str:
+                yield Reference(tool["container"], "tools", shareable=True)
 
 
 def bound_tools(body: dict[str, Any], bound: InputBound) -> None:

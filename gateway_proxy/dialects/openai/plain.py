@@ -6,10 +6,12 @@ billed in output tokens; their units carry what one picture, or one character, c
 
 from typing import Any
 
+from gateway_proxy.core.kept import Kept
 from gateway_proxy.core.route import Route
 from gateway_proxy.core.usage import Usage
 from gateway_proxy.dialects import members as common
 from gateway_proxy.dialects.multipart import MultipartForm
+from gateway_proxy.dialects.openai.stored import find_named
 
 LARGEST_IMAGES = 128
 # The largest published figure is 6,240 for a picture in high quality, and 100 for each of 3 previews.
@@ -60,6 +62,8 @@ def understand_images(body: dict[str, Any] | MultipartForm, route: Route) -> Non
         common.read_text(body, "prompt")
         if route.path != "/images/generations":
             route.bound.opaque = True
+            named = [*find_named(body.get("images"), "images"), *find_named(body.get("mask"), "mask")]
+            route.kept = Kept(named) if named else None
     route.choices = wanted or 1
     route.bound.units = Usage(images=route.choices, output=TOKENS_PER_IMAGE * route.choices)
 

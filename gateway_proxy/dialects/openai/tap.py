@@ -15,6 +15,7 @@ from gateway_proxy.core.usage import Usage
 from gateway_proxy.dialects import sse
 from gateway_proxy.dialects.counts import UnbelievableUsage
 from gateway_proxy.dialects.findings import MAX_ANSWER_BYTES, MAX_EVENT_BYTES, Findings, WholeAnswer
+from gateway_proxy.dialects.openai.stored import find_made
 from gateway_proxy.dialects.openai.usage import duration_millis, parse_usage
 
 MAX_HELD_BYTES = 64 * 1024  # of an event that may have to be taken out
@@ -25,6 +26,10 @@ _EVENT_ENDS = (b"\n\n", b"\r\n\r\n")
 
 # What an event that carries output contains exactly once: the unit of `streamed_tokens`.
 _CONTENT_MARKS = {"chat": b'"delta"', "completions": b'"text"', "responses": b'.delta"', "audio": b'.delta"'}
+
+# Where a spoken answer first names itself, and how long that can be.
+_SOUND = re.compile(rb'"audio"\s*:\s*\{[^{}]*?"id"\s*:\s*"([A-Za-z0-9_-]{1,200})"')
+_SOUND_BYTES = 512
 
 _ENDS = frozenset(
     (
@@ -64,7 +69,15 @@ class _Notes(Findings):
         if type(tier) is str:
             self.service_tier = tier
 
+    def _note_made(self, answer: dict[str, Any]) -> None:
+        """Tell whose the ids in the answer are, where somebody wants to know."""
+        kept = self._route.kept
+        if kept is not None and kept.note is not None:
+            kept.note(find_made(answer), kept.keeps and answer.get("store") is not False)
+
     def _note_usage(self, raw: object, images: int) -> None:
+        if self._route.free:
+            return  # of an answer that was paid for before
         try:
             usage = parse_usage(raw)
         except UnbelievableUsage:
@@ -86,9 +99,13 @@ class AnswerTap(_Notes, WholeAnswer):
     def __init__(self, route: Route) -> None:
         # Sound tells no usage.
         WholeAnswer.__init__(self, route, 0 if route.path == "/audio/speech" else MAX_ANSWER_BYTES)
+        if route.free:
+            self.usage, self.usage_final = Usage(), True
 
     def _read(self, answer: dict[str, Any]) -> None:
         self._note_origin(answer)
+        if self._route.kept is not None:
+            self._note_made(answer)
         raw = answer.get("usage")
         if raw is None:
             meta = answer.get("meta")  # rerankers in Cohere's manner
@@ -124,6 +141,8 @@ class StreamTap(_Notes):
         self._origin_known = False
         self._is_clean = True  # nothing is held back or due: a chunk of whole events can pass as it is
         self._images = 0
+        if route.free:
+            self.usage, self.usage_final = Usage(), True
         self._line_feed_due = False  # the event taken out ended in a CR that may be half a line end
 
     def feed(self, chunk: bytes) -> bytes:
@@ -202,6 +221,8 @@ class StreamTap(_Notes):
             answer = value
         self._note_origin(answer)
         self._origin_known = True
+        if self._route.kept is not None:
+            self._note_made(answer)
         raw = answer.get("usage")
         if raw is None:
             groq = answer.get("x_groq")
@@ -211,3 +232,24 @@ class StreamTap(_Notes):
         self._note_usage(raw, self._images)
         self.usage_final = not value.get("choices") or self.finished
         return self._strip and not value.get("choices") and not broken and len(event) <= MAX_HELD_BYTES
+
+
+class SoundTap(StreamTap):
+    """For a chat whose answer is spoken: what is said gets an id, by which the client names it in its next turn."""
+
+    __slots__ = ("_seen",)
+
+    def __init__(self, route: Route) -> None:
+        StreamTap.__init__(self, route)
+        self._seen: bytes | None = b""  # the end of what passed; None once the id is known
+
+    def feed(self, chunk: bytes) -> bytes:
+        """See `StreamTap.feed`."""
+        kept = self._route.kept
+        if self._seen is not None and kept is not None and kept.note is not None:
+            seen = self._seen + chunk
+            found = _SOUND.search(seen)
+            self._seen = seen[-_SOUND_BYTES:] if found is None else None
+            if found is not None:
+                kept.note([found[1].decode()], False)
+        return StreamTap.feed(self, chunk)

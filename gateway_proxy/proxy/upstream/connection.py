@@ -75,7 +75,7 @@ class Connection(asyncio.BufferedProtocol):
         """May a request be written? False in the moment between the transport's end and our hearing of it."""
         return not self.closed and self._transport is not None and not self._transport.is_closing()
 
-    def start(self, head: bytes, body: bytes | list[bytes]) -> asyncio.Future[UpstreamResponse]:
+    def start(self, head: bytes, body: bytes | list[bytes | memoryview]) -> asyncio.Future[UpstreamResponse]:
         """Write a request. The caller must abort the connection when it stops waiting for the future."""
         transport = self._transport
         assert transport is not None
@@ -215,7 +215,7 @@ class Connection(asyncio.BufferedProtocol):
             self.abort()
             return
         self._free(True)
-        waiter.set_result(UpstreamResponse.of_shape(shape, values, body))
+        waiter.set_result(UpstreamResponse(None, shape.status, shape.reason, [], shape, values, body))
 
     def _free(self, reusable: bool) -> None:
         """The answer is complete: back to the pool, or away."""

@@ -81,7 +81,7 @@ class UpstreamPool:
         self._sweeper: asyncio.TimerHandle | None = None
         self._closed = False
 
-    async def send(self, head: bytes, body: bytes | list[bytes] = b"") -> UpstreamResponse:
+    async def send(self, head: bytes, body: bytes | list[bytes | memoryview] = b"") -> UpstreamResponse:
         """Send a request, head (with its empty line) and body as they are; return when the answer's head is in.
 
         An answer that comes while the body is still leaving is returned at once. Raises ConnectFailed or
@@ -91,7 +91,7 @@ class UpstreamPool:
         return await self.exchange(self.take_warm() or await self.connect(), head, body)
 
     async def exchange(
-        self, connection: Connection, head: bytes, body: bytes | list[bytes] = b""
+        self, connection: Connection, head: bytes, body: bytes | list[bytes | memoryview] = b""
     ) -> UpstreamResponse:
         """The second half of `send`: with its first step the request begins to leave."""
         self._in_use.add(connection)

@@ -46,17 +46,18 @@ class UpstreamResponse:
         headers: Headers,
         shape: Shape | None = None,
         values: tuple[bytes, ...] = (),
+        whole: bytes | None = None,
     ) -> None:
-        """With a `shape`, headers are what it makes of the `values`."""
+        """With a `shape`, headers are what it makes of the `values`. `whole` is all of the body."""
         self.status = status
         self.reason = reason
         self.shape = shape
         self.values = values
         self._headers = headers
         self._source = source
-        self._chunks: list[bytes] = []
+        self._chunks: list[bytes] = [whole] if whole else []
         self._buffered_bytes = 0
-        self._finished = False
+        self._finished = whole is not None
         self._paused = False
         self._error: UpstreamError | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -194,15 +195,6 @@ class UpstreamResponse:
         waiter = self._waiter
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
-
-    @classmethod
-    def of_shape(cls, shape: Shape, values: tuple[bytes, ...], body: bytes) -> UpstreamResponse:
-        """A whole answer."""
-        response = cls(None, shape.status, shape.reason, [], shape, values)
-        response._finished = True
-        if body:
-            response._chunks.append(body)
-        return response
 
     def finish(self, error: UpstreamError | None, data: bytes = b"") -> None:
         """The end, true (None) or not, with the last bytes before it. The connection is no longer ours."""

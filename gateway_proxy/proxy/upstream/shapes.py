@@ -25,12 +25,12 @@ _REASON = re.compile(rb"[ -~]*")
 
 class Shape:
     """One kind of head. `names` are in lower case, `written` as the provider writes them; `varying` are the positions whose
-    values differ; `notes` are for whoever reads many heads of one shape."""
+    values differ, `length_at` which of them is the length; `notes` are for whoever reads many heads of one shape."""
 
     __slots__ = (
-        "_length_at",
-        "_match",
         "_values",
+        "length_at",
+        "match",
         "names",
         "notes",
         "reason",
@@ -61,17 +61,8 @@ class Shape:
             else:
                 value = _VARYING if position in varying else re.escape(self._values[position])
             lines.append(rb"%b:[\t ]*+%b\r\n" % (re.escape(name), value))
-        self._match = re.compile(b"".join(lines) + rb"\r\n").match
-        self._length_at = sum(position < self.names.index(_LENGTH) for position in varying)
-
-    def read(self, data: bytes) -> tuple[tuple[bytes, ...], bytes] | None:
-        """The values that vary, and the body; None for another shape."""
-        found = self._match(data)
-        if found is None:
-            return None
-        values = found.groups()
-        body = data[found.end() :]
-        return (values, body) if int(values[self._length_at]) == len(body) else None
+        self.match = re.compile(b"".join(lines) + rb"\r\n").match
+        self.length_at = sum(position < self.names.index(_LENGTH) for position in varying)
 
     def parts(self) -> list[tuple[bytes, bytes | None]]:
         """The headers in order; None stands for the next of the values that vary."""
@@ -102,9 +93,11 @@ class Shapes:
     def read(self, data: bytes) -> tuple[Shape, tuple[bytes, ...], bytes] | None:
         """One read of a socket as shape, values and body of a whole answer; None: not known."""
         for shape in self._known:
-            found = shape.read(data)
+            found = shape.match(data)
             if found is not None:
-                return shape, *found
+                values = found.groups()
+                body = data[found.end() :]
+                return (shape, values, body) if int(values[shape.length_at]) == len(body) else None
         return None
 
     def learn(self, data: bytes, status: int, reason: bytes, headers: Headers) -> None:

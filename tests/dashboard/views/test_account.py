@@ -1,3 +1,4 @@
+import json
 import re
 
 from tests.support.site import PASSWORD, Site, site
@@ -45,6 +46,8 @@ async def test_other_sessions_are_ended(site: Site) -> None:
     page = await site.get("/dashboard/account")
     ends = re.findall(r'action="(/dashboard/account/sessions/[0-9a-f]+/end)"', page.text)
     assert len(ends) == 1
+    listed = json.loads((await site.get("/dashboard/account?format=json")).text)["data"]
+    assert [session["current"] for session in listed].count(True) == 1 and len(listed) == 2
     assert (await site.post(ends[0])).status == 303
     assert await site.admin.sessions.authenticate(elsewhere, "") is None
     assert (await site.post(ends[0])).status == 404

@@ -38,6 +38,7 @@ async def test_acts_are_told_with_what_was_before_and_after(site: Dashboard) -> 
     assert 'aria-current="page"' in page.text and ">Audit<" in page.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("query", "count"),
     [
@@ -76,6 +77,8 @@ async def test_the_state_of_each_gateways_log_is_shown(site: Dashboard) -> None:
     await site.store.registry.heartbeat(gateway)
     page = await site.get("/audit")
     assert "On another machine" in page.text and "edge" in page.text
+    [chain] = json.loads((await site.get("/audit?table=logs&format=json")).text)["data"]
+    assert (chain["name"], chain["status"]) == ("edge", "elsewhere")
 
     async def broken(_: object) -> list[dict]:
         [chain] = await chains(OWNER)
@@ -95,3 +98,23 @@ async def test_an_empty_log_says_what_will_stand_here(dashboard: Dashboard) -> N
 async def test_readers_only(site: Dashboard, role: Role, status: int) -> None:
     site.actor = acting_as(role)
     assert (await site.get("/audit")).status == status
+
+
+async def test_members_tokens_and_gateways_are_called_by_name(site: Dashboard) -> None:
+    member = await site.store.registry.add_member("default", "eve@example.com", "Eve", "viewer")
+    await site.store.registry.heartbeat(Gateway("gtw_1", "<b>edge", "default", "1", 0, 5, 0, ""))
+    async with site.store.db.transaction() as tx:
+        for subject in (member.id, "gtw_1"):
+            await record_change(
+                tx,
+                Clock(),
+                "member.updated",
+                organization="default",
+                actor="x",
+                subject=subject,
+                ip="",
+                details="{}",
+            )
+    shown = json.loads((await site.get("/audit?format=json&action=member.updated")).text)["data"]
+    assert [act["subject_name"] for act in shown] == ["<b>edge", "eve@example.com"]
+    assert "&lt;b&gt;edge" in (await site.get("/audit")).text

@@ -1,6 +1,8 @@
 import asyncio
 import csv
 import io
+import json
+import re
 
 import pytest
 
@@ -102,6 +104,8 @@ async def test_a_request_tells_what_happened_and_what_each_attempt_cost(site: Da
         "300 ms until",
     ):
         assert told in page.text
+    [attempt] = json.loads((await site.get("/logs/req_good?table=attempts&format=json")).text)["data"]
+    assert (attempt["charged_usd"], attempt["usage"]["output"]) == ("1.00", 34)
     page = await site.get("/logs/req_denied")
     assert "did not fit into what is left of the budget" in page.text
     assert "the request was refused before" in page.text
@@ -136,3 +140,20 @@ async def test_without_a_script_the_live_page_loads_itself_anew(site: Dashboard)
     page = await site.get("/logs?live=1")
     assert '<noscript><meta http-equiv="refresh" content="5"></noscript>' in page.text
     assert "http-equiv" not in (await site.get("/logs")).text
+
+
+async def test_what_was_refused_in_the_shadow_is_told(site: Dashboard) -> None:
+    await add_request(site.store, "req_shadowed", would_deny="ip_not_allowed")
+    page = await site.get("/logs?would_deny=any")
+    assert "/logs/req_shadowed" in page.text and "/logs/req_good" not in page.text
+    assert "would deny: <code>ip_not_allowed</code>" in page.text
+    detail = (await site.get("/logs/req_shadowed")).text
+    assert "Would deny: <code>ip_not_allowed</code>" in detail
+
+
+async def test_what_each_rule_said(site: Dashboard) -> None:
+    text = (await site.get("/logs/req_denied")).text.partition("<h2>Rules</h2>")[2]
+    rows = re.findall(r'<th scope="row">(\w+)</th>.*?<span class="badge[^"]*">([^<]+)<', text, re.DOTALL)[:9]
+    assert rows[0] == ("Status", "Allows") and rows[-1] == ("Budget", "Denies") and len(rows) == 9
+    passed = (await site.get("/logs/req_good")).text
+    assert passed.count(">Allows<") == 9 and ">Denies<" not in passed

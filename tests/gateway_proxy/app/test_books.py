@@ -8,6 +8,8 @@ from gateway_proxy.core.clock import FakeClock
 from gateway_proxy.core.ledger import EventRow, LedgerRow, LogRow
 from gateway_proxy.keys.directory import KeyDirectory
 from gateway_proxy.limits.budget import BudgetEvent
+from gateway_proxy.telemetry.tally import Tally
+from tests.support.books import make_row
 
 
 class Writer:
@@ -18,6 +20,8 @@ class Writer:
         self.events: list[EventRow] = []
         self.intents: list[LedgerRow] = []
         self.log, self.event, self.intent = self.logs.append, self.events.append, self.intents.append
+        self.settled: list[LedgerRow] = []
+        self.settle = self.settled.append
 
 
 def make_books(*events: BudgetEvent) -> tuple[GatewayBooks, Writer, FakeClock]:
@@ -28,8 +32,9 @@ def make_books(*events: BudgetEvent) -> tuple[GatewayBooks, Writer, FakeClock]:
         waiting.clear()
         return taken
 
-    limiter: Any = SimpleNamespace(take_events=take)
-    return GatewayBooks(writer, limiter, KeyDirectory(), clock), writer, clock  # type: ignore[arg-type]
+    limiter: Any = SimpleNamespace(take_events=take, events=())
+    books = GatewayBooks(writer, limiter, KeyDirectory(), clock, Tally(lambda name: True))  # type: ignore[arg-type]
+    return books, writer, clock
 
 
 def row(*, admitted: bool) -> LogRow:
@@ -47,6 +52,16 @@ def test_a_flood_of_refusals_is_cut_second_by_second() -> None:
     clock.advance(1)
     books.log(row(admitted=False))
     assert len(writer.logs) == MAX_REFUSALS_PER_SECOND + 501
+    assert books.unlogged_refusals == MAX_REFUSALS_PER_SECOND * 2
+
+
+def test_what_is_not_logged_is_counted_all_the_same() -> None:
+    books, writer, _ = make_books()
+    noted: list[LogRow] = []
+    books._note_request = noted.append
+    books.log_requests = False
+    books.log(row(admitted=True))
+    assert not writer.logs and len(noted) == 1
 
 
 def test_events_name_what_was_reached() -> None:
@@ -64,3 +79,23 @@ def test_events_name_what_was_reached() -> None:
     (told,) = writer.events
     assert (told.type, told.dedupe, told.data["percent"]) == ("budget.threshold", event.dedupe, 80)
     assert (told.data["limit_usd"], told.data["spent_usd"]) == ("1.00", "0.80")
+
+
+def test_rows_are_shared_with_sinks() -> None:
+    books, writer, _ = make_books()
+    shared: list[LedgerRow | LogRow] = []
+    ledger_row = make_row(1)
+    books.share(shared.append, keep_logs=True)
+    books.settle(ledger_row)
+    books.log(row(admitted=True))
+    assert shared == [ledger_row, row(admitted=True)]
+    assert (writer.settled, len(writer.logs)) == ([ledger_row], 1)
+    books.share(shared.append, keep_logs=False)
+    books.log(row(admitted=True))
+    assert (len(shared), len(writer.logs)) == (3, 1)
+    for _ in range(MAX_REFUSALS_PER_SECOND * 2):
+        books.log(row(admitted=False))
+    assert len(shared) == 3 + MAX_REFUSALS_PER_SECOND
+    books.share(None, keep_logs=True)
+    books.log(row(admitted=True))
+    assert (len(shared), len(writer.logs)) == (3 + MAX_REFUSALS_PER_SECOND, 2)

@@ -71,6 +71,27 @@ async def test_counters_are_ready_before_a_policy_is_used() -> None:
     assert scene.done == []  # nothing new
 
 
+async def test_who_waits_for_a_change_goes_on_when_it_has_come_or_after_a_second(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scene = Scene(record("a"))
+    await scene.follower.load()
+    waited: list[float] = []
+
+    async def wait(seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) == 3:
+            scene.follower.seq = 2
+
+    monkeypatch.setattr(follower.asyncio, "sleep", wait)
+    await scene.follower.reach(1)
+    assert waited == []
+    await scene.follower.reach(2)
+    assert len(waited) == 3
+    await scene.follower.reach(3)
+    assert sum(waited[3:]) == pytest.approx(1)
+
+
 async def test_revoked_and_deleted_keys_end_what_runs() -> None:
     scene = Scene(record("a"), record("b"))
     await scene.follower.load()

@@ -1,4 +1,4 @@
-"""One gateway: its id, its readiness, and that it is alone on its store."""
+"""One gateway: its readiness, and that it is alone on its store."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -6,21 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from gateway_proxy.app.gateway import Gateway, _read_gateway_id
-from gateway_proxy.core.ids import is_id
+from gateway_proxy.app.gateway import Gateway
 from gateway_proxy.core.key import BudgetPeriod, Key
 from gateway_proxy.limits.budget import Rebuild
 from gateway_proxy.storage.database import StoreError
 from tests.support.in_process import serve
-
-
-def test_the_id_is_made_once(tmp_path: Path) -> None:
-    first = _read_gateway_id(tmp_path)
-    assert is_id(first, "gtw") and _read_gateway_id(tmp_path) == first
-    assert (tmp_path / "gateway-id").stat().st_mode & 0o777 == 0o600
-    (tmp_path / "gateway-id").write_text("nonsense")
-    with pytest.raises(ValueError, match="does not hold a gateway id"):
-        _read_gateway_id(tmp_path)
 
 
 async def test_readiness_names_the_problem(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 from gateway_proxy.app.inside import Inside, SettingsView, describe_price
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.usage import Price, Rates
+from gateway_proxy.explain import Question
 from tests.support.gateway import provider_toml
 from tests.support.in_process import Served, serve
 
@@ -85,3 +86,21 @@ def test_what_costs_nothing_is_left_out() -> None:
         "output": "0.00",
         "per_image": "0.04",
     }
+
+
+async def test_explain_uses_the_live_counters_and_leaves_them(tmp_path: Path) -> None:
+    async with serve(tmp_path, TABLES, requests_per_minute=1, budget_usd="5", shadow=True) as served:
+        gateway = served.gateway
+        (key_id,) = gateway.directory._entries
+        view, question = view_of(served), Question(model="chat").to_json()
+        told = await view.explain(key_id, question)
+        assert told["allowed"] and not [v for v in told["verdicts"] if v["verdict"] == "deny"]
+        policy = gateway.directory.policy(key_id)
+        assert policy is not None and policy.shadow is not None
+        gateway.limiter.acquire(policy.shadow.request_claims)
+        told = await view.explain(key_id, question)
+        assert told["allowed"] and [v["code"] for v in told["verdicts"] if v["verdict"] == "deny"] == [
+            "rate_limit_exceeded"
+        ]
+        assert (await view.counters(key_id))["requests"]["remaining"] == 0
+        assert (await view.explain("key_unknown", question))["allowed"] is False

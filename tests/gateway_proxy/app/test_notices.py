@@ -37,6 +37,7 @@ async def test_each_kind_has_its_sender_and_broken_circuits_are_seen(
     await store.close()
 
 
+@pytest.mark.slow
 def test_apprise_is_not_loaded_by_a_gateway() -> None:
     program = "import sys, gateway_proxy.app.gateway; sys.exit('apprise' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

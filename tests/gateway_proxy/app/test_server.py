@@ -39,7 +39,7 @@ async def test_a_bad_file_changes_nothing(tmp_path: Path) -> None:
         path.write_text(good + "\n[logs]\nrequests = false\n")
         await reload(served.gateway, path)
         assert served.gateway.revision == before + 1 and not served.gateway.reload_error
-        assert not served.gateway.settlement.log_requests
+        assert not served.gateway.books.log_requests
 
 
 async def test_the_end_is_quick_and_final(tmp_path: Path) -> None:

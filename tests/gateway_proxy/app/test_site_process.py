@@ -54,11 +54,13 @@ def is_alive(pid: int) -> bool:
     return True
 
 
+@pytest.mark.slow
 async def test_its_life(config: Config, caplog: pytest.LogCaptureFixture) -> None:
     descriptors = count_descriptors(os.getpid())
     site = make_site(config)
-    assert site.pid is None
+    assert site.pid is None and site.serves is None
     assert await get(site, "/nowhere") == 404  # the first request starts it, and waits
+    assert site.serves is True
     first = site.pid
     assert first is not None
     assert await asyncio.gather(*(get(site, "/nowhere") for _ in range(5))) == [404] * 5
@@ -75,12 +77,13 @@ async def test_its_life(config: Config, caplog: pytest.LogCaptureFixture) -> Non
     second = site.pid
     assert second is not None
     await site.stop()
-    assert not is_alive(second) and site.pid is None
+    assert not is_alive(second) and site.pid is None and site.serves is False
     with pytest.raises(SiteDown):
         await site.connect()
     assert count_descriptors(os.getpid()) <= descriptors + 2  # the loop's own child watcher may stay
 
 
+@pytest.mark.slow
 async def test_one_that_cannot_start_is_down_at_once(tmp_path: Path) -> None:
     config = config_from_dict({"storage": {"url": "sqlite:missing.db"}}, tmp_path)
     site = make_site(config)
@@ -101,6 +104,7 @@ async def test_it_is_not_started_after_the_end(config: Config) -> None:
     assert site._keeper is None
 
 
+@pytest.mark.slow
 async def test_a_start_that_hangs_is_given_up(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(site_process, "START_SECONDS", 0.01)
     site = make_site(config)

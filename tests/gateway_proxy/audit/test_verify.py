@@ -61,6 +61,7 @@ def test_any_edit_of_one_byte_is_found(original, copied, data) -> None:
     assert not verify(copied, KEY, original[1]).ok
 
 
+@pytest.mark.slow
 @quick
 @given(data=st.data())
 def test_any_swap_of_two_lines_is_found(original, copied, data) -> None:

@@ -32,3 +32,17 @@ def test_a_gateway_is_listed_revoked_allowed_and_forgotten(cli, attached) -> Non
     assert cli("gateways", "allow", attached, "--json").json["status"] == "healthy"
     assert cli("gateways", "forget", "edge").out == f"Forgot the gateway edge ({attached}).\n"
     assert cli("gateways", "list").out == "No gateways.\n"
+
+
+def test_a_new_signing_pair(cli, tmp_path) -> None:
+    cli("keys", "create", "--name", "alpha")
+    cli("keys", "ephemeral", "alpha")
+    first = (tmp_path / "gateway-data" / "signing-key").read_bytes()
+    outcome = cli("gateways", "rotate-signing-key")
+    assert outcome.code == 0 and outcome.out.startswith("Tokens are signed with the pair ")
+    assert (tmp_path / "gateway-data" / "signing-key").read_bytes() != first
+    shown = cli("gateways", "rotate-signing-key", "--now", "--json").json
+    assert shown["at_once"] is True and shown["kid"] not in outcome.out
+    (tmp_path / "gateway-data" / "gateway-id").write_text("nonsense")
+    outcome = cli("gateways", "rotate-signing-key")
+    assert outcome.code == 1 and "gateway id" in outcome.err

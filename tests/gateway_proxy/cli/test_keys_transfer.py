@@ -151,3 +151,9 @@ def test_an_owner_who_is_no_member_stops_the_whole_import(cli, file, tmp_path) -
     assert (outcome.code, outcome.out) == (1, "")
     assert "line 3: eve@example.com is not a member" in outcome.err
     assert cli("keys", "list").out == "No keys.\n"
+
+
+def test_tokens_are_not_exported(cli) -> None:
+    cli("keys", "create", "--name", "alpha")
+    cli("keys", "ephemeral", "alpha")
+    assert cli("keys", "export").out.count("alpha") == 1

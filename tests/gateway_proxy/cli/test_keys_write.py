@@ -188,3 +188,52 @@ def test_without_a_store_nothing_is_made(cli, tmp_path, command) -> None:
     assert outcome.code == 1
     assert outcome.err.startswith("gateway-proxy: there is no store at ")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_token_is_printed_once_and_narrowed_by_flags(cli, tmp_path) -> None:
+    cli("keys", "create", "--name", "alpha", "--models", "gpt-4o,claude-*", "--mcp", "--mcp-servers", "a,b")
+    outcome = cli(
+        "keys", "ephemeral", "alpha", "--ttl", "60", "--models", "claude-3", "--budget-usd", "0.5", "--no-mcp"
+    )
+    assert (outcome.code, outcome.err) == (0, "") and SENTENCE in outcome.out
+    [secret] = [word for word in outcome.out.split() if word.startswith("gwe_")]
+    made = cli("keys", "ephemeral", "alpha", "--json").json
+    assert made.keys() == {"id", "token", "expires_at", "parent_id"}
+    tokens = [key for key in cli("keys", "list", "--json").json["data"] if key["kind"] == "ephemeral"]
+    assert {token["parent_id"] for token in tokens} == {made["parent_id"]} and len(tokens) == 2
+    [narrowed] = [token for token in tokens if token["id"] != made["id"]]
+    assert (narrowed["allowed_models"], narrowed["budget_usd"], narrowed["mcp"]["enabled"]) == (
+        ["claude-3"],
+        "0.50",
+        False,
+    )
+    stored = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert secret.encode() not in stored and made["token"].encode() not in stored
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["alpha", "--models", "other"], 2, "--models: names nothing that the parent allows"),
+        (["alpha", "--ttl", "86401"], 2, "--ttl"),
+        (["alpha", "--owner", "eve@example.com"], 2, "--owner"),
+        (["paused"], 1, "only an active key can make tokens"),
+        (["nobody"], 1, "nobody"),
+    ],
+)
+def test_what_makes_no_token(cli, arguments: list[str], code: int, words: str) -> None:
+    cli("keys", "create", "--name", "alpha", "--models", "gpt-4o")
+    cli("keys", "create", "--name", "paused")
+    cli("keys", "deactivate", "paused")
+    outcome = cli("keys", "ephemeral", *arguments)
+    assert outcome.code == code and words in outcome.err and outcome.out == ""
+
+
+def test_a_token_makes_none_and_is_not_changed(cli) -> None:
+    cli("keys", "create", "--name", "alpha")
+    token = cli("keys", "ephemeral", "alpha", "--json").json["id"]
+    for arguments in (["ephemeral"], ["update", "--rpm", "5"], ["rotate"]):
+        outcome = cli("keys", arguments[0], token, *arguments[1:])
+        assert outcome.code == 1 and "ephemeral token" in outcome.err
+    assert cli("keys", "revoke", token, "--json").json["status"] == "revoked"
+    assert "stays revoked" in cli("keys", "activate", token).err

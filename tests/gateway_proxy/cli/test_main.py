@@ -27,6 +27,7 @@ def start(*arguments: str, cwd: Path, **options) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_whole_life_in_real_processes(tmp_path: Path) -> None:
     process = start("keys", "create", "--name", "alpha", cwd=tmp_path)
     out, err = process.communicate(timeout=20)
@@ -62,6 +63,7 @@ def test_a_closed_pipe_is_one_line(tmp_path: Path) -> None:
     assert err == "gateway-proxy: the output was closed before everything was written\n"
 
 
+@pytest.mark.slow
 def test_an_interrupt_ends_with_130(tmp_path: Path) -> None:
     start("keys", "create", "--name", "alpha", cwd=tmp_path).communicate(timeout=20)
     process = start("logs", "--follow", cwd=tmp_path)

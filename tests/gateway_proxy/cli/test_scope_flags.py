@@ -90,11 +90,17 @@ def test_all_mistakes_in_that_one_line(cli) -> None:
     assert "write 10.0.0.0/8" in err
 
 
-@pytest.mark.parametrize("arguments", [["--ephemeral"], ["--ttl", "60"]])
-def test_tokens_are_refused_in_plain_words(cli, arguments) -> None:
-    outcome = cli("keys", "create", "--name", "a", *arguments)
-    assert outcome.code == 2
-    assert "not available in this version" in outcome.err
+def test_a_token_has_a_life_of_seconds(cli) -> None:
+    made = cli("keys", "create", "--name", "a", "--ephemeral", "--ttl", "60", "--json").json
+    assert made["secret"].startswith("gwe_") and made["key"]["kind"] == "ephemeral"
+    for arguments, mistake in (
+        (["--ttl", "60"], "--ttl: is for ephemeral tokens; add --ephemeral, or use --expires"),
+        (["--ephemeral", "--ttl", "0"], "--ttl"),
+        (["--ephemeral", "--expires", "30d"], "--expires: cannot stand together with ephemeral"),
+    ):
+        outcome = cli("keys", "create", "--name", "a", *arguments)
+        assert outcome.code == 2 and mistake in outcome.err
+    assert cli("keys", "update", "a", "--ttl", "5").code == 2  # no such flag
 
 
 def test_no_x_clears_x(cli) -> None:

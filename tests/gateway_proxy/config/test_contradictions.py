@@ -1,5 +1,6 @@
 """Mistakes between tables are found, even beside mistakes inside them."""
 
+import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -91,3 +92,16 @@ def test_wrong_types_are_left_to_the_models() -> None:
             {"providers": wrong, "models": wrong, "server": wrong, "gateway": wrong, "dashboard": wrong}
         )
         assert not found({"mcp": {"servers": 5}, "server": {"workers": "2", "tls": wrong}})
+
+
+def test_traces_need_their_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    place, traces = ("telemetry", "traces"), {"telemetry": {"traces": True}}
+    assert not found(traces)
+    for missing in (lambda name: None, _raise_missing):
+        monkeypatch.setattr(importlib.util, "find_spec", missing)
+        assert "pip install 'gateway-proxy[otel]'" in found(traces)[place]
+        assert not found({"telemetry": {"traces": False}})
+
+
+def _raise_missing(name: str) -> None:
+    raise ModuleNotFoundError(name)

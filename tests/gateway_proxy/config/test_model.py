@@ -9,12 +9,14 @@ import pytest
 
 from gateway_proxy.config import Config, Secret, config_from_dict, load_config
 from gateway_proxy.config.load import models_in
+from tests.support.plugins import InstallPlugin
 
 ENVIRONMENT = {
     "OPENAI_API_KEY": "canary-openai",
     "ANTHROPIC_API_KEY": "canary-anthropic",
     "GITHUB_MCP_TOKEN": "canary-mcp",
     "FILES_MCP_TOKEN": "canary-files",
+    "OTLP_AUTHORIZATION": "Bearer canary-otlp",
     "HOOK_SECRET": "whsec_Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5",
 }
 
@@ -37,7 +39,8 @@ def written_keys(value: Any, prefix: str = "") -> Iterator[str]:
 
 
 @pytest.fixture
-def full(tmp_path: Path, example: dict[bool, str]) -> Config:
+def full(tmp_path: Path, example: dict[bool, str], install_plugin: InstallPlugin) -> Config:
+    install_plugin("", stages={"plugin_name": "Stage"}, sinks={"plugin_sink": "Sink"})
     path = tmp_path / "config.toml"
     path.write_text(example[True], encoding="utf-8")
     return load_config(path, ENVIRONMENT)
@@ -65,6 +68,8 @@ def test_the_example_loads_with_everything_used(full: Config) -> None:
     assert [server.name for server in full.mcp.servers] == ["github", "files"]
     assert full.mcp.servers[1].env == {"TOKEN": Secret("canary-files")}
     assert full.pipeline.stages[0].before == "admission"
+    assert full.logs.sinks[0].use == "plugin_sink"
+    assert full.plugins["plugin_name"] == {"words": ("secret project",)}
 
 
 def test_no_view_of_the_settings_shows_a_secret(full: Config) -> None:

@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from gateway_proxy.config.routing import Model, ModelsDefault, Price, Provider, UnpricedRate
+from gateway_proxy.core.catalog import USUAL_FALLBACK, Fallback
 
 TARGET = {"provider": "openai", "model": "gpt-4o"}
 
@@ -106,3 +107,34 @@ def test_unpriced_is_a_word_or_a_rate() -> None:
     for wrong in ("allow", 5, {"input": 5}, {}):
         with pytest.raises(ValidationError):
             ModelsDefault.model_validate({"unpriced": wrong})
+
+
+def test_fallback_as_the_contract_has_it_or_as_chosen() -> None:
+    usual = Model.model_validate({"name": "m", "targets": [TARGET]})
+    assert usual.fallback() == USUAL_FALLBACK and not usual.is_planned()
+    chosen = Model.model_validate({"name": "m", "targets": [TARGET], "fallback_on": ["timeout", 404]})
+    assert chosen.fallback() == Fallback(False, True, frozenset((404,)))
+    never = Model.model_validate({"name": "m", "targets": [TARGET], "fallback_on": []})
+    assert never.fallback() == Fallback(False, False, frozenset())
+
+
+@pytest.mark.parametrize("fault", ["4xx", 200, 399, 600, True, "429"])
+def test_faults_that_cannot_be_chosen(fault: object) -> None:
+    with pytest.raises(ValidationError, match="must be"):
+        Model.model_validate({"name": "m", "targets": [TARGET], "fallback_on": [fault]})
+
+
+def test_a_plan_is_asked_for() -> None:
+    sticky = Model.model_validate({"name": "m", "targets": [TARGET], "sticky": ["metadata.user_id", "key"]})
+    quick = Model.model_validate({"name": "m", "targets": [TARGET], "choose": "latency"})
+    assert sticky.is_planned() and quick.is_planned()
+    for name in ("", "a.", "a b", "messages[0]"):
+        with pytest.raises(ValidationError, match="member of the body"):
+            Model.model_validate({"name": "m", "targets": [TARGET], "sticky": [name]})
+
+
+def test_probes_are_off_and_paths_are_paths() -> None:
+    assert Provider.model_validate({"name": "openai"}).probe.interval == 0
+    for path in ("models", "/a b", "/a\r\nx: y"):
+        with pytest.raises(ValidationError, match="must be a path"):
+            Provider.model_validate({"name": "openai", "probe": {"path": path}})

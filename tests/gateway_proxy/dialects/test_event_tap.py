@@ -2,6 +2,7 @@
 
 import itertools
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,6 +23,7 @@ class Recorder(EventTap):
 STREAM = b"data: a\n\n: c\n\nevent: b\r\ndata: x\r\n\r\ndata: tail\n\n"
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(0, len(STREAM)), max_size=8))
 def test_however_it_is_cut(cuts: list[int]) -> None:
     edges = [0, *sorted(cuts), len(STREAM)]

@@ -1,5 +1,7 @@
 """multipart: strict reading, clean writing."""
 
+import mmap
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -138,3 +140,35 @@ def test_reads_typed_fields() -> None:
 def test_what_is_written_reads_the_same(values: list[bytes]) -> None:
     form = MultipartForm(tuple(Part(f"f{at}", value, f"{at}.bin") for at, value in enumerate(values)))
     assert parse_form(*write_form(form, {})) == form
+
+
+def test_files_of_a_mapped_form_stay_where_they_are() -> None:
+    body = MODEL.replace(b"model", b"prompt") + FILE + MODEL + END  # the model stands last
+    with mmap.mmap(-1, len(body)) as held:
+        held.write(body)
+        form = parse_form(held, TYPE)
+        assert form.read_text("model") == "whisper-1" and form.text_bytes() == 18
+        assert type(form.parts[1].value) is memoryview and form.parts[1].value == b"RIFF\r\n\x00\xff"
+        written, content_type = write_form(form, {"model": "other"})
+        assert isinstance(written, list) and any(piece is form.parts[1].value for piece in written)
+        again = parse_form(b"".join(written), content_type)
+        assert again.read_text("model") == "other" and again.parts[1].value == form.parts[1].value
+        del form, written
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.binary(max_size=300), st.booleans())
+def test_a_mapped_form_is_read_as_one_in_memory(noise: bytes, whole: bool) -> None:
+    body = MODEL + FILE[:-2] + noise + b"\r\n" + (END if whole else b"--xYz")
+    held = mmap.mmap(-1, len(body))
+    held.write(body)
+    try:
+        expected = parse_form(body, TYPE)
+    except BadExchange as error:
+        with pytest.raises(BadExchange) as caught:
+            parse_form(held, TYPE)
+        assert str(caught.value) == str(error)
+    else:
+        assert [bytes(part.value) for part in parse_form(held, TYPE).parts] == [
+            p.value for p in expected.parts
+        ]

@@ -60,3 +60,16 @@ def test_no_byte_is_lost_or_moved(chunks: list[bytes], limit: int) -> None:
         assert sse.last_boundary(events) == len(events)
         out += given_up + events
     assert out + assembler.release() == b"".join(chunks)
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+@pytest.mark.parametrize(
+    ("lines", "data"),
+    [
+        ([b"data: a"], b"a"), ([b"data:a"], b"a"), ([b"event: x", b"data: a"], b"a"), ([b"event: x"], b""), ([b"data: "], b""),
+        ([b"event: x", b"data: a", b"data: b"], b"a\nb"), ([b"data: a", b"id: 5"], b"a"), ([b": c", b"data: a"], b"a"),
+        ([b"id: 5", b"event: x", b"data: a"], b"a"),
+    ],
+)  # fmt: skip
+def test_the_payload_of_an_event_however_its_lines_stand(lines: list[bytes], data: bytes, end: bytes) -> None:
+    assert sse.data_of(end.join(lines) + end + end) == data

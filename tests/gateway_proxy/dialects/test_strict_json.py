@@ -138,6 +138,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.dictionaries(st.text(st.characters(exclude_categories=("Cs",)), min_size=17), JSON, max_size=4))
 def test_what_is_accepted_round_trips(value: dict[str, object]) -> None:

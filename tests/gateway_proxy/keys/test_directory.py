@@ -73,6 +73,18 @@ def test_replace_tells_what_is_gone() -> None:
     assert directory.find(b"b", NOW) is kept
 
 
+def test_expired_tokens_are_dropped() -> None:
+    directory = KeyDirectory()
+    token = replace(KEY, id="key_t", kind="ephemeral", expires_at=NOW)
+    longer = replace(token, id="key_u", expires_at=NOW + 1)
+    directory.apply([record(key) for key in (token, longer, replace(KEY, expires_at=NOW - 1))])
+    assert directory.drop_expired_tokens(NOW - 1) == []
+    assert directory.drop_expired_tokens(NOW) == ["key_t"] and directory.key("key_t") is None
+    assert len(directory) == 2
+    directory.apply([KeyRecord("key_u", None)])
+    assert directory.drop_expired_tokens(NOW + 1) == []
+
+
 def test_looking_up_is_cheap() -> None:
     directory = KeyDirectory()
     directory.apply(record(replace(KEY, id=f"key_{n}"), (n.to_bytes(32, "big"), None)) for n in range(2000))

@@ -30,6 +30,7 @@ FULL = {
     "ip_allowlist": ["192.168.1.0/24", "10.0.0.1"],
     "metadata": {"team": "backend"},
     "strict": False,
+    "shadow": False,
     "ephemeral": False,
     "mcp": {
         "enabled": True,
@@ -164,10 +165,37 @@ class TestExpiry:
 
 
 class TestTokens:
-    @pytest.mark.parametrize("document", [{"ephemeral": True}, {"ttl_seconds": 60}, {"ephemeral": "yes"}])
-    def test_not_available(self, document) -> None:
-        with pytest.raises(DraftError, match="not available in this version"):
-            apply_creation(BLANK, {"name": "a", **document}, NOW)
+    def test_a_token_ends_after_its_seconds(self) -> None:
+        key = apply_creation(BLANK, {"name": "a", "ephemeral": True, "ttl_seconds": 60}, NOW)
+        assert key.kind == "ephemeral" and key.expires_at == (NOW // 1000 + 60) * 1000
+        assert (
+            apply_creation(BLANK, {"name": "a", "ephemeral": True}, NOW).expires_at
+            == (NOW // 1000 + 3600) * 1000
+        )
+
+    @pytest.mark.parametrize(
+        ("document", "path"),
+        [
+            ({"ttl_seconds": 60}, "ttl_seconds"),
+            ({"ephemeral": False, "ttl_seconds": 60}, "ttl_seconds"),
+            ({"ephemeral": "yes"}, "ephemeral"),
+            ({"ephemeral": 1}, "ephemeral"),
+            ({"ephemeral": True, "expires_in": "30d"}, "expires_in"),
+            ({"ephemeral": True, "expires_at": "2030-01-01T00:00:00Z"}, "expires_at"),
+            *[
+                ({"ephemeral": True, "ttl_seconds": ttl}, "ttl_seconds")
+                for ttl in (0, -1, 86_401, 1.0, "60", True, [])
+            ],
+        ],
+    )
+    def test_other_tokens_are_refused(self, document, path) -> None:
+        assert paths({"name": "a", **document}) == [path]
+
+    def test_a_key_does_not_become_a_token(self) -> None:
+        key = apply_creation(BLANK, {"name": "a"}, NOW)
+        for patch in ({"ephemeral": True}, {"ttl_seconds": 60}):
+            with pytest.raises(DraftError, match="is decided when a key is made"):
+                apply_patch(key, patch, NOW)
 
     def test_their_absence_may_be_spelled_out(self) -> None:
         apply_creation(BLANK, {"name": "a", "ephemeral": False, "ttl_seconds": None}, NOW)

@@ -57,6 +57,7 @@ def test_minted_secrets_are_distinct_and_well_formed() -> None:
     assert all(len(secret) == 53 and looks_like_secret(secret) for secret in secrets)
 
 
+@pytest.mark.slow
 def test_random_strings_of_the_right_form_are_not_secrets() -> None:
     source = random.Random(11)
     hits = 0

@@ -83,6 +83,7 @@ def test_a_replay_that_was_killed_half_way_changes_nothing(folder):
     assert sorted(once_more, key=repr) == sorted(again, key=repr)
 
 
+@pytest.mark.slow
 def test_truncation_anywhere_in_the_last_records_gives_a_valid_prefix(folder, tmp_path):
     write(folder, 4)
     [(_, path)] = Spool(folder).earlier_segments() or [(0, None)]
@@ -147,6 +148,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 def test_kill_9_at_random_moments_loses_and_doubles_nothing(tmp_path):
     pick = random.Random(9)
     for round_number in range(20):

@@ -108,7 +108,7 @@ class BudgetMachine(RuleBasedStateMachine):
 
 
 BudgetMachine.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
-TestBudget = BudgetMachine.TestCase
+TestBudget = pytest.mark.slow(BudgetMachine.TestCase)
 
 
 def test_a_rebuild_that_lives_over_midnight_keeps_both_days():

@@ -15,6 +15,7 @@ def sender(url: str) -> ServiceSender:
     return ServiceSender(Endpoint("service-1", "json://…", Secret(url), ("*",)))
 
 
+@pytest.mark.slow
 async def test_an_event_arrives_in_words_and_no_list_of_processes_shows_the_url(
     receiver, event, monkeypatch
 ) -> None:

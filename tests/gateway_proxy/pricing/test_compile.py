@@ -29,6 +29,7 @@ VARIANT_CONTEXTS = {
 }
 
 
+@pytest.mark.slow
 def test_table_is_up_to_date_with_the_locked_library() -> None:
     shipped = TABLE_PATH.read_bytes()
     message = "the price table is not what the locked genai-prices says: run `python -m gateway_proxy.pricing.compile`"
@@ -115,6 +116,7 @@ def _told(model: ModelInfo) -> list[tuple[str | None, dict[str, str]]]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", PRESET_TABLES)
 def test_charges_what_the_library_charges(table: str) -> None:
     draw = random.Random(table)
@@ -154,6 +156,7 @@ def _whens(model: ModelInfo) -> list[dict[str, str]]:
     return [variant.when for variant in model.price_variants or ()]
 
 
+@pytest.mark.slow
 def test_never_undercharges_where_units_are_folded() -> None:
     draw = random.Random(7)
     folded_units = {
@@ -227,6 +230,7 @@ def test_time_of_day_counts_the_dearest_hour() -> None:
     assert entry.price.base.output == max(price for price in prices if isinstance(price, Decimal)) * 10**9
 
 
+@pytest.mark.slow
 def test_every_token_price_prices_every_token_class() -> None:
     tokens = RATE_CLASSES[:8]
 

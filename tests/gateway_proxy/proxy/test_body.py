@@ -1,6 +1,8 @@
 """Bodies: capped while they stream, cut when they idle."""
 
 import asyncio
+import mmap
+from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
@@ -38,6 +40,30 @@ async def test_a_body_that_is_there_and_one_that_comes() -> None:
     reader.feed_data(b"def")
     reader.feed_eof()
     assert await reading == b"abcdef"
+
+
+async def test_a_large_form_waits_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body, "FORM_BYTES", 10)
+    chunks = [b"%d" % number * 4 for number in range(8)]
+    request, reader = make_request(ends=False)
+    reading = asyncio.get_running_loop().create_task(read_body(request, 1000, tmp_path))
+    for chunk in chunks:
+        await asyncio.sleep(0.002)
+        reader.feed_data(chunk)
+    reader.feed_eof()
+    whole = await reading
+    assert isinstance(whole, mmap.mmap) and whole[:] == b"".join(chunks)
+    assert list(tmp_path.iterdir()) == []
+    request, _ = make_request(b"abcdefgh")
+    assert await read_body(request, 1000, tmp_path) == b"abcdefgh"
+    request, reader = make_request(ends=False)
+    reading = asyncio.get_running_loop().create_task(read_body(request, 20, tmp_path))
+    for _ in range(4):
+        await asyncio.sleep(0.002)
+        reader.feed_data(b"x" * 8)
+    with pytest.raises(BadExchange) as refused:
+        await reading
+    assert refused.value.status == 413 and list(tmp_path.iterdir()) == []
 
 
 async def test_the_cap_holds_before_the_end() -> None:

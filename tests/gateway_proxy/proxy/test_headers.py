@@ -29,8 +29,10 @@ def test_upwards_only_what_is_harmless() -> None:
 
 
 def test_our_own_ids_go_up() -> None:
-    lines = pairs(encode_ids(make_exchange(trace_id="0" * 31 + "1")).decode())
-    assert lines["x-request-id"] == "req_1" and lines["traceparent"].startswith(f"00-{'0' * 31}1-")
+    exchange = make_exchange(trace_id="0" * 31 + "1")
+    lines = pairs(encode_ids(exchange).decode())
+    assert lines["x-request-id"] == "req_1"
+    assert lines["traceparent"] == f"00-{'0' * 31}1-{exchange.span_id}-01"
     assert "tracestate" not in lines
     assert b"tracestate: a=1\r\n" in encode_ids(make_exchange(trace_id="1" * 32, trace_state="a=1"))
 

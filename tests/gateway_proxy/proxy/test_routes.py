@@ -11,13 +11,18 @@ def test_each_dispatching_route_is_listed_once() -> None:
     routes = list_routes()
     assert len({(route.method, route.path) for route in routes}) == len(routes)
     ours = {route.path: route.operation for route in routes if route.operation and route.dialect == "openai"}
+    stored = {path: ours.pop(path) for path in list(ours) if "{id}" in path}
     assert ours == OPERATIONS
-    assert all(route.method == ("POST" if route.operation else "GET") for route in routes)
+    assert [route.method for route in routes if route.path == "/v1/responses/{id}"] == ["GET", "DELETE"]
+    assert set(stored.values()) == {"responses"} and len(stored) == 3
+    others = [route for route in routes if route.path not in (*stored, "/v1/key/ephemeral")]
+    assert all(route.method == ("POST" if route.operation else "GET") for route in others)
 
 
 def test_each_listed_route_is_what_it_is_listed_as() -> None:
     for route in list_routes():
         read = read_target(route.path.replace("{model}", "m"), NO_HEADERS)
+        assert not route.operation or route.method in read.methods.split(", ")
         assert (read.operation or None) == route.operation
         if route.operation:
             assert read.dialect == route.dialect
@@ -48,6 +53,14 @@ def test_paths_are_plain() -> None:
         ("/v1beta/tunedModels/m:generateContent", Target("/v1beta/tunedModels/m:generateContent", "", "gemini")),
         ("/openai/v1/chat/completions", Target("/v1/chat/completions", "chat", "openai")),
         ("/openai/responses?api-version=x", Target("/v1/responses", "responses", "openai")),
+        ("/v1/responses/r_1", Target("/v1/responses/r_1", "responses", "openai", "GET, DELETE")),
+        (
+            "/openai/responses/r_1/input_items?api-version=x&limit=2&key=SECRET",
+            Target("/v1/responses/r_1/input_items?limit=2", "responses", "openai", "GET"),
+        ),
+        ("/openai/v1/responses/r_1/cancel", Target("/v1/responses/r_1/cancel", "responses", "openai", "POST")),
+        ("/v1/responses/", Target("/v1/responses/", "", "openai")),
+        ("/v1/responses/r_1/files", Target("/v1/responses/r_1/files", "", "openai")),
         ("/openai/models", Target("/v1/models", "", "openai")),
         (
             "/openai/deployments/a/b/chat/completions?api-version=x",

@@ -62,9 +62,7 @@ class Bench:
         lease = self.limiter.acquire(claims, key_ids=("key_a",))
         self.exchange: Exchange = make_exchange(self.policy, make_model(), make_route(**route), lease=lease)
         identity = GatewayIdentity("gtw_1", "default")
-        self.settlement = Settlement(
-            self.books, self.limiter, LearnedOutput(), self.clock, identity, log_requests=True
-        )
+        self.settlement = Settlement(self.books, self.limiter, LearnedOutput(), self.clock, identity)
         self.attempt = Attempt(1, make_target(), lease, 0 if rule is None else reserved, None, admitted_at=5)
         self.attempt.dispatched, self.attempt.status = True, 200
         self.exchange.attempts.append(self.attempt)
@@ -184,6 +182,3 @@ def test_the_log_row_tells_the_whole_exchange() -> None:
         7,
         True,
     )
-    bench.settlement.log_requests = False
-    bench.settlement.close_exchange(bench.exchange, None, 0)
-    assert len(bench.books.logs) == 1

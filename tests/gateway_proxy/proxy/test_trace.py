@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway_proxy.proxy.trace import make_traceparent, new_trace_id, parse_traceparent
+from gateway_proxy.proxy.trace import new_span_id, new_trace_id, parse_traceparent
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
@@ -10,8 +10,8 @@ TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 def test_a_valid_header_is_continued_with_a_span_of_our_own() -> None:
     assert parse_traceparent(f"00-{TRACE}-{SPAN}-01") == (TRACE, SPAN, "01")
     assert parse_traceparent(f" cc-{TRACE}-{SPAN}-01-more ") == (TRACE, SPAN, "01")
-    ours = parse_traceparent(make_traceparent(TRACE, "00"))
-    assert ours is not None and ours[0] == TRACE and ours[1] != SPAN and ours[2] == "00"
+    ours = new_span_id()
+    assert parse_traceparent(f"00-{TRACE}-{ours}-00") == (TRACE, ours, "00") and ours != new_span_id()
 
 
 @pytest.mark.parametrize(

@@ -121,3 +121,18 @@ def test_a_providers_health_is_that_of_its_worst_target() -> None:
     assert breakers.health("openai") == "half_open"
     breakers.succeed(TARGET)
     assert breakers.health("openai") == "up"
+
+
+def test_a_provider_rests_as_a_whole_until_it_wakes() -> None:
+    breakers = Breakers(FakeClock())
+    _open(breakers)
+    breakers.fail(("other", "m"))
+    breakers.wake("openai")
+    assert breakers.is_open(TARGET)  # it did not rest: its breaker decides
+    breakers.rest("openai")
+    assert breakers.is_open(("openai", "any")) and breakers.health("openai") == "down"
+    assert ("openai", "") in breakers.list_tripped()
+    assert not breakers.is_open(("other", "m"))
+    breakers.wake("openai")
+    assert not breakers.is_open(TARGET) and breakers.health("openai") == "up"
+    assert breakers.list_tripped() == []

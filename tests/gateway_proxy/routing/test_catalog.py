@@ -128,6 +128,19 @@ def test_every_listed_name_resolves_and_none_is_missing() -> None:
     assert catalog.names() is names
 
 
+@pytest.mark.parametrize(
+    ("name", "listed"),
+    [
+        ("mine", True), ("llama", True), ("openai/gpt-4o", True), ("local/mine", True), ("claude-sonnet-4-5", True),
+        ("openai/made-up", False), ("nobody/llama", False), ("made-up", False), ("", False), ("openai/", False),
+    ],
+)  # fmt: skip
+def test_listed_names_are_finitely_many(name: str, listed: bool) -> None:
+    catalog = _catalog(models=[{**DECLARED, "name": "mine"}])
+    catalog.resolve("openai/made-up")  # resolves, and is remembered for a while: no listed name for all that
+    assert catalog.lists(name) is listed
+
+
 def test_router_does_not_list_what_would_go_elsewhere() -> None:
     providers = [{"name": "openrouter"}, {"name": "openai"}]
     catalog = _catalog(providers=providers)

@@ -1,14 +1,22 @@
 """Admission: all claims or none, and refusals that say what is missing."""
 
+from typing import Any
+
 import pytest
 
 from gateway_proxy.core.clock import FakeClock
 from gateway_proxy.core.errors import BudgetExceeded, RateLimited, Unavailable
+from gateway_proxy.core.exchange import Exchange
+from gateway_proxy.core.key import Key
 from gateway_proxy.core.limiter import Claim, Meter
-from gateway_proxy.core.policy import KeyPolicy
+from gateway_proxy.core.policy import KeyPolicy, compile_policy
 from gateway_proxy.limits.memory import MemoryLimiter
 from gateway_proxy.stages.admission import Admission
-from tests.support.exchanges import make_exchange, make_policy
+from gateway_proxy.stages.allow import Allow
+from gateway_proxy.stages.budget import Budget
+from gateway_proxy.stages.network import Network
+from gateway_proxy.stages.rate import LearnedOutput, Rate
+from tests.support.exchanges import make_exchange, make_model, make_policy, make_route
 
 
 def ready(policy: KeyPolicy, spent: int = 0) -> MemoryLimiter:
@@ -78,3 +86,75 @@ def test_an_unknown_counter_is_no_permission() -> None:
             make_exchange(policy, claims=[Claim("key_a", Meter.NANOS, policy.budget_rule, 1)])
         )
     assert (refused.value.status, refused.value.code) == (503, "budget_unverifiable")
+
+
+class Shadowed:
+    """Admission of a shadowed key, over the stages that judge its rules."""
+
+    def __init__(self, spent: int = 0, **members: Any) -> None:
+        key = Key(id="key_a", name="a", organization="default", owner="local", shadow=True, **members)
+        self.policy = compile_policy(key)
+        assert self.policy.shadow is not None
+        self.limiter = ready(self.policy.shadow, spent)
+        stages = (Network(), Allow(), Rate(LearnedOutput()), Budget(self.limiter, lambda: True))
+        self.admission = Admission(self.limiter, shadowed=stages)
+
+    def send(self) -> Exchange:
+        exchange = make_exchange(self.policy, make_model(), make_route())
+        self.admission.check(exchange)
+        assert exchange.lease is not None
+        return exchange
+
+
+@pytest.mark.parametrize(
+    ("members", "code"),
+    [
+        ({}, ""),
+        ({"ip_allowlist": ("10.0.0.0/8",)}, "ip_not_allowed"),
+        ({"allowed_endpoints": ()}, "endpoint_not_allowed"),
+        ({"allowed_models": ("other",)}, "model_not_found"),
+        ({"allowed_providers": ("other",)}, "provider_not_allowed"),
+        ({"budget_nanos": 10}, "insufficient_quota"),
+        ({"tokens_per_minute": 10}, "rate_limit_exceeded"),
+    ],
+)
+def test_what_is_shadowed_is_noted_and_passes(members: dict[str, Any], code: str) -> None:
+    exchange = Shadowed(**members).send()
+    assert exchange.would_deny == code
+    assert exchange.targets == make_model().targets and exchange.output_cap is None
+
+
+def test_a_shadowed_limit_runs_out_when_it_would() -> None:
+    shadowed = Shadowed(requests_per_minute=2, max_parallel_requests=9)
+    exchanges = [shadowed.send() for _ in range(4)]
+    assert [exchange.would_deny for exchange in exchanges] == ["", "", *["rate_limit_exceeded"] * 2]
+    assert shadowed.limiter.slots_used("key_a") == 2
+    for exchange in exchanges:
+        assert exchange.lease is not None
+        shadowed.limiter.release(exchange.lease, 0)
+    assert shadowed.limiter.slots_used("key_a") == 0
+
+
+def test_a_shadowed_budget_is_counted_and_announced_and_never_reserved() -> None:
+    shadowed = Shadowed(budget_nanos=10**6, alert_thresholds=(50,))
+    first = shadowed.send()
+    assert first.would_deny == "" and first.lease is not None and first.bound is None
+    assert shadowed.policy.shadow is not None
+    key = shadowed.policy.shadow.key
+    shadowed.limiter.settle_nanos(first.lease, 3 * 10**6)
+    state = shadowed.limiter.budget_state(key)
+    assert state is not None and (state.spent_nanos, state.reserved_nanos) == (3 * 10**6, 0)
+    assert [event.kind for event in shadowed.limiter.take_events()] == ["budget.threshold", "budget.exceeded"]
+    assert shadowed.send().would_deny == "insufficient_quota" and shadowed.limiter.overshoots == 0
+
+
+def test_the_first_shadowed_refusal_for_budget_is_announced() -> None:
+    shadowed = Shadowed(budget_nanos=10**6, spent=9 * 10**5)
+    assert shadowed.send().would_deny == "insufficient_quota"
+    assert [event.kind for event in shadowed.limiter.take_events()] == ["budget.exceeded"]
+
+
+def test_a_shadowed_budget_that_is_not_known_is_no_obstacle() -> None:
+    shadowed = Shadowed(budget_nanos=10**9)
+    shadowed.limiter.forget("key_a")
+    assert shadowed.send().would_deny == "budget_unverifiable"

@@ -58,3 +58,13 @@ def test_a_forbidden_model_can_look_unknown() -> None:
             make_exchange(make_policy(allowed_models=()), MODEL, make_route())
         )
     assert refused.value.gateway == {"reason": "unknown_model"}
+
+
+def test_why_a_provider_cannot_be_told_is_said_to_those_who_may_use_it() -> None:
+    for allowed, code in ((("a",), "not_translatable"), (("b",), "dialect_not_served")):
+        exchange = make_exchange(make_policy(allowed_providers=allowed), MODEL, make_route())
+        exchange.targets = ()
+        exchange.obstacles = {"a": BadExchange("no", code="not_translatable")}
+        with pytest.raises(BadExchange) as refused:
+            Allow().check(exchange)
+        assert refused.value.code == code

@@ -5,11 +5,14 @@ import pytest
 from gateway_proxy.core.errors import BadExchange, ModelUnknown
 from gateway_proxy.dialects.openai import OpenAIDialect
 from gateway_proxy.stages.route import Route
-from tests.support.exchanges import make_exchange, make_model, make_target
+from tests.support.exchanges import make_exchange, make_keeper, make_model, make_target
 
 MODEL = make_model()
 STAGE = Route(
-    {"openai": OpenAIDialect()}, lambda name: MODEL if name == "m" else None, {"openai": frozenset()}
+    {"openai": OpenAIDialect()},
+    lambda name: MODEL if name == "m" else None,
+    {"openai": frozenset()},
+    make_keeper(),
 )
 
 
@@ -23,7 +26,7 @@ def test_the_parsed_value_is_the_only_copy() -> None:
 
 def test_targets_that_cannot_be_spoken_to_drop_out() -> None:
     model = make_model(make_target("a"), make_target("b"))
-    stage = Route({"openai": OpenAIDialect()}, lambda _: model, {"openai": frozenset(("a",))})
+    stage = Route({"openai": OpenAIDialect()}, lambda _: model, {"openai": {"a": None}}, make_keeper())
     exchange = make_exchange(body=b'{"model":"m","messages":[]}')
     stage.check(exchange)
     assert [target.provider for target in exchange.targets] == ["b"]

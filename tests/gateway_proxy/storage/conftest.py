@@ -1,21 +1,5 @@
-"""A fresh embedded store for each test."""
+"""A fresh store for each test, on each database."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
+from tests.support.stores import clock, store, store_url
 
-import pytest
-
-from gateway_proxy.core.clock import FakeClock
-from gateway_proxy.storage import Store, open_store
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
-async def store(tmp_path: Path, clock: FakeClock) -> AsyncIterator[Store]:
-    store = await open_store(f"sqlite:{tmp_path}/gateway.db", migrate=True, clock=clock)
-    yield store
-    await store.close()
+__all__ = ["clock", "store", "store_url"]

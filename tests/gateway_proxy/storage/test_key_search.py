@@ -8,6 +8,7 @@ from gateway_proxy.core.ledger import LedgerRow, LogRow
 from gateway_proxy.core.store import Batch
 from gateway_proxy.storage import Store
 from gateway_proxy.storage.key_search import KeyQuery, KeyStats, escape_like, search
+from tests.support.stores import on_sqlite
 
 NOW = FakeClock().now_ms()
 PREVIEW = "gwk_AbCd…wxyz"
@@ -124,6 +125,7 @@ async def test_a_foreign_cursor_is_refused(store: Store, cursor: str) -> None:
         await store.keys.search(KeyQuery(cursor=cursor))
 
 
+@on_sqlite
 @pytest.mark.parametrize("sort", ["k.search, k.id", "k.owner, k.id", "k.created_at, k.id"])
 async def test_an_organizations_list_is_walked_in_index_order(store: Store, sort: str) -> None:
     plan = await store.db.fetch(
@@ -132,6 +134,7 @@ async def test_an_organizations_list_is_walked_in_index_order(store: Store, sort
     assert all("SEARCH k USING COVERING INDEX" in row[3] for row in plan), plan
 
 
+@on_sqlite
 async def test_an_organizations_keys_by_requests_are_walked_in_index_order(store: Store) -> None:
     plans: list[str] = []
 

@@ -4,7 +4,15 @@ from gateway_proxy.core.key import Key
 from gateway_proxy.core.ledger import EventRow, LogRow
 from gateway_proxy.core.store import Batch
 from gateway_proxy.storage import Store
-from gateway_proxy.storage.maintenance import clear_reserved, prune_events, prune_request_log, prune_secrets
+from gateway_proxy.storage.maintenance import (
+    clear_reserved,
+    prune_events,
+    prune_request_log,
+    prune_secrets,
+    prune_signing_keys,
+    prune_tokens,
+)
+from tests.support.ephemeral import make_token_key, row_of, signer
 
 MINUTE_MS = 60_000
 START = 30_000_000 * MINUTE_MS
@@ -63,6 +71,30 @@ async def test_secrets_go_when_their_grace_is_over(store: Store) -> None:
     assert await prune_secrets(store.db, 99) == 0
     assert await prune_secrets(store.db, 100) == 1
     assert await store.keys.has_secrets()
+
+
+async def test_expired_tokens_go_in_bounded_steps_and_their_usage_stays(store: Store) -> None:
+    async with store.keys.change() as change:
+        for number in range(5):
+            await change.save_key(make_token_key(id=f"key_{number}", expires_at=100 + number))
+        await change.save_key(Key(id="key_lasting", name="n", organization="o", owner="local", expires_at=1))
+    log = LogRow(request_id="req_1", at=START, gateway_id="g", key_id="key_0", admitted=True)
+    await store.ledger.append("g", Batch(logs=[log]))
+    assert [await prune_tokens(store.db, 104, 500, limit=3) for _ in range(3)] == [3, 1, 0]
+    assert {record.key_id for record in (await store.keys.load_keys())[1]} == {"key_lasting"}
+    assert (await store.keys.find("key_4")) is not None
+    assert (await store.keys.find_deleted(["key_0"]))["key_0"].deleted_at == 500
+    assert (await store.keys.stats(["key_0"]))["key_0"].requests == 1
+
+
+async def test_pairs_go_when_they_are_no_longer_believed(store: Store) -> None:
+    async with store.keys.change() as change:
+        await change.add_signing_key(row_of(signer(), 100))
+        await change.add_signing_key(replace(row_of(signer()), kid="other"))
+    await prune_signing_keys(store.db, 99)
+    assert len(await store.db.fetch("SELECT kid FROM signing_keys")) == 2
+    await prune_signing_keys(store.db, 100)
+    assert await store.db.fetch("SELECT kid FROM signing_keys") == [("other",)]
 
 
 async def test_what_an_earlier_process_had_reserved_is_cleared(store: Store) -> None:

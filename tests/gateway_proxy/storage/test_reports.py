@@ -11,6 +11,7 @@ from gateway_proxy.storage import reports as reports_module
 from gateway_proxy.storage.database import Row
 from gateway_proxy.storage.maintenance import prune_request_log
 from gateway_proxy.storage.reports import LogQuery, Reports, UsageRow
+from tests.support.stores import on_sqlite
 
 DAY_MS = 86_400_000
 START = 20_000 * DAY_MS  # 2024-10-04
@@ -188,6 +189,7 @@ class Plans:
         return rows[0] if rows else None
 
 
+@on_sqlite
 @pytest.mark.parametrize("analyzed", [False, True])
 async def test_no_common_query_scans_or_sorts_the_log(filled: Store, analyzed: bool) -> None:
     if analyzed:
@@ -220,3 +222,17 @@ async def test_pruned_requests_leave_the_pages_of_the_rest_whole(filled: Store) 
     assert await prune_request_log(filled.db, START + 300_000, limit=1000) == 31
     for query in (LogQuery(), LogQuery(provider="openai")):
         assert await walk(filled, query) == list(range(59, 29, -1))
+
+
+async def test_what_was_refused_in_the_shadow_is_found(store: Store) -> None:
+    rows = [log(n, would_deny=("", "ip_not_allowed", "insufficient_quota")[n % 3]) for n in range(30)]
+    await store.ledger.append("gtw_1", Batch(logs=rows))
+    assert (await store.reports.logs(LogQuery())).rows[0].would_deny == "insufficient_quota"
+    for asked, expected in (("any", 20), ("ip_not_allowed", 10), ("other", 0)):
+        for query in (
+            LogQuery(would_deny=asked),
+            LogQuery(would_deny=asked, organization="default", owner="ada"),
+        ):
+            assert len(await walk(store, query)) == expected
+    followed = await store.reports.follow(LogQuery(would_deny="any"), after="0")
+    assert len(followed.rows) == 20

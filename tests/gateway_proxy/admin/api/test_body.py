@@ -20,6 +20,7 @@ relaxed = settings(
 )  # of a busy machine
 
 
+@pytest.mark.slow
 @relaxed
 @given(VALUES)
 def test_what_was_sent_is_what_is_read(value: object) -> None:

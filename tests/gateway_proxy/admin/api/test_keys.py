@@ -93,6 +93,7 @@ async def test_the_life_of_a_key(api) -> None:
     assert (await api.call("DELETE", f"/keys/{key_id}", OWNER))[0] == 404
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("body", "paths"),
     [
@@ -100,7 +101,9 @@ async def test_the_life_of_a_key(api) -> None:
         ({"name": "a", "zz": 1, "mcp": {"yy": 1}}, ["zz", "mcp.yy"]),
         ({}, ["name"]),
         ({"name": "a", "ip_allowlist": ["10.0.0.1/8"]}, ["ip_allowlist[0]"]),
-        ({"name": "a", "ephemeral": True}, ["ephemeral"]),
+        ({"name": "a", "ephemeral": True, "ttl_seconds": 0}, ["ttl_seconds"]),
+        ({"name": "a", "ephemeral": 1, "ttl_seconds": 5}, ["ephemeral"]),
+        ({"name": "a", "ttl_seconds": 5}, ["ttl_seconds"]),
         ([], [""]),
         ("x", [""]),
     ],
@@ -164,3 +167,62 @@ async def test_elsewhere_the_header_means_nothing(api) -> None:
             "PATCH", f"/keys/{key_id}", OWNER, {"name": name}, headers={"Idempotency-Key": "intent-3"}
         )
         assert (key["name"], "idempotent-replayed" in heads) == (name, False)
+
+
+async def test_a_token_of_a_key(api) -> None:
+    key_id = await make(api, allowed_models=["gpt-4o", "claude-*"])
+    body = {"ttl_seconds": 60, "allowed_models": ["claude-3"], "budget_usd": "0.50", "requests_per_minute": 5}
+    status, made, _ = await api.call("POST", f"/keys/{key_id}/ephemeral", OWNER, body)
+    assert status == 201 and made.keys() == {"id", "token", "expires_at", "parent_id"}
+    assert made["parent_id"] == key_id and made["token"].startswith("gwe_")
+    _, shown, _ = await api.call("GET", f"/keys/{made['id']}", OWNER)
+    assert (shown["kind"], shown["parent_id"], shown["expires_at"]) == (
+        "ephemeral",
+        key_id,
+        made["expires_at"],
+    )
+    assert (shown["allowed_models"], shown["budget_usd"], shown["status"]) == (["claude-3"], "0.50", "active")
+    assert (await api.call("POST", f"/keys/{key_id}/ephemeral", OWNER))[0] == 201  # no body is no narrowing
+    status, problem, _ = await api.call("PATCH", f"/keys/{made['id']}", OWNER, {"requests_per_minute": 9})
+    assert (status, problem["code"]) == (409, "conflict") and "cannot be changed" in problem["detail"]
+    assert (await api.call("POST", f"/keys/{made['id']}/rotate", OWNER, {}))[0] == 409
+    status, problem, _ = await api.call("POST", f"/keys/{made['id']}/ephemeral", OWNER, {})
+    assert (status, problem["code"]) == (403, "forbidden") and "cannot make tokens" in problem["detail"]
+    status, shown, _ = await api.call("POST", f"/keys/{made['id']}/revoke", OWNER)
+    assert (status, shown["status"]) == (200, "revoked")
+    assert (await api.call("POST", f"/keys/{made['id']}/activate", OWNER))[0] == 409
+    assert (await api.call("DELETE", f"/keys/{made['id']}", OWNER))[0] == 204
+
+
+@pytest.mark.parametrize(
+    ("body", "paths"),
+    [
+        ({"ttl_seconds": 86_401}, ["ttl_seconds"]),
+        ({"owner": "eve@example.com", "expires_in": "1y"}, ["owner", "expires_in"]),
+        ({"allowed_models": ["other"]}, ["allowed_models"]),
+        ({"mcp": {"enabled": True}}, ["mcp"]),
+        ([], [""]),
+    ],
+)
+async def test_mistakes_in_a_token_have_their_paths(api, body: object, paths: list[str]) -> None:
+    key_id = await make(api, allowed_models=["gpt-4o"])
+    status, problem, _ = await api.call("POST", f"/keys/{key_id}/ephemeral", OWNER, body)
+    assert (status, [error["path"] for error in problem["errors"]]) == (422, paths)
+
+
+async def test_a_token_without_a_key(api) -> None:
+    body = {"name": "a", "ephemeral": True, "ttl_seconds": 60, "budget_usd": "1"}
+    status, made, _ = await api.call("POST", "/keys", OWNER, body)
+    assert status == 201 and made["secret"].startswith("gwe_")
+    assert (made["key"]["kind"], made["key"]["parent_id"], made["key"]["budget_usd"]) == (
+        "ephemeral",
+        None,
+        "1.00",
+    )
+    assert made["key"]["preview"] == f"{made['secret'][:8]}…{made['secret'][-4:]}"
+
+
+async def test_only_who_may_change_a_key_makes_its_tokens(api) -> None:
+    key_id = await make(api)
+    for who in (actor_of(Role.VIEWER), actor_of(Role.MEMBER)):
+        assert (await api.call("POST", f"/keys/{key_id}/ephemeral", who, {}))[0] in (403, 404)

@@ -3,11 +3,11 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway_proxy.core.usage import Usage
-from gateway_proxy.dialects.anthropic.usage import parse_usage
+from gateway_proxy.dialects.anthropic.usage import parse_any_shape, parse_usage
 from gateway_proxy.dialects.counts import UnbelievableUsage
 
 CACHE = {"cache_creation_input_tokens": 100, "cache_read_input_tokens": 7}
@@ -75,3 +75,32 @@ def test_nothing_is_lost_and_nothing_counted_twice(a: int, b: int, c: int, d: in
     usage = parse_usage(raw)
     assert usage.input_tokens() == a + b + c + d
     assert usage.output_tokens() == e + f
+
+
+PUBLISHED = {
+    "input_tokens": 30, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 7, "output_tokens": 20, "service_tier": "standard",
+    "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0}, "output_tokens_details": {"thinking_tokens": 5},
+}  # fmt: skip
+EXPECTED = Usage(input=30, cached_input=7, output=15, reasoning=5)
+NAMES = (*PUBLISHED, "iterations", "server_tool_use")
+
+
+def outcome(parse: Any, raw: Any) -> Any:
+    try:
+        return parse(raw)
+    except UnbelievableUsage:
+        return UnbelievableUsage
+
+
+ODD = st.sampled_from((0, 1, 7, 30, -1, 0.5, "1", None, True, 2**63, {}, []))
+
+
+@given(st.dictionaries(st.sampled_from(NAMES), ODD))
+@settings(max_examples=150)
+def test_the_short_cut_finds_what_the_long_way_finds(odd: dict[str, Any]) -> None:
+    assert outcome(parse_usage, {**PUBLISHED, **odd}) == outcome(parse_any_shape, {**PUBLISHED, **odd})
+
+
+def test_the_short_cut_is_taken_for_the_published_shape(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway_proxy.dialects.anthropic.usage.parse_any_shape", None)
+    assert parse_usage(PUBLISHED) == EXPECTED

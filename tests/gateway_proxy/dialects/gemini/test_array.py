@@ -28,6 +28,7 @@ def read(data: bytes, cuts: list[int]) -> tuple[list[Any], bool]:
     return found, reader.finished
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(
     st.lists(st.dictionaries(st.text(max_size=4), VALUES, max_size=3), max_size=4),

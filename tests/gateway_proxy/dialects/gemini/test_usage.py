@@ -3,10 +3,12 @@
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gateway_proxy.core.usage import Usage
 from gateway_proxy.dialects.counts import UnbelievableUsage
-from gateway_proxy.dialects.gemini.usage import parse_usage
+from gateway_proxy.dialects.gemini.usage import parse_any_shape, parse_usage
 
 
 def audio(count: int) -> list[dict[str, Any]]:
@@ -75,3 +77,38 @@ def test_nothing_is_counted_where_nothing_is_told() -> None:
 def test_what_is_no_count_is_not_believed(raw: object) -> None:
     with pytest.raises(UnbelievableUsage):
         parse_usage(raw)
+
+
+PUBLISHED = {
+    "promptTokenCount": 30, "candidatesTokenCount": 20, "totalTokenCount": 57, "thoughtsTokenCount": 7, "cachedContentTokenCount": 1,
+    "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 30}],
+}  # fmt: skip
+EXPECTED = Usage(input=29, cached_input=1, output=20, reasoning=7)
+NAMES = (
+    *PUBLISHED,
+    "toolUsePromptTokenCount",
+    "responseTokenCount",
+    "candidatesTokensDetails",
+    "cacheTokensDetails",
+)
+
+
+def outcome(parse: Any, raw: Any) -> Any:
+    try:
+        return parse(raw)
+    except UnbelievableUsage:
+        return UnbelievableUsage
+
+
+ODD = st.sampled_from((0, 1, 7, 30, -1, 0.5, "1", None, True, 2**63, {}, []))
+
+
+@given(st.dictionaries(st.sampled_from(NAMES), ODD))
+@settings(max_examples=150)
+def test_the_short_cut_finds_what_the_long_way_finds(odd: dict[str, Any]) -> None:
+    assert outcome(parse_usage, {**PUBLISHED, **odd}) == outcome(parse_any_shape, {**PUBLISHED, **odd})
+
+
+def test_the_short_cut_is_taken_for_the_published_shape(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway_proxy.dialects.gemini.usage.parse_any_shape", None)
+    assert parse_usage(PUBLISHED) == EXPECTED

@@ -274,6 +274,7 @@ def mixed_stream(end: bytes) -> bytes:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(
     st.sampled_from([b"\n", b"\r\n", b"\r"]),

@@ -164,6 +164,7 @@ def outcome(parse: Callable[[dict[str, Any]], Usage | None], raw: dict[str, Any]
         return "unbelievable"
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(
     st.integers(0, 9), st.integers(0, 9), st.sampled_from([0, 0, 0, 1, -1]), ANY_VALUE, OTHERS, OTHER_DETAILS

@@ -61,6 +61,7 @@ async def test_a_connection_whose_loss_is_not_told_yet_is_not_used() -> None:
         assert (server.connections, pool.stats().open) == (2, 1)
 
 
+@pytest.mark.slow
 async def test_a_closed_connection_leaves_nothing_to_the_garbage_collector() -> None:
     async with serving(answering(OK, hang=True)) as server, pool_to(server.origin) as pool:
         await exchange(pool)

@@ -1,0 +1,44 @@
+"""Keeps what this gateway knows of ephemeral tokens equal to the store: who signs them, and which were deleted."""
+
+import asyncio
+from collections.abc import Sequence
+
+from gateway_proxy.core.clock import Clock
+from gateway_proxy.core.store import KeyRecord
+from gateway_proxy.keys.directory import KeyDirectory
+from gateway_proxy.keys.signing import MAX_TTL_SECONDS, load_cryptography
+from gateway_proxy.keys.tokens import TokenDirectory
+from gateway_proxy.limits.memory import MemoryLimiter
+from gateway_proxy.storage.keys import SqlKeys
+
+
+class LiveTokens:
+    """`directory` is where requests look tokens up."""
+
+    def __init__(self, keys: SqlKeys, known: KeyDirectory, limiter: MemoryLimiter, clock: Clock) -> None:
+        self._keys = keys
+        self._known = known
+        self._limiter = limiter
+        self._clock = clock
+        self.directory = TokenDirectory(known)
+
+    async def load(self) -> None:
+        """Learn which tokens were deleted while they could still live. Raises StoreError."""
+        now_ms = self._clock.now_ms()
+        self.directory.bury(await self._keys.deleted_since(now_ms - MAX_TTL_SECONDS * 1000), now_ms)
+
+    async def prepare(self, records: Sequence[KeyRecord]) -> None:
+        """Before these records are in force. Raises StoreError."""
+        pairs = await self._keys.signing_keys()
+        if pairs:
+            await asyncio.to_thread(load_cryptography)
+        self.directory.pairs.take(pairs)
+        gone = [record.key_id for record in records if record.key is None]
+        self.directory.bury(gone, self._clock.now_ms())
+
+    def drop_expired(self) -> None:
+        """Forget tokens that have expired, with their counters."""
+        now_ms = self._clock.now_ms()
+        for key_id in self._known.drop_expired_tokens(now_ms):
+            self._limiter.forget(key_id)
+        self.directory.sweep(now_ms)

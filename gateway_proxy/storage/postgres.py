@@ -1,0 +1,267 @@
+"""PostgreSQL behind the `Database` interface: a few connections, and one that listens for changes.
+
+Transactions are done one after the other, whoever asks, under an advisory lock: what is read in one stays true until
+it commits, as on SQLite, and every batch of the books is short. A client that dies or stalls inside of one loses it
+after `_STALL_SECONDS`. Read committed is enough under that lock: each statement sees all that was committed before it.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Any
+from urllib.parse import urlsplit
+
+import asyncpg
+
+from gateway_proxy.storage.database import Row, Statements, StoreError
+from gateway_proxy.storage.postgres_errors import explain
+
+_TURN = 0x67777031  # "gwp1": who writes
+_EXCLUSIVE = 0x67777032  # "gwp2": who changes the schema
+_CHANNEL = "gateway_proxy_changes"
+_ASK_AGAIN_SECONDS = 0.5  # a notification may be lost with its connection
+_CONNECT_SECONDS = 5.0
+_COMMAND_SECONDS = 30.0
+_STALL_SECONDS = 10
+_MOST_CONNECTIONS = 6
+_FAULTS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, ValueError)
+Connection = Any  # asyncpg brings no types
+
+
+def _count(status: str) -> int:
+    """`INSERT 0 3` → 3; 0 for a statement that touches no rows."""
+    last = status.rpartition(" ")[2]
+    return int(last) if last.isdecimal() else 0
+
+
+def _clean(value: Any) -> Any:
+    """PostgreSQL's text has no NUL, which a client may well send us: https://www.postgresql.org/docs/current/datatype-character.html."""
+    if type(value) is str and "\x00" in value:
+        return value.replace("\x00", "\ufffd")
+    return value
+
+
+class _Statements:
+    """Statements on one connection."""
+
+    def __init__(self, database: "PostgresDatabase", connection: Connection) -> None:
+        self._database = database
+        self._connection = connection
+
+    async def fetch(self, sql: str, *args: Any) -> list[Row]:
+        with self._database.explaining():
+            return [tuple(row) for row in await self._connection.fetch(sql, *map(_clean, args))]
+
+    async def fetch_one(self, sql: str, *args: Any) -> Row | None:
+        with self._database.explaining():
+            row = await self._connection.fetchrow(sql, *map(_clean, args))
+            return None if row is None else tuple(row)
+
+    async def execute(self, sql: str, *args: Any) -> int:
+        with self._database.explaining():
+            return _count(await self._connection.execute(sql, *map(_clean, args)))
+
+    async def insert_many(
+        self,
+        table: str,
+        columns: Sequence[str],
+        rows: Iterable[Sequence[Any]],
+        conflict: str = "",
+        shared: Sequence[Any] = (),
+    ) -> int:
+        source = list(rows)
+        if not source:
+            return 0
+        types = await self._database.column_types(table, self._connection)
+        common = columns[: len(shared)]
+        own = columns[len(shared) :]
+        # A column is one argument, whatever the number of rows: one statement a table, prepared once.
+        selected = [f"${n}::{types[name]}" for n, name in enumerate(common, 1)] + [
+            f"u.{name}" for name in own
+        ]
+        arrays = ", ".join(f"${n}::{types[name]}[]" for n, name in enumerate(own, len(common) + 1))
+        sql = (
+            f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(selected)}"  # noqa: S608
+            f" FROM unnest({arrays}) AS u({', '.join(own)}) {conflict}"
+        )
+        values = [[_clean(value) for value in column] for column in zip(*source, strict=True)]
+        return await self.execute(sql, *shared, *values)
+
+    async def announce(self) -> None:
+        await self.execute(f"NOTIFY {_CHANNEL}")
+
+
+class PostgresDatabase:
+    """One database on a server. Open it with `PostgresDatabase.open`."""
+
+    dialect = "postgres"
+
+    def __init__(self, pool: Any, url: str) -> None:
+        self._pool = pool
+        self._url = url
+        parts = urlsplit(url)
+        self.name = (
+            f"postgresql://{parts.hostname or 'localhost'}{parts.path}"  # as shown: without user and password
+        )
+        self._types: dict[str, dict[str, str]] = {}
+        self._turn = asyncio.Lock()
+        self._listener: Connection = None
+        self._announced = True
+        self._asked_at = 0.0
+
+    @classmethod
+    async def open(cls, url: str) -> "PostgresDatabase":
+        """Connect. Raises `StoreError`."""
+        name = f"postgresql://{urlsplit(url).hostname or 'localhost'}{urlsplit(url).path}"
+        try:
+            pool = await asyncpg.create_pool(
+                url,
+                min_size=0,  # else the pool's own attempts to reconnect end as unhandled errors
+                max_size=_MOST_CONNECTIONS,
+                timeout=_CONNECT_SECONDS,
+                command_timeout=_COMMAND_SECONDS,
+                max_inactive_connection_lifetime=60.0,
+                server_settings={
+                    "application_name": "gateway-proxy",
+                    "timezone": "UTC",
+                    "idle_in_transaction_session_timeout": str(_STALL_SECONDS * 1000),
+                    "tcp_user_timeout": str(_STALL_SECONDS * 1000),
+                },
+            )
+            database = cls(pool, url)
+            await database.fetch("SELECT 1")
+        except _FAULTS as error:
+            raise explain(error, name) from error
+        except StoreError:
+            await pool.close()
+            raise
+        return database
+
+    @contextmanager
+    def explaining(self) -> Iterator[None]:
+        """What the driver raises comes out as `StoreError`."""
+        try:
+            yield
+        except StoreError:
+            raise
+        except _FAULTS as error:
+            raise explain(error, self.name) from error
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[Connection]:
+        with self.explaining():
+            connection = await self._pool.acquire(timeout=_CONNECT_SECONDS)
+        try:
+            yield connection
+        finally:
+            with suppress(*_FAULTS):  # a connection that broke is dropped by the pool
+                await asyncio.shield(self._pool.release(connection))
+
+    async def fetch(self, sql: str, *args: Any) -> list[Row]:
+        async with self._connected() as connection:
+            return await _Statements(self, connection).fetch(sql, *args)
+
+    async def fetch_one(self, sql: str, *args: Any) -> Row | None:
+        async with self._connected() as connection:
+            return await _Statements(self, connection).fetch_one(sql, *args)
+
+    async def execute(self, sql: str, *args: Any) -> int:
+        async with self.transaction() as tx:
+            return await tx.execute(sql, *args)
+
+    async def insert_many(
+        self,
+        table: str,
+        columns: Sequence[str],
+        rows: Iterable[Sequence[Any]],
+        conflict: str = "",
+        shared: Sequence[Any] = (),
+    ) -> int:
+        async with self.transaction() as tx:
+            return await tx.insert_many(table, columns, rows, conflict, shared)
+
+    async def announce(self) -> None:
+        await self.execute(f"NOTIFY {_CHANNEL}")
+
+    @asynccontextmanager
+    async def transaction(self, *, exclusive: bool = False) -> AsyncIterator[Statements]:
+        # This process's own turn first, so that those who wait for it hold no connection.
+        async with self._turn, self._connected() as connection:
+            with self.explaining():
+                transaction = connection.transaction()
+                await transaction.start()
+            try:
+                with self.explaining():
+                    await connection.execute(f"SELECT pg_advisory_xact_lock({_TURN})")
+                    if exclusive:
+                        await connection.execute(f"SELECT pg_advisory_xact_lock({_EXCLUSIVE})")
+                yield _Statements(self, connection)
+                with self.explaining():
+                    await transaction.commit()
+            except BaseException:
+                # In a task of its own, since this one may be cancelled again before it is done.
+                with suppress(*_FAULTS):
+                    await asyncio.shield(_roll_back(transaction, connection))
+                raise
+
+    async def poll(self, sql: str) -> Row | None:
+        now = time.monotonic()
+        await self._listen()
+        if not self._announced and now - self._asked_at < _ASK_AGAIN_SECONDS:
+            return None
+        # Before the query: what is committed in between is seen now and asked for once more, never missed.
+        self._announced = False
+        self._asked_at = now
+        try:
+            return await self.fetch_one(sql)
+        except BaseException:
+            self._announced = True
+            raise
+
+    async def _listen(self) -> None:
+        if self._listener is not None and not self._listener.is_closed():
+            return
+        with self.explaining():
+            self._listener = listener = await asyncpg.connect(
+                self._url, timeout=_CONNECT_SECONDS, command_timeout=_COMMAND_SECONDS
+            )
+            await listener.add_listener(_CHANNEL, self._hear)
+        self._announced = True
+
+    def _hear(self, *_: object) -> None:
+        self._announced = True
+
+    async def column_types(self, table: str, connection: Connection) -> dict[str, str]:
+        """Column → type of a table, asked for once."""
+        types = self._types.get(table)
+        if types is None:
+            with self.explaining():
+                rows = await connection.fetch(
+                    "SELECT attname, format_type(atttypid, NULL) FROM pg_attribute"
+                    " WHERE attrelid = $1::text::regclass AND attnum > 0 AND NOT attisdropped",
+                    table,
+                )
+            types = self._types[table] = {row[0]: row[1] for row in rows}
+        return types
+
+    async def tables(self) -> set[str]:
+        rows = await self.fetch("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()")
+        return {str(name) for (name,) in rows}
+
+    async def close(self) -> None:
+        listener, self._listener = self._listener, None
+        with suppress(*_FAULTS):
+            if listener is not None and not listener.is_closed():
+                await listener.close(timeout=_CONNECT_SECONDS)
+        try:
+            await asyncio.wait_for(self._pool.close(), _STALL_SECONDS)
+        except TimeoutError:
+            self._pool.terminate()
+
+
+async def _roll_back(transaction: Any, connection: Connection) -> None:
+    try:
+        await transaction.rollback()
+    except _FAULTS:
+        connection.terminate()

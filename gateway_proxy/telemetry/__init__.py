@@ -1,0 +1,1 @@
+"""What operators' tools see of a gateway: metrics for Prometheus, spans for OpenTelemetry."""

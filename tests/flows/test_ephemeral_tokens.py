@@ -1,0 +1,126 @@
+"""Ephemeral tokens on a real gateway: made by keys, narrower than they are, paid by both, and gone when they should be."""
+
+import base64
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from gateway_proxy.keys.service import Caller
+from tests.support.clients import say
+from tests.support.fake_provider import FakeProvider
+from tests.support.gateway import CreatedKey, RunningGateway, provider_toml
+
+_CALLER = Caller("tests")
+CHAT = "/v1/chat/completions"
+# 1,000 tokens of output at 2 USD per million, and an input whose bound is far below the rest.
+TABLES = (
+    '[[models]]\nname = "{name}"\ntargets = [{{ provider = "fake", model = "fake-large" }}]\n'
+    "price = {{ input = 0, output = 1000 }}\nmax_output_tokens = 4096\nmax_input_tokens = 100000\n"
+)
+
+
+@pytest.fixture(scope="module")
+def gateway(provider: FakeProvider) -> Iterator[RunningGateway]:
+    tables = provider_toml(provider.base_url) + TABLES.format(name="chat") + TABLES.format(name="chat-2")
+    with RunningGateway(tables) as running:
+        yield running
+
+
+def mint(gateway: RunningGateway, secret: str, **document: Any) -> CreatedKey:
+    status, made = gateway.fetch("/v1/key/ephemeral", secret=secret, body=document)
+    assert status == 201, made
+    assert made.keys() == {"id", "token", "expires_at", "parent_id"}
+    return CreatedKey(made["id"], made["token"])
+
+
+def chat(gateway: RunningGateway, secret: str, tokens: int = 10, **members: Any) -> tuple[int, Any]:
+    body = {"model": "chat", "messages": say(f"[[fake: tokens={tokens}]]"), "max_tokens": tokens, **members}
+    return gateway.fetch(CHAT, secret=secret, body=body)
+
+
+def code(answer: tuple[int, Any]) -> tuple[int, str]:
+    return answer[0], answer[1]["error"]["code"]
+
+
+def test_a_token_works_and_says_who_made_it(gateway: RunningGateway) -> None:
+    key = gateway.create_key("parent")
+    token = mint(gateway, key.secret, ttl_seconds=60)
+    assert chat(gateway, token.secret)[0] == 200
+    state = gateway.key_state(token.secret)
+    assert (state["id"], state["kind"], state["parent_id"]) == (token.id, "ephemeral", key.id)
+    [row] = gateway.settled_rows(token.id)
+    assert (row["parent_id"], row["owner"]) == (key.id, "local")
+    claims = json.loads(base64.urlsafe_b64decode(token.secret.split(".")[1] + "=="))
+    assert (claims["jti"], claims["parent"], claims["exp"] - claims["iat"]) == (token.id, key.id, 60)
+    assert token.secret not in gateway.log_text()
+    assert not [row for row in gateway.query("SELECT * FROM changes") if token.secret in str(row)]
+
+
+def test_a_token_is_narrower_and_cannot_make_another(gateway: RunningGateway) -> None:
+    key = gateway.create_key(allowed_models=["chat*"], allowed_endpoints=["chat"])
+    token = mint(gateway, key.secret, allowed_models=["chat-2", "other"])
+    assert code(chat(gateway, token.secret)) == (403, "model_not_found")
+    assert chat(gateway, token.secret, model="chat-2")[0] == 200
+    embedding = gateway.fetch("/v1/embeddings", secret=token.secret, body={"model": "chat-2", "input": "x"})
+    assert code(embedding) == (403, "endpoint_not_allowed")
+    listed = gateway.fetch("/v1/models", secret=token.secret)[1]["data"]
+    assert [model["id"] for model in listed] == ["chat-2"]
+    refused = gateway.fetch("/v1/key/ephemeral", secret=token.secret, body={})
+    assert code(refused) == (403, "token_cannot_mint")
+    for wrong in (
+        {"allowed_models": ["other"]},
+        {"ttl_seconds": 86_401},
+        {"owner": "eve@example.com"},
+        {"budget_usd": 0.5},
+    ):
+        status, answer = gateway.fetch("/v1/key/ephemeral", secret=key.secret, body=wrong)
+        assert (status, answer["error"]["param"]) == (400, next(iter(wrong))), answer
+    assert code(gateway.fetch("/v1/key/ephemeral", secret=key.secret)) == (405, "method_not_allowed")
+
+
+def test_both_buckets_are_taken_from(gateway: RunningGateway) -> None:
+    key = gateway.create_key(requests_per_minute=5)
+    token, other = (mint(gateway, key.secret, requests_per_minute=3) for _ in range(2))
+    assert [chat(gateway, token.secret)[0] for _ in range(4)] == [200, 200, 200, 429]
+    assert [chat(gateway, other.secret)[0] for _ in range(3)] == [200, 200, 429]
+    assert code(chat(gateway, key.secret)) == (429, "rate_limit_exceeded")
+
+
+def test_slots_are_taken_from_both(gateway: RunningGateway) -> None:
+    key = gateway.create_key(max_parallel_requests=1)
+    token = mint(gateway, key.secret, max_parallel_requests=1)
+    body = {"model": "chat", "messages": say("[[fake: mode=silent seconds=30]]")}
+    with ThreadPoolExecutor(1) as thread:
+        pending = thread.submit(gateway.fetch, CHAT, secret=token.secret, body=body)
+        while not gateway.readiness()["running"]:
+            assert not pending.done()
+        assert code(chat(gateway, key.secret)) == (429, "rate_limit_exceeded")
+        gateway.change_keys(lambda service, _: service.revoke(token.id, _CALLER))
+        assert code(pending.result(10)) == (401, "key_revoked")
+    assert chat(gateway, key.secret)[0] == 200
+
+
+def test_nested_budgets_hold_through_a_restart(gateway: RunningGateway, provider: FakeProvider) -> None:
+    key = gateway.create_key(budget_usd="0.10")  # 100 tokens of output
+    token = mint(gateway, key.secret, budget_usd="0.04")
+    other = mint(gateway, key.secret)
+    assert chat(gateway, token.secret, 30)[0] == 200
+    assert code(chat(gateway, token.secret, 30)) == (429, "insufficient_quota")
+    assert gateway.key_state(token.secret)["budget"]["remaining_usd"] == "0.01"
+    assert gateway.key_state(key.secret)["budget"]["spent_usd"] == "0.03"
+    assert gateway.key_state(other.secret)["budget"]["remaining_usd"] == "0.07"
+    gateway.restart()
+    assert gateway.key_state(token.secret)["budget"]["remaining_usd"] == "0.01"
+    assert gateway.key_state(key.secret)["budget"]["spent_usd"] == "0.03"
+    assert code(chat(gateway, token.secret, 30)) == (429, "insufficient_quota")
+    assert chat(gateway, other.secret, 60)[0] == 200
+    assert code(chat(gateway, key.secret, 20)) == (429, "insufficient_quota")
+    rows = gateway.settled_rows()
+    assert (
+        sum(row["charged_nanos"] for row in rows if key.id in (row["key_id"], row["parent_id"])) == 90_000_000
+    )
+    [spent] = gateway.query("SELECT spent_nanos FROM key_stats WHERE key_id = ?", key.id)
+    assert spent["spent_nanos"] == 90_000_000

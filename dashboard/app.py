@@ -79,6 +79,11 @@ _compiled = _Compiled()
 
 def mount(app: web.Application, prefix: str, admin: Admin) -> None:
     """Serve the dashboard below `prefix`. The services are the caller's, who also closes what is behind them."""
+    app.add_subapp(prefix, build_pages(prefix, admin))
+
+
+def build_pages(prefix: str, admin: Admin) -> web.Application:
+    """The dashboard as an application to be added to another one below `prefix`."""
     pages = web.Application(
         middlewares=[errors.show_errors, guard.require_actor], client_max_size=MAX_FORM_BYTES
     )
@@ -103,7 +108,7 @@ def mount(app: web.Application, prefix: str, admin: Admin) -> None:
     for module in (*_PAGES, assets):
         pages.add_routes(module.ROUTES)
     pages[frame.NAVIGATION] = frame.build_navigation(pages.router)
-    app.add_subapp(prefix, pages)
+    return pages
 
 
 async def _end_streams(pages: web.Application) -> None:

@@ -7,7 +7,9 @@ when it is asked for first: importing the package alone loads nothing and starts
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gateway_proxy.config import Config, ConfigError
+    from gateway_proxy.app.mounted import MountedGateway
+    from gateway_proxy.app.mounting import create_app, mount, mount_dashboard
+    from gateway_proxy.config import Config, ConfigError, config_from_dict, load_config
     from gateway_proxy.core.dialect import Dialect, UsageTap
     from gateway_proxy.core.errors import Denied
     from gateway_proxy.core.ledger import LedgerRow, LogRow
@@ -27,11 +29,17 @@ _HOMES = {
     "Exchange": "gateway_proxy.plugins.exchange",
     "LedgerRow": "gateway_proxy.core.ledger",
     "LogRow": "gateway_proxy.core.ledger",
+    "MountedGateway": "gateway_proxy.app.mounted",
     "OpenAIDialect": "gateway_proxy.dialects.openai",
     "Rows": "gateway_proxy.plugins.sink",
     "Sink": "gateway_proxy.plugins.sink",
     "Stage": "gateway_proxy.plugins.stage",
     "UsageTap": "gateway_proxy.core.dialect",
+    "config_from_dict": "gateway_proxy.config",
+    "create_app": "gateway_proxy.app.mounting",
+    "load_config": "gateway_proxy.config",
+    "mount": "gateway_proxy.app.mounting",
+    "mount_dashboard": "gateway_proxy.app.mounting",
 }
 
 __all__ = [
@@ -43,12 +51,18 @@ __all__ = [
     "Exchange",
     "LedgerRow",
     "LogRow",
+    "MountedGateway",
     "OpenAIDialect",
     "Rows",
     "Sink",
     "Stage",
     "UsageTap",
     "__version__",
+    "config_from_dict",
+    "create_app",
+    "load_config",
+    "mount",
+    "mount_dashboard",
 ]
 
 

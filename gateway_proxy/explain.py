@@ -7,7 +7,7 @@ would see. No rule is written down here a second time, and nothing here reads a 
 
 import inspect
 import ipaddress
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import quote
@@ -27,7 +27,6 @@ from gateway_proxy.core.stage import Stage, WaitingStage
 
 Word = Literal["allow", "deny", "skip"]
 MCP_RULE = "mcp"
-_SHADOWED = frozenset(("network", "endpoint", "model", "price", "rate", "budget"))
 _NEEDS_TARGETS = frozenset(("provider", "price", "budget"))
 _NOT_REACHED = "Cannot be judged: an earlier rule left nothing to judge."
 _MESSAGES = [{"role": "user", "content": "Hello"}]
@@ -93,34 +92,44 @@ def explain(
     policy: KeyPolicy,
     question: Question,
     now_ms: int,
-) -> list[Verdict]:
-    """Every rule's verdict, in the order of the pipeline.
+) -> dict[str, Any]:
+    """`{"allowed", "verdicts"}` as the admin API answers, the verdicts in the order of the pipeline.
 
-    The key of a shadowed policy is judged by its rules, though they refuse nothing; see `is_allowed`.
+    Rules that are shadowed are judged beside those that are enforced; what they refuse is said, and allowed.
     """
-    shadow = _shadow_of(policy)
-    trial = Trial(shadow or policy, question, now_ms)
+    verdicts = _judge(stages, limiter, policy, question, now_ms)
+    allowed = all(verdict.verdict != "deny" for verdict in verdicts)
+    if policy.shadow is not None:
+        shadowed = _judge(stages, limiter, policy.shadow, question, now_ms)
+        verdicts = [_join(*pair) for pair in zip(verdicts, shadowed, strict=True)]
+    return {"allowed": allowed, "verdicts": [verdict.to_json() for verdict in verdicts]}
+
+
+def _judge(
+    stages: Sequence[Stage | WaitingStage],
+    limiter: Limiter,
+    policy: KeyPolicy,
+    question: Question,
+    now_ms: int,
+) -> list[Verdict]:
+    trial = Trial(policy, question, now_ms)
     for stage in stages:
         trial.judge(stage, question)
     verdicts = [
         Verdict(rule, word, code, detail or _describe(rule, trial, limiter))
         for rule, word, code, detail in trial.verdicts()
     ]
-    verdicts.append(_judge_mcp(trial.rules_policy, question.mcp_tool))
-    return [_mark_shadowed(verdict) for verdict in verdicts] if shadow is not None else verdicts
+    return [*verdicts, _judge_mcp(policy, question.mcp_tool)]
 
 
-def is_allowed(verdicts: Iterable[Verdict], policy: KeyPolicy) -> bool:
-    """Whether the request would be admitted: no rule refuses it, or only rules that are shadowed."""
-    return not any(
-        verdict.verdict == "deny" and (_shadow_of(policy) is None or not _is_shadowed(verdict))
-        for verdict in verdicts
-    )
-
-
-def explanation(verdicts: Sequence[Verdict], policy: KeyPolicy) -> dict[str, Any]:
-    """As the admin API answers."""
-    return {"allowed": is_allowed(verdicts, policy), "verdicts": [verdict.to_json() for verdict in verdicts]}
+def _join(enforced: Verdict, shadowed: Verdict) -> Verdict:
+    """One verdict of a rule that is enforced and of the same one in the shadow."""
+    if enforced.verdict == "deny":
+        return enforced
+    if shadowed.verdict != "deny":
+        return shadowed
+    note = f"{shadowed.detail} The key is shadowed: the request passes, and the log notes it."
+    return Verdict(shadowed.rule, "deny", shadowed.code, note)
 
 
 def unknown_here() -> dict[str, Any]:
@@ -239,17 +248,6 @@ def _shadow_of(policy: KeyPolicy) -> KeyPolicy | None:
     return policy.shadow if policy.parent is None else None
 
 
-def _is_shadowed(verdict: Verdict) -> bool:
-    return verdict.rule in _SHADOWED or verdict.code == "provider_not_allowed"
-
-
-def _mark_shadowed(verdict: Verdict) -> Verdict:
-    if verdict.verdict != "deny" or not _is_shadowed(verdict):
-        return verdict
-    note = f"{verdict.detail} The key is shadowed: the request passes, and the log notes it."
-    return Verdict(verdict.rule, "deny", verdict.code, note)
-
-
 def _describe(rule: str, trial: Trial, limiter: Limiter) -> str:
     """Why a rule lets the request pass."""
     policy, key = trial.rules_policy, trial.rules_policy.key
@@ -272,7 +270,7 @@ def _describe(rule: str, trial: Trial, limiter: Limiter) -> str:
                 else f"'{trial.operation}' is among those allowed."
             )
         case "model":
-            return "Any model." if key.allowed_models is None else "The name is among those allowed."
+            return "Any model." if not _limits_models(policy) else "The name is among those allowed."
         case "provider":
             return (
                 "It may go to " + ", ".join(dict.fromkeys(target.provider for target in trial.targets)) + "."
@@ -284,6 +282,11 @@ def _describe(rule: str, trial: Trial, limiter: Limiter) -> str:
         case "budget":
             return _describe_budget(trial, limiter)
     return ""
+
+
+def _limits_models(policy: KeyPolicy) -> bool:
+    parent = policy.parent
+    return policy.exact_models is not None or (parent is not None and _limits_models(parent))
 
 
 def _describe_price(trial: Trial) -> str:
@@ -305,15 +308,13 @@ def _describe_rate(trial: Trial, limiter: Limiter) -> str:
 
 
 def _describe_budget(trial: Trial, limiter: Limiter) -> str:
-    parts = []
-    for claim in trial.claims:
-        if claim.meter is not Meter.NANOS:
-            continue
-        parts.append(f"${format_usd(claim.amount)} needed at most")
-    try:
-        state = limiter.budget_state(trial.rules_policy.key)
-    except CounterUnknown:
-        state = None
-    if state is not None:
-        parts.append(f"${format_usd(state.remaining_nanos)} of ${format_usd(state.limit_nanos)} left")
-    return f"{', '.join(parts)}." if parts else "No budget."
+    needed = 0 if trial.bound is None else trial.bound.nanos
+    parts = [f"${format_usd(needed)} needed at most"]
+    for key, _ in trial.rules_policy.budgets:
+        try:
+            state = limiter.budget_state(key)
+        except CounterUnknown:
+            state = None
+        if state is not None:
+            parts.append(f"${format_usd(state.remaining_nanos)} of ${format_usd(state.limit_nanos)} left")
+    return f"{', '.join(parts)}." if len(parts) > 1 else "No budget."

@@ -16,7 +16,7 @@ from aiohttp import web
 from bench.figure import Figure
 from bench.filling import fill
 from bench.load import percentile
-from dashboard import mount
+from dashboard.app import mount
 from gateway_proxy.admin.actor import Actor, Role
 from gateway_proxy.admin.services import build_admin
 from gateway_proxy.core.clock import Clock

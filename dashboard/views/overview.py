@@ -45,7 +45,7 @@ async def show_overview(request: web.Request) -> web.StreamResponse:
         "tiles": list_tiles(overview),
         "charts": draw_charts(overview),
         "started": await service.has_requests(actor),
-        "base_url": f"{request.url.origin()}/v1",
+        "base_url": f"{request.url.origin()}{request.app[ADMIN].data_path}/v1",
         "usage_query": _usage_query(chosen),
     }
     return render(request, "overview.html", context)

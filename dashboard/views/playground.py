@@ -11,7 +11,8 @@ async def show_playground(request: web.Request) -> web.Response:
     current_actor(request)
     origin = request.app[ADMIN].find_data_origin(request.url.host or "127.0.0.1")
     page_origin = f"{'https' if is_https(request) else 'http'}://{request.host}"
-    context = {"data_origin": origin, "page_origin": page_origin, "base_url": f"{origin or page_origin}/v1"}
+    base_url = f"{origin or page_origin}{request.app[ADMIN].data_path}/v1"
+    context = {"data_origin": origin, "page_origin": page_origin, "base_url": base_url}
     response = render(request, "playground.html", context)
     if origin:
         policy = guard.HEADERS["Content-Security-Policy"]

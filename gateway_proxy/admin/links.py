@@ -46,17 +46,22 @@ class Links:
     """Makes links and lets people in by them. Raises NotFound for a link that no longer works."""
 
     def __init__(
-        self, identity: Identity, passwords: Passwords, sessions: Sessions, clock: Clock, base_url: str = ""
+        self,
+        identity: Identity,
+        passwords: Passwords,
+        sessions: Sessions,
+        clock: Clock,
+        dashboard_url: str = "/dashboard",
     ) -> None:
         self._identity = identity
         self._passwords = passwords
         self._sessions = sessions
         self._clock = clock
-        self._base_url = base_url
+        self._dashboard_url = dashboard_url
 
     def url(self, kind: LinkKind, secret: str) -> str:
         """Where the link leads: a full URL, or a path where no address is known."""
-        return f"{self._base_url}/dashboard/{kind}/{secret}"
+        return f"{self._dashboard_url}/{kind}/{secret}"
 
     async def make(
         self, change: IdentityChange, kind: LinkKind, organization: str, member_id: str | None

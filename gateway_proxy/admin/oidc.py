@@ -24,7 +24,7 @@ from gateway_proxy.storage.identity import Identity
 from gateway_proxy.storage.identity_change import Account
 
 FLOW_SECONDS = 600
-CALLBACK_PATH = "/dashboard/oidc/callback"
+CALLBACK_PATH = "/oidc/callback"  # below the dashboard
 _MOST_USED_STATES = 10_000
 _MAX_NEXT = 1000
 
@@ -48,14 +48,14 @@ class OidcSignIn:
         clock: Clock,
         *,
         pepper: bytes,
-        base_url: str,
+        dashboard_url: str,
         organization: str | None,
     ) -> None:
         self._provider = provider
         self._identity = identity
         self._sessions = sessions
         self._clock = clock
-        self._redirect_uri = base_url + CALLBACK_PATH
+        self._redirect_uri = dashboard_url + CALLBACK_PATH
         self._organization = organization
         self._key = hmac.digest(pepper, b"gateway-proxy openid connect flow", "sha256")
         self._used: OrderedDict[str, int] = OrderedDict()

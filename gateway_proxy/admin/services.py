@@ -62,6 +62,7 @@ class Admin:
     replays: ReplayGuard
     key_filter: KeyFilter
     find_data_origin: Callable[[str], str]  # of the data plane, for a page of this host; "" = the page's own
+    data_path: str = ""  # where the data plane begins below its origin
     oidc: "OidcSignIn | None" = None
 
 
@@ -74,10 +75,14 @@ def build_admin(
     passwords: Passwords | None = None,
     view: GatewayView | None = None,
     signing: SigningFile | None = None,
+    dashboard_url: str | None = None,
+    data_path: str | None = None,
 ) -> Admin:
     """The services over an open store. The settings say where links lead and who else may vouch for members.
 
     `view` is the gateway to ask, None where there is none. `signing` is that of the settings' data folder, if not given.
+    In an application of somebody else's, which listens elsewhere than the settings say, `dashboard_url` is what links
+    begin with, and `data_path` where the data plane is.
     """
     view = view or NoGateway()
     if signing is None and config is not None:
@@ -85,8 +90,10 @@ def build_admin(
     service = KeyService(store.keys, clock, pepper, owner_finder(store), signing)
     passwords, throttle = passwords or Passwords(), Throttle(clock)
     sessions = Sessions(store.identity, passwords, throttle, clock)
-    base_url = find_base_url(config.server) if config else ""
-    links = Links(store.identity, passwords, sessions, clock, base_url)
+    if dashboard_url is None:
+        dashboard_url = f"{find_base_url(config.server) if config else ''}/dashboard"
+    links = Links(store.identity, passwords, sessions, clock, dashboard_url)
+    listening = config.server if config and data_path is None else None
     members = MemberAdmin(store.identity, store.keys, service, links, passwords, throttle)
     keys, logs = KeyAdmin(store, service, clock), LogAdmin(store)
     return Admin(
@@ -109,13 +116,14 @@ def build_admin(
         notifications=NotificationAdmin(store, clock),
         key_filter=KeyFilter(store),
         replays=ReplayGuard(store.replays, clock, pepper),
-        find_data_origin=partial(find_data_origin, config.server if config else None),
-        oidc=_build_oidc(store, pepper, clock, config, sessions) if config else None,
+        find_data_origin=partial(find_data_origin, listening),
+        data_path=data_path or "",
+        oidc=_build_oidc(store, pepper, clock, config, sessions, dashboard_url) if config else None,
     )
 
 
 def _build_oidc(
-    store: Store, pepper: bytes, clock: Clock, config: Config, sessions: Sessions
+    store: Store, pepper: bytes, clock: Clock, config: Config, sessions: Sessions, dashboard_url: str
 ) -> "OidcSignIn | None":
     """None where the settings name no OpenID provider."""
     settings = config.dashboard.oidc
@@ -132,7 +140,7 @@ def _build_oidc(
         sessions,
         clock,
         pepper=pepper,
-        base_url=find_base_url(config.server),
+        dashboard_url=dashboard_url,
         organization=None if organization == "*" else organization,
     )
 

@@ -165,8 +165,8 @@ class Gateway:
             note_ids=self.made_ids.note,
         )
 
-    async def close(self) -> None:
-        """Let running exchanges finish for `drain_seconds`, then end them; write the books to the end."""
+    async def drain(self) -> None:
+        """Let running exchanges finish for `drain_seconds`, then end them."""
         self.draining = True
         deadline = asyncio.get_running_loop().time() + self.config.server.drain_seconds
         while self.plane.sweeper.runs and asyncio.get_running_loop().time() < deadline:
@@ -175,6 +175,10 @@ class Gateway:
         ends_at = asyncio.get_running_loop().time() + 2
         while self.plane.sweeper.runs and asyncio.get_running_loop().time() < ends_at:
             await asyncio.sleep(0.02)
+
+    async def close(self) -> None:
+        """Let running exchanges finish, then end them; write the books to the end."""
+        await self.drain()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

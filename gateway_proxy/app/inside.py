@@ -13,7 +13,7 @@ from gateway_proxy.core.clock import Clock, format_time
 from gateway_proxy.core.limiter import CounterUnknown, Meter
 from gateway_proxy.core.money import format_usd
 from gateway_proxy.core.usage import Price
-from gateway_proxy.explain import Question, explain, explanation, unknown_here
+from gateway_proxy.explain import Question, explain, unknown_here
 
 if TYPE_CHECKING:
     from gateway_proxy.app.gateway import Gateway
@@ -91,8 +91,7 @@ class Inside:
         if policy is None or organization not in ("*", policy.key.organization):
             return unknown_here()
         stages, now_ms = gateway.runtime.pipeline.stages, gateway.clock.now_ms()
-        verdicts = explain(stages, gateway.limiter, policy, Question.from_json(question), now_ms)
-        return explanation(verdicts, policy)
+        return explain(stages, gateway.limiter, policy, Question.from_json(question), now_ms)
 
     def _tell_budget(self, key_id: str) -> dict[str, Any] | None:
         policy = self._gateway.directory.policy(key_id)

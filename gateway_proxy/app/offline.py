@@ -28,7 +28,7 @@ class StoreView(NoGateway):
     async def explain(self, key_id: str, question: dict[str, str]) -> dict[str, Any]:
         # Here: every other command would wait for the whole data plane to be imported.
         from gateway_proxy.app.runtimes import build_stages, make_dialects
-        from gateway_proxy.explain import Question, explain, explanation, unknown_here
+        from gateway_proxy.explain import Question, explain, unknown_here
         from gateway_proxy.limits.memory import MemoryLimiter
         from gateway_proxy.pricing.book import PriceBook
         from gateway_proxy.routing.catalog import build_catalog
@@ -40,24 +40,26 @@ class StoreView(NoGateway):
         services = make_idle_services(clock, limiter)
         catalog = build_catalog(config, PriceBook.load(clock.now_ms()))
         stages = build_stages(config, services, make_dialects(), catalog.resolve)
-        verdicts = explain(stages, limiter, policy, Question.from_json(question), clock.now_ms())
-        return explanation(verdicts, policy)
+        return explain(stages, limiter, policy, Question.from_json(question), clock.now_ms())
 
     async def _load(self, key_id: str, limiter: "MemoryLimiter") -> "KeyPolicy | None":
-        """The key's policy, its spend in the limiter."""
-        from gateway_proxy.core.policy import compile_policy
+        """The policy of a key or token; what it and its parent have spent is in the limiter."""
+        from gateway_proxy.core.policy import TokenPolicy, compile_policy
         from gateway_proxy.core.store import Batch
 
         key = await self._store.keys.find(key_id)
         if key is None or self._config.gateway.organization not in ("*", key.organization):
             return None
-        jobs = limiter.begin_rebuilds([key])
+        parent = None if key.parent_id is None else await self._store.keys.find(key.parent_id)
+        jobs = limiter.begin_rebuilds([key] if parent is None else [key, parent])
         sums = await self._store.ledger.append_and_sum("", Batch(), [job.window for job in jobs])
-        stats = await self._store.keys.stats([key_id])
+        stats = await self._store.keys.stats([job.key.id for job in jobs])
         for job, nanos in zip(jobs, sums, strict=True):
-            job.spend.reserved += stats[key_id].reserved_nanos
+            job.spend.reserved += stats[job.key.id].reserved_nanos
             limiter.finish_rebuild(job, nanos)
-        return compile_policy(key)
+        if key.parent_id is None:
+            return compile_policy(key)
+        return TokenPolicy(key, None if parent is None else compile_policy(parent))
 
 
 def make_idle_services(clock: Clock, limiter: "MemoryLimiter") -> "Services":

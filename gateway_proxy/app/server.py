@@ -61,7 +61,7 @@ class Server:
         self._health = Health(gateway.describe_readiness)
         self._metrics = Metrics(gateway, site)
         self._relay = None if site is None else Relay(site.connect)
-        self._runner = EdgeRunner(self._dispatch, self._refuse, self._serves, shutdown_timeout=1.0)
+        self._runner = EdgeRunner(self.dispatch, self._refuse, self._serves, shutdown_timeout=1.0)
         self._runners = [self._runner]
         self._sites: list[web.TCPSite] = []
         self._admin_is_apart = False  # on an address of its own
@@ -107,7 +107,8 @@ class Server:
         for runner in self._runners:
             await runner.cleanup()
 
-    async def _dispatch(self, request: ClientRequest) -> BaseAnswer:
+    async def dispatch(self, request: ClientRequest) -> BaseAnswer:
+        """The answer to any request for the address of the data plane, whoever read it from its socket."""
         if self._hosts is not None and not self._hosts(request.headers.get("Host", "")):
             return self._refuse_host()
         path = request.raw_path.partition("?")[0]

@@ -151,7 +151,7 @@ def make_headers(request: web.BaseRequest, client_ip: ClientIp) -> CIMultiDict[s
     address = client_ip.find(request.remote, request.headers)
     if address is not None:
         headers[CLIENT_IP] = str(address)
-    headers[SCHEME] = _find_scheme(request, client_ip)
+    headers[SCHEME] = find_scheme(request, client_ip)
     return headers
 
 
@@ -165,7 +165,7 @@ def _without_hops(headers: MultiMapping[str]) -> CIMultiDict[str]:
     )
 
 
-def _find_scheme(request: web.BaseRequest, client_ip: ClientIp) -> str:
+def find_scheme(request: web.BaseRequest, client_ip: ClientIp) -> str:
     """What the client speaks. A trusted proxy is believed, and of several words the one it wrote last."""
     if client_ip.trusts(request.remote):
         told = ",".join(request.headers.getall("X-Forwarded-Proto", ())).rpartition(",")[2].strip().lower()

@@ -1,17 +1,16 @@
 """`serve`: the production start."""
 
 import logging
-import os
 import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from gateway_proxy.app.process import run_loop, start_logging
-from gateway_proxy.cli.local import config_option, private_folder
+from gateway_proxy.cli.local import config_option
 from gateway_proxy.cli.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -107,7 +106,7 @@ async def _offer_setup(config: "Config", store: "Store") -> None:
 
     clock, passwords = Clock(), Passwords()
     sessions = Sessions(store.identity, passwords, Throttle(clock), clock)
-    links = Links(store.identity, passwords, sessions, clock, find_base_url(config.server))
+    links = Links(store.identity, passwords, sessions, clock, f"{find_base_url(config.server)}/dashboard")
     organization = config.gateway.organization
     link = await links.ensure_setup_link("default" if organization == "*" else organization)
     if link is not None and sys.stdout.isatty():
@@ -139,37 +138,21 @@ class OpenedStore:
     """
 
     def __init__(self, config: "Config", *, for_demo: bool = False) -> None:
-        self._config = config
-        self._for_demo = for_demo
+        from gateway_proxy.app.opening import opened_store
+
+        self._opened = opened_store(config, for_demo=for_demo)
 
     async def __aenter__(self) -> "tuple[Store, bytes]":
-        from gateway_proxy.keys.pepper import PepperError, ready_pepper
-        from gateway_proxy.storage import StoreError, open_store
+        from gateway_proxy.keys.pepper import PepperError
+        from gateway_proxy.storage import StoreError
 
-        config = self._config
-        path = config.storage.sqlite_path
-        private_folder(config.storage.data_dir)
-        if path is not None and not path.parent.exists():
-            private_folder(path.parent)
         try:
-            self.store = await open_store(config.storage.url.reveal(), migrate=True)
-        except StoreError as error:
-            raise Refusal(str(error)) from None
-        try:
-            if not self._for_demo and await self.store.registry.is_demo():
-                raise StoreError(
-                    f"{path or 'this database'} is the store of a demo; give [storage] url another one"
-                )
-            pepper = await ready_pepper(
-                config.security.pepper, os.environ, self.store.registry, self.store.keys
-            )
+            return await self._opened.__aenter__()
         except (PepperError, StoreError) as error:
-            await self.store.close()
             raise Refusal(str(error)) from None
-        return self.store, pepper
 
-    async def __aexit__(self, *_: object) -> None:
-        await self.store.close()
+    async def __aexit__(self, *raised: Any) -> None:
+        await self._opened.__aexit__(*raised)
 
 
 async def open_gateway(config: "Config", store: "Store", pepper: bytes) -> "Gateway":

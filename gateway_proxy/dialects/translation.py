@@ -30,6 +30,8 @@ from gateway_proxy.dialects.neutral.form import ClientForm, ProviderForm
 from gateway_proxy.dialects.neutral.request import Inexpressible, Request
 
 _NOT_THEIRS = (b"openai-", b"anthropic-", b"accept:")
+# What comes of values where nobody expects them, and of objects too deep to be written again.
+_ODDITIES = (TypeError, AttributeError, LookupError)
 MAX_TOLD_CHARACTERS = 2000
 
 
@@ -110,8 +112,11 @@ class TranslatedRequest:
         value = orjson.loads(body)
         if type(value) is not dict:
             raise Unreadable("not an object")
-        answer = self._translator.form.read_answer(value)
-        return orjson.dumps(self._translator.client_form.write_answer(answer, usage, self._created_at))
+        try:
+            answer = self._translator.form.read_answer(value)
+            return orjson.dumps(self._translator.client_form.write_answer(answer, usage, self._created_at))
+        except _ODDITIES as error:
+            raise Unreadable(str(error)[:200]) from None
 
     def translate_error(self, status: int, body: bytes) -> bytes:
         """The provider's words under the client dialect's own type for this status."""
@@ -205,7 +210,7 @@ class TranslatingTap:
                 data = sse.data_of(event)
                 if data and not self._over:
                     told += [self._put(piece) for piece in self._reader.read(data)]
-        except Unreadable:
+        except (Unreadable, *_ODDITIES):
             told.append(self._break("sent a stream that cannot be translated"))
         return b"".join(told)
 

@@ -1,7 +1,6 @@
 """OpenTelemetry traces: a span for each exchange, made by hand when it has ended and sent by the SDK's own thread.
 
-Needs the extra `otel`, and imports nothing of it while it is off: then a request pays for two comparisons. Endpoint,
-headers, sampler, resource and batching come from the environment (OTEL_…); the settings' endpoint and headers win.
+Needs the extra `otel`, and imports nothing of it while it is off: then a request pays for two comparisons.
 """
 
 import asyncio
@@ -12,24 +11,19 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from gateway_proxy import __version__
 from gateway_proxy.core.exchange import Exchange
 from gateway_proxy.core.tasks import spawn
-from gateway_proxy.telemetry.spans import Finished, Server, Span, make_span, take
+from gateway_proxy.telemetry.spans import Finished, Server, make_span, take
 
 if TYPE_CHECKING:
-    from opentelemetry.sdk.resources import Resource
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor
-    from opentelemetry.sdk.trace.sampling import Sampler
-
     from gateway_proxy.config.model import Telemetry
+    from gateway_proxy.telemetry.otlp import Pipe
 
 log = logging.getLogger("gateway_proxy.tracing")
 
 INTERVAL_SECONDS = 0.25
 MAX_WAITING = 10_000
 CLOSE_SECONDS = 3.0
-_SCOPE = "gateway_proxy"
 
 
 class Hooks(NamedTuple):
@@ -39,12 +33,6 @@ class Hooks(NamedTuple):
     end: Callable[[Exchange, int], None] | None
 
 
-class _Pipe(NamedTuple):
-    processor: "BatchSpanProcessor"
-    sampler: "Sampler"
-    resource: "Resource"
-
-
 class Tracing:
     """`find_server` knows where a provider is, by its name."""
 
@@ -52,7 +40,7 @@ class Tracing:
         self._find_server = find_server
         self._gateway_id = gateway_id
         self._settings: Telemetry | None = None
-        self._pipe: _Pipe | None = None
+        self._pipe: Pipe | None = None
         self._waiting: deque[Finished] = deque()
         self.dropped = 0
 
@@ -87,7 +75,7 @@ class Tracing:
         if self._pipe is None:
             return
         flags = int(exchange.trace_flags, 16)
-        is_sampled = _is_sampled(self._pipe.sampler, exchange)
+        is_sampled = self._pipe.is_sampled(exchange.trace_id, exchange.parent_span, flags, exchange.operation)
         exchange.trace_flags = f"{flags | 1 if is_sampled else flags & 0xFE:02x}"
 
     def _end(self, exchange: Exchange, now_ns: int) -> None:
@@ -102,32 +90,16 @@ class Tracing:
         while self._waiting:
             finished = self._waiting.popleft()
             if self._pipe is not None:
-                span = make_span(finished, self._find_server(finished.provider))
-                _emit(self._pipe, span)
+                self._pipe.emit(make_span(finished, self._find_server(finished.provider)))
 
 
-def _open(settings: "Telemetry", gateway_id: str) -> _Pipe:
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-    from opentelemetry.sdk.resources import OTELResourceDetector, Resource
-    from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+def _open(settings: "Telemetry", gateway_id: str) -> "Pipe":
+    from gateway_proxy.telemetry.otlp import Pipe
 
-    ours = {
-        "service.name": "gateway-proxy",
-        "service.version": __version__,
-        "service.instance.id": gateway_id,
-    }
-    resource = Resource.create(ours).merge(OTELResourceDetector().detect())  # OTEL_SERVICE_NAME wins
-    exporter = OTLPSpanExporter(
-        endpoint=f"{settings.endpoint}/v1/traces" if settings.endpoint else None,
-        headers={name: secret.reveal() for name, secret in settings.headers.items()} or None,
-    )
-    # The provider itself is only asked for the sampler that the environment names.
-    sampler = TracerProvider(resource=resource, shutdown_on_exit=False).sampler
-    return _Pipe(BatchSpanProcessor(exporter), sampler, resource)
+    return Pipe(settings, gateway_id)
 
 
-async def _close(pipe: _Pipe) -> None:
+async def _close(pipe: "Pipe") -> None:
     loop = asyncio.get_running_loop()
     ended = loop.create_future()
 
@@ -136,7 +108,7 @@ async def _close(pipe: _Pipe) -> None:
             ended.set_result(None)
 
     def shut_down() -> None:
-        pipe.processor.shutdown()  # type: ignore[no-untyped-call]
+        pipe.shut_down()
         with contextlib.suppress(RuntimeError):  # the loop did not wait
             loop.call_soon_threadsafe(tell)
 
@@ -147,47 +119,3 @@ async def _close(pipe: _Pipe) -> None:
             await ended
     except TimeoutError:
         log.warning("the last spans could not be sent in time")
-
-
-def _is_sampled(sampler: "Sampler", exchange: Exchange) -> bool:
-    from opentelemetry.context import Context
-    from opentelemetry.sdk.trace.sampling import Decision
-    from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
-
-    trace_id = int(exchange.trace_id, 16)
-    context = Context()
-    if exchange.parent_span:
-        flags = TraceFlags(int(exchange.trace_flags, 16))
-        parent = SpanContext(trace_id, int(exchange.parent_span, 16), is_remote=True, trace_flags=flags)
-        context = set_span_in_context(NonRecordingSpan(parent), context)
-    return sampler.should_sample(context, trace_id, exchange.operation).decision is Decision.RECORD_AND_SAMPLE
-
-
-def _emit(pipe: _Pipe, span: Span) -> None:
-    from opentelemetry.sdk.trace import ReadableSpan
-    from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-    from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
-
-    trace_id, flags = int(span.trace_id, 16), TraceFlags(TraceFlags.SAMPLED)
-    state = TraceState.from_header([span.trace_state])
-    parent = None
-    if span.parent:
-        parent = SpanContext(
-            trace_id, int(span.parent, 16), is_remote=True, trace_flags=flags, trace_state=state
-        )
-    pipe.processor.on_end(
-        ReadableSpan(
-            span.name,
-            context=SpanContext(
-                trace_id, int(span.span_id, 16), is_remote=False, trace_flags=flags, trace_state=state
-            ),
-            parent=parent,
-            resource=pipe.resource,
-            attributes=span.attributes,
-            kind=SpanKind.CLIENT,
-            status=Status(StatusCode.ERROR, span.error) if span.error else Status(StatusCode.UNSET),
-            start_time=span.start_ns,
-            end_time=span.end_ns,
-            instrumentation_scope=InstrumentationScope(_SCOPE, __version__),
-        )
-    )

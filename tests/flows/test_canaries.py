@@ -10,6 +10,7 @@ from tests.support.fake_provider import FakeProvider
 from tests.support.gateway import CreatedKey, RunningGateway, provider_toml
 from tests.support.money import model_toml
 from tests.support.raw import make_request, send
+from tests.support.receiver import Receiver
 
 PROVIDER_KEY = "pk-canary-8b2e4d"
 PROMPT = "prompt-canary-51f7"
@@ -27,12 +28,21 @@ LINE = f"POST /v1/chat/completions?key={QUERY} HTTP/1.1".encode()
 
 
 @pytest.fixture(scope="module")
-def gateway(run_gateway: Callable[..., RunningGateway], canary_provider: FakeProvider) -> RunningGateway:
+def gateway(
+    run_gateway: Callable[..., RunningGateway], canary_provider: FakeProvider, spans: Receiver
+) -> RunningGateway:
     dead = provider_toml("http://127.0.0.1:9/v1", name="dead")
     timeouts = "connect = 1, first_byte = 1, between_bytes = 1"
     tables = provider_toml(canary_provider.base_url, timeouts=timeouts) + dead
     tables += model_toml() + model_toml("dead", targets=["dead"])
+    tables += f'[telemetry]\ntraces = true\nendpoint = "http://127.0.0.1:{spans.port}"\n'
     return run_gateway(tables, provider_key=PROVIDER_KEY, server="drain_seconds = 1\nmax_body_bytes = 65536")
+
+
+@pytest.fixture(scope="module")
+def spans() -> Iterator[Receiver]:
+    with Receiver() as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +99,7 @@ def failures(key: CreatedKey, poor: CreatedKey, revoked: CreatedKey) -> list[byt
     return requests
 
 
-def test_no_canary_leaves_its_place(gateway: RunningGateway) -> None:
+def test_no_canary_leaves_its_place(gateway: RunningGateway, spans: Receiver) -> None:
     key, poor, revoked = (
         gateway.create_key("good"),
         gateway.create_key("poor", budget_usd="0"),
@@ -104,6 +114,8 @@ def test_no_canary_leaves_its_place(gateway: RunningGateway) -> None:
         answers += repr(answer.headers).encode() + answer.body
     assert {200, 400, 401, 404, 405, 413, 415, 417, 429, 500, 502, 503, 504} <= statuses
     gateway.settled_rows()
+    metrics = send(gateway.port, make_request(line=b"GET /metrics HTTP/1.1", body=b"", framing=b"")).body
+    assert b"gateway_proxy_refusals_total" in metrics
     assert gateway.stop() == 0  # what it writes at its end counts too
     secrets = {
         "key": key.secret,
@@ -114,6 +126,10 @@ def test_no_canary_leaves_its_place(gateway: RunningGateway) -> None:
     everywhere = secrets | {"cookie": COOKIE, "query": QUERY, "foreign credential": FOREIGN}
     for name, canary in everywhere.items():
         assert canary.encode() not in answers, f"the {name} is in an answer"
+    traces = b"".join(request.body for request in spans.requests)
+    assert traces.count(b"gen_ai.operation.name") > len(ORDERS)
+    for name, canary in (everywhere | {"prompt": PROMPT}).items():
+        assert canary.encode() not in metrics + traces, f"the {name} is in a metric or a span"
     files = [path for path in gateway.folder.rglob("*") if path.is_file() and path.name != "provider.key"]
     assert {"log", "gateway.db"} <= {path.name for path in files}
     for path in files:

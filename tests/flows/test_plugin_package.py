@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from gateway_proxy import Denied
+from gateway_proxy import ConfigError, Denied, load_config
+from gateway_proxy.plugins.load import load_plugins
 from tests.habits.sources import ROOT
 
 EXAMPLE = ROOT / "examples" / "plugin"
@@ -38,35 +39,44 @@ def run_python(*arguments: str, path: Path | None = None) -> subprocess.Complete
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the plugin's wheel installed in it."""
-    wheels, site = tmp_path_factory.mktemp("wheels"), tmp_path_factory.mktemp("site")
-    built = run_python(
-        "pip", "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(wheels), str(EXAMPLE)
+    """A folder with the plugin's wheel installed in it, which pip builds first."""
+    site = tmp_path_factory.mktemp("site")
+    done = run_python(
+        "pip",
+        "install",
+        "--no-deps",
+        "--no-build-isolation",
+        "--no-compile",
+        "--target",
+        str(site),
+        str(EXAMPLE),
     )
-    assert built.returncode == 0, built.stderr
-    (wheel,) = wheels.glob("gateway_proxy_confidential-1.0.0-*.whl")
-    done = run_python("pip", "install", "--no-deps", "--target", str(site), str(wheel))
     assert done.returncode == 0, done.stderr
+    assert (site / "gateway_proxy_confidential-1.0.0.dist-info" / "WHEEL").exists()
     return site
 
 
-def check(folder: Path, site: Path | None, settings: str) -> subprocess.CompletedProcess[str]:
-    path = folder / "config.toml"
-    path.write_text(SETTINGS + settings)
-    return run_python("gateway_proxy", "check", "-c", str(path), path=site or folder)
-
-
-def test_the_wheel_works_once_it_is_installed(installed: Path, tmp_path: Path) -> None:
-    missing = check(tmp_path, None, 'providers = ["a"]\n')
+def test_the_command_finds_it_once_it_is_installed(installed: Path, tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(SETTINGS + "providers = []\n")
+    with pytest.raises(ConfigError, match=r"config\.toml:3: pipeline\.stages\[0\]\.use: no plugin offers"):
+        load_config(path)
+    checked = run_python("gateway_proxy", "check", "-c", str(path), path=installed)
+    assert checked.returncode == 1
     assert (
-        missing.returncode == 1
-        and "config.toml:3: pipeline.stages[0].use: no plugin offers" in missing.stderr
+        "config.toml:4: plugins.confidential: the plugin refuses its settings: providers must"
+        in checked.stderr
     )
-    assert check(tmp_path, installed, 'providers = ["a"]\n').returncode == 0
-    wrong = check(tmp_path, installed, "providers = []\n")
-    assert wrong.returncode == 1
-    assert (
-        "config.toml:4: plugins.confidential: the plugin refuses its settings: providers must" in wrong.stderr
+
+
+def test_its_wheel_is_a_stage(installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(installed))
+    path = tmp_path / "config.toml"
+    path.write_text(SETTINGS + 'providers = ["a"]\n')
+    ((before, guard),) = load_plugins(load_config(path)).guards
+    assert (before, guard.name) == ("rate", "confidential")
+    assert sys.modules[type(guard.stage).__module__].__file__ == str(
+        installed / "gateway_proxy_confidential.py"
     )
 
 

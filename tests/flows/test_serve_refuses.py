@@ -125,9 +125,9 @@ def test_the_store_of_a_demo(folder: Path) -> None:
     connection.execute("INSERT INTO meta VALUES ('demo', '1')")
     connection.commit()
     connection.close()
-    check_refused(folder, "gateway.db is the store of a demo", "another file")
+    check_refused(folder, "gateway.db is the store of a demo", "another one")
     (folder / "data" / "pepper").unlink()  # as where the settings are a production's
-    check_refused(folder, "gateway.db is the store of a demo", "another file")
+    check_refused(folder, "gateway.db is the store of a demo", "another one")
 
 
 def test_a_port_that_is_taken(folder: Path) -> None:
@@ -150,10 +150,13 @@ def test_settings_with_mistakes(folder: Path) -> None:
     assert {**hashes(folder), "config.toml": ""} == {**before, "config.toml": ""}
 
 
-def test_what_this_version_cannot_do_is_said(folder: Path) -> None:
+def test_a_database_that_nobody_serves(folder: Path) -> None:
+    (folder / "config.toml").write_text(settings(8080, url="postgresql://user:hunter2@127.0.0.1:1/x"))
+    check_refused(folder, "the store postgresql://127.0.0.1/x cannot be reached")
+
+
+def test_a_plugin_that_is_not_there(folder: Path) -> None:
     path = folder / "config.toml"
-    path.write_text(settings(8080, url="postgresql://user:hunter2@127.0.0.1/x"))
-    check_refused(folder, "storage.url", "sqlite:PATH")
     path.write_text(settings(8080, more='[pipeline]\nstages = [{ use = "mine", before = "admission" }]\n'))
     check_refused(folder, "pipeline.stages[0].use", "mine")
     checked = command("check", "-c", str(path))

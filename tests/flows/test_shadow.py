@@ -59,6 +59,23 @@ async def test_noted_passed_counted_and_then_enforced(gateway: RunningGateway) -
         told = remote(gateway, token, *question)
         assert told["allowed"] is True
         assert [v["code"] for v in told["verdicts"] if v["verdict"] == "deny"] == ["insufficient_quota"]
+        status, token_made = gateway.fetch(
+            "/v1/key/ephemeral", secret=key.secret, body={"allowed_endpoints": ["chat"]}
+        )
+        assert status == 201, token_made
+        of_token = ("keys", "explain", token_made["id"], "--model", "chat")
+        assert [v["code"] for v in remote(gateway, token, *of_token)["verdicts"] if v["code"]] == [
+            "insufficient_quota"
+        ]
+        async with Client(gateway.origin, token_made["token"]) as holder:
+            passed = await holder.send(body)
+        assert passed.status == 200
+        assert (await logged(gateway, token, passed.request_id))["would_deny"] == "insufficient_quota"
+        outside = keys(gateway, *of_token[1:], "--endpoint", "embeddings")
+        assert [v["code"] for v in outside["verdicts"] if v["code"]] == [
+            "endpoint_not_allowed", "insufficient_quota",
+        ]  # fmt: skip
+
         keys(gateway, "update", key.id, "--no-shadow")
         refused = await client.send(body)
         assert (refused.status, refused.code) == (429, "insufficient_quota")

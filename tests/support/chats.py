@@ -49,6 +49,7 @@ pictures = st.builds(Media, st.just("image/png"), st.just("aGk=")) | st.builds(
 )
 calls = st.builds(Call, names, names, objects)
 said = st.builds(Text, texts)
+schemas = objects.map(lambda schema: {**schema, "type": "object"})
 
 
 @st.composite
@@ -74,7 +75,7 @@ def requests(draw: st.DrawFn) -> Request:
     request = Request(
         system=draw(st.lists(said, max_size=1)),
         turns=draw(turns()),
-        tools=draw(st.lists(st.builds(Tool, names, st.just("") | texts, objects), max_size=2)),
+        tools=draw(st.lists(st.builds(Tool, names, st.just("") | texts, schemas), max_size=2)),
         max_tokens=draw(st.integers(1, 5000)),
         temperature=draw(st.none() | st.sampled_from((0, 0.5, 1))),
         top_p=draw(st.none() | st.sampled_from((0.1, 0.9))),

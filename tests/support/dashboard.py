@@ -16,7 +16,7 @@ import pytest
 from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
 
-from dashboard import mount
+from dashboard.app import mount
 from gateway_proxy.admin.actor import Actor, Role
 from gateway_proxy.admin.services import Admin, build_admin
 from gateway_proxy.core.clock import Clock

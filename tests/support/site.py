@@ -16,7 +16,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from yarl import URL
 
-from dashboard import mount
+from dashboard.app import mount
 from gateway_proxy.admin.passwords import Passwords
 from gateway_proxy.admin.services import Admin, build_admin
 from gateway_proxy.admin.web_auth import WEB_AUTH, WebAuth

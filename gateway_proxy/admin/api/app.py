@@ -24,20 +24,25 @@ _Endpoint = Callable[[web.Request], Awaitable[web.Response]]
 
 def mount(app: web.Application, admin: Admin) -> None:
     """Serve the admin API below `/api/v1`. A middleware of the caller's puts the `Actor` into the request."""
+    app.add_subapp("/api/v1", build_api(admin))
+
+
+def build_api(admin: Admin, url: str = "/api/v1") -> web.Application:
+    """The API as an application to be added to another one; `url` is where its description says that it is."""
     api = web.Application(middlewares=[speak_problems])
     for operation in OPERATIONS:
         _add_route(api, operation.method, operation.path, _make_endpoint(operation, admin))
-    _add_route(api, "GET", "/openapi.json", _openapi)
-    app.add_subapp("/api/v1", api)
+
+    async def openapi(_: web.Request) -> web.Response:
+        return json_response(_document(url))
+
+    _add_route(api, "GET", "/openapi.json", openapi)
+    return api
 
 
 @cache  # made for the first who asks: it takes as long as the rest of the start
-def _document() -> bytes:
-    return orjson.dumps(describe(OPERATIONS))
-
-
-async def _openapi(_: web.Request) -> web.Response:
-    return json_response(_document())
+def _document(url: str) -> bytes:
+    return orjson.dumps({**describe(OPERATIONS), "servers": [{"url": url}]})
 
 
 def _add_route(api: web.Application, method: str, path: str, endpoint: _Endpoint) -> None:

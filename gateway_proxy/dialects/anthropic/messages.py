@@ -7,6 +7,7 @@ feature nobody thought of can never be bounded too low.
 from typing import Any
 
 from gateway_proxy.core.errors import BadExchange
+from gateway_proxy.core.kept import Kept, Reference
 from gateway_proxy.core.route import InputBound, Route
 from gateway_proxy.dialects.members import (
     LARGEST_CAP,
@@ -58,7 +59,7 @@ _CLIENT_TOOLSETS = ("computer_toolset_", "browser_toolset_")
 
 def understand(body: dict[str, Any], route: Route) -> None:
     """Fills `route` from a Messages body. Raises BadExchange."""
-    _understand_input(body, route.bound)
+    _understand_input(body, route)
     cap = read_count(body, "max_tokens", 0, LARGEST_CAP)
     if cap is None:
         raise wrong_type("max_tokens", f"an integer from 0 to {LARGEST_CAP}")
@@ -75,7 +76,7 @@ def understand(body: dict[str, Any], route: Route) -> None:
 
 def understand_count(body: dict[str, Any], route: Route) -> None:
     """Fills `route` from the body of a token count, which costs nothing. Raises BadExchange."""
-    _understand_input(body, route.bound)
+    _understand_input(body, route)
     route.max_output_tokens = 0
     route.free = True
 
@@ -93,7 +94,8 @@ def cap_output(body: dict[str, Any], output_cap: int) -> dict[str, Any]:
     return capped
 
 
-def _understand_input(body: dict[str, Any], bound: InputBound) -> None:
+def _understand_input(body: dict[str, Any], route: Route) -> None:
+    bound = route.bound
     _refuse_what_is_not_the_clients(body)
     messages = body.get("messages")
     if type(messages) is not list:
@@ -104,11 +106,26 @@ def _understand_input(body: dict[str, Any], bound: InputBound) -> None:
             raise wrong_type("messages", "a list of objects")
         if not message.keys() <= _MESSAGE_MEMBERS or not _is_text(message.get("content")):
             bound.opaque = True
+            _note_files(message.get("content"), route)
     if not _is_text(body.get("system")):
         bound.opaque = True
     _bound_tools(read_list(body, "tools"), bound)
     if not body.keys() <= _PLAIN_MEMBERS:
         _bound_members(body, bound)
+
+
+def _note_files(content: Any, route: Route) -> None:
+    """The ids of files that blocks give to read; those in results of server tools are only told again."""
+    for block in content if type(content) is list else []:
+        if type(block) is not dict:
+            continue
+        if block.get("type") == "tool_result":
+            _note_files(block.get("content"), route)
+        holder = block if block.get("type") == "container_upload" else block.get("source")
+        id = holder.get("file_id") if type(holder) is dict else None
+        if type(id) is str:
+            route.kept = route.kept or Kept()
+            route.kept.references.append(Reference(id, "messages", shareable=True))
 
 
 def _bound_members(body: dict[str, Any], bound: InputBound) -> None:

@@ -61,6 +61,8 @@ def read_request(route: Route) -> Request:
     body: dict[str, Any] = route.body
     if not body.keys() <= _KNOWN:
         others = {name: v for name, v in body.items() if v not in _HARMLESS.get(name, ())}
+        if _clears_thinking_only(body.get("context_management")):
+            del others["context_management"]  # no thoughts of earlier turns are told anyway
         reading.refuse_others(others, _KNOWN)
     if body["max_tokens"] < 1:
         raise Inexpressible("max_tokens", "only Anthropic takes a request for no tokens at all")
@@ -97,6 +99,19 @@ def read_request(route: Route) -> Request:
         else:
             raise wrong_type(f"messages.{i}.role", "'user' or 'assistant'")
     return request
+
+
+def _clears_thinking_only(management: Any) -> bool:
+    if (
+        type(management) is not dict
+        or management.keys() != {"edits"}
+        or type(management["edits"]) is not list
+    ):
+        return False
+    return all(
+        type(edit) is dict and str(edit.get("type")).startswith("clear_thinking_")
+        for edit in management["edits"]
+    )
 
 
 def _read_choice(value: Any, request: Request) -> None:
@@ -220,8 +235,9 @@ def write_request(request: Request, model: str) -> Route:
     body: dict[str, Any] = {"model": model, "max_tokens": max_tokens}
     messages = [{"role": turn.role, "content": _write_content(turn.parts)} for turn in request.turns]
     body["messages"] = [said for said in messages if said["content"] or said["role"] == "user"]
-    if request.system:
-        body["system"] = _write_content(list(request.system))
+    system = _write_content(list(request.system))
+    if system:
+        body["system"] = system
     for name in ("temperature", "top_p", "top_k"):
         value = getattr(request, name)
         if value is not None:
@@ -296,7 +312,9 @@ def _write_choice(request: Request) -> dict[str, Any] | None:
 
 
 def _write_tool(tool: Tool) -> dict[str, Any]:
-    told: dict[str, Any] = {"name": tool.name, "input_schema": tool.schema}
+    # Others take a schema that leaves out what all schemas of tools are.
+    schema = tool.schema if "type" in tool.schema else {"type": "object", **tool.schema}
+    told: dict[str, Any] = {"name": tool.name, "input_schema": schema}
     if tool.description:
         told["description"] = tool.description
     if tool.strict:

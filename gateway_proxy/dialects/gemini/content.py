@@ -6,8 +6,10 @@ feature nobody thought of can never be bounded too low.
 
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from gateway_proxy.core.errors import BadExchange
+from gateway_proxy.core.kept import Kept, Reference
 from gateway_proxy.core.route import InputBound, Route
 from gateway_proxy.dialects.gemini.spelling import spell_alike
 from gateway_proxy.dialects.members import (
@@ -50,12 +52,13 @@ _TEXT_PARTS = frozenset(
 )  # fmt: skip
 _FUNCTION_RESPONSE = frozenset(("id", "name", "response", "scheduling", "willContinue"))
 _CONTENT_MEMBERS = frozenset(("role", "parts"))
+_OWN_HOST = "googleapis.com"
 _DECLARATIONS = ("functionDeclarations", "function_declarations")
 
 
 def understand_generation(body: dict[str, Any], route: Route) -> None:
     """Fills `route` from a body of generateContent or streamGenerateContent. Raises BadExchange."""
-    _understand_input(body, route.bound)
+    _understand_input(body, route)
     config = _read_object(body, "generationConfig")
     if config is not None:
         spell_alike(config)
@@ -138,7 +141,8 @@ def _model_holders(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield request
 
 
-def _understand_input(body: dict[str, Any], bound: InputBound) -> None:
+def _understand_input(body: dict[str, Any], route: Route) -> None:
+    bound = route.bound
     contents = body.get("contents")
     if type(contents) is not list:
         raise wrong_type("contents", "a list")
@@ -148,10 +152,13 @@ def _understand_input(body: dict[str, Any], bound: InputBound) -> None:
             raise wrong_type("contents", "a list of objects")
         if not _is_text(content):
             bound.opaque = True
+            _note_files(content, route)
     if body.get("systemInstruction") is not None and not _is_text(body["systemInstruction"]):
         bound.opaque = True
-    if body.get("cachedContent") is not None:
+    cached = read_text(body, "cachedContent")
+    if cached is not None:
         bound.opaque = True
+        _note(cached, "cachedContent", route)
     tools = read_list(body, "tools")
     if tools:
         bound.tokens += TOKENS_WITH_TOOLS
@@ -163,6 +170,37 @@ def _understand_input(body: dict[str, Any], bound: InputBound) -> None:
                 bound.opaque = True
                 bound.unbounded = f"how often a hosted tool ({name[:64]}) runs, and reads, has no bound"
     _bound_members(body, _PLAIN_MEMBERS, bound)
+
+
+def _note_files(content: dict[str, Any], route: Route) -> None:
+    """The files in the provider's own keeping; an address elsewhere is anybody's."""
+    parts = content.get("parts")
+    for part in parts if type(parts) is list else [parts]:
+        if type(part) is not dict:
+            continue
+        data = part.get("fileData", part.get("file_data"))
+        uri = data.get("fileUri", data.get("file_uri")) if type(data) is dict else None
+        id = _find_own_file(uri) if type(uri) is str else None
+        if id is not None:
+            _note(id, "contents", route)
+
+
+def _find_own_file(uri: str) -> str | None:
+    """`files/NAME` if the provider keeps it; None for an address elsewhere. What cannot be read is taken for its own."""
+    try:
+        parts = urlsplit(uri)
+        host = parts.hostname or ""
+    except ValueError:
+        return uri
+    if host and host != _OWN_HOST and not host.endswith(f".{_OWN_HOST}"):
+        return None
+    _, found, name = unquote(parts.path).rpartition("files/")
+    return f"files/{name}" if found else None
+
+
+def _note(id: str, param: str, route: Route) -> None:
+    route.kept = route.kept or Kept()
+    route.kept.references.append(Reference(id, param, shareable=True))
 
 
 def _bound_members(body: dict[str, Any], plain: frozenset[str], bound: InputBound) -> None:

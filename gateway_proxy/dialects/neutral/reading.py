@@ -4,12 +4,12 @@ import re
 from collections.abc import Mapping, Set
 from typing import Any
 
-import orjson
-
 from gateway_proxy.core.errors import BadExchange
 from gateway_proxy.dialects.members import wrong_type
 from gateway_proxy.dialects.neutral.request import Inexpressible, Media
+from gateway_proxy.dialects.strict_json import parse_object
 
+_NO_MEMBERS: frozenset[str] = frozenset()
 _DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)(?:;[\w.+-]+=[\w.+-]+)*;base64,", re.ASCII)
 
 
@@ -74,10 +74,13 @@ def take_arguments(text: Any, where: str) -> dict[str, Any]:
     if take_text(text, where) == "":
         return {}
     try:
-        value = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        raise BadExchange(f"{where!r} is not valid JSON.", code="invalid_type", param=where) from None
-    return take_object(value, where)
+        return parse_object(text.encode(), _NO_MEMBERS)
+    except BadExchange as error:
+        raise BadExchange(
+            f"{where!r} is not the JSON of an object.",
+            code="too_deep" if error.code == "too_deep" else "invalid_type",
+            param=where,
+        ) from None
 
 
 def take_media_url(url: str, where: str) -> Media:

@@ -168,7 +168,8 @@ class ChatReader:
         return self._read_chunk(value)
 
     def _read_chunk(self, value: dict[str, Any]) -> Iterable[Event]:
-        if not self._begun:
+        # Azure's first chunk tells of its filters only, and has no name yet.
+        if not self._begun and (value.get("id") or value.get("choices")):
             self._begun = True
             yield Begin(str(value.get("id") or ""), str(value.get("model") or ""))
         for choice in value.get("choices") or ():

@@ -3,6 +3,7 @@
 Hints that cannot change an answer (`_HINTS`, the detail of a picture, labels) are the only members that may get lost.
 """
 
+import hashlib
 from typing import Any
 
 import orjson
@@ -57,6 +58,7 @@ _CHOICES = {"auto": "auto", "none": "none", "required": "any"}
 _CHOICE_WORDS = {meant: word for word, meant in _CHOICES.items()}
 _NO_PARAMETERS: dict[str, Any] = {"type": "object", "properties": {}}
 MAX_STOPS = 4
+MAX_USER_CHARACTERS = 64
 
 
 def read_request(route: Route) -> Request:
@@ -269,10 +271,13 @@ def write_request(request: Request, model: str) -> Route:
     if len(request.stop) > MAX_STOPS:
         raise Inexpressible("stop", f"OpenAI's chat API takes at most {MAX_STOPS} of them")
     body: dict[str, Any] = {"model": model, "messages": list(_write_messages(request))}
-    for name in ("temperature", "top_p", "seed", "presence_penalty", "frequency_penalty", "user"):
+    for name in ("temperature", "top_p", "seed", "presence_penalty", "frequency_penalty"):
         value = getattr(request, name)
         if value is not None:
             body[name] = value
+    if request.user is not None:
+        is_short = len(request.user) <= MAX_USER_CHARACTERS
+        body["user"] = request.user if is_short else hashlib.sha256(request.user.encode()).hexdigest()
     if request.stop:
         body["stop"] = request.stop
     if request.stream:

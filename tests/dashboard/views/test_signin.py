@@ -158,7 +158,8 @@ async def test_single_sign_on(site: Site) -> None:
         client = OidcProvider(provider.issuer, CLIENT_ID, Secret(CLIENT_SECRET), site.clock)
         base_url = str(site.url).rstrip("/")
         site.admin.oidc = OidcSignIn(
-            client, site.store.identity, site.admin.sessions, site.clock, pepper=PEPPER, base_url=base_url,
+            client, site.store.identity, site.admin.sessions, site.clock, pepper=PEPPER,
+            dashboard_url=f"{base_url}/dashboard",
             organization="default",
         )  # fmt: skip
         page = await site.get("/dashboard/sign-in?next=/dashboard/account")

@@ -39,7 +39,7 @@ def make(
             admin.sessions,
             clock,
             pepper=PEPPER,
-            base_url=BASE,
+            dashboard_url=f"{BASE}/dashboard",
             organization=organization,
         )
 

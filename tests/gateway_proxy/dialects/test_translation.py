@@ -4,19 +4,25 @@ from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gateway_proxy.core.errors import BadExchange
 from gateway_proxy.core.usage import Usage
 from gateway_proxy.dialects.anthropic import AnthropicDialect
 from gateway_proxy.dialects.anthropic.form import AnthropicForm
 from gateway_proxy.dialects.findings import MAX_EVENT_BYTES
+from gateway_proxy.dialects.gemini import GeminiDialect
+from gateway_proxy.dialects.gemini.form import GeminiForm
 from gateway_proxy.dialects.openai import OpenAIDialect
 from gateway_proxy.dialects.openai.form import OpenAIForm
 from gateway_proxy.dialects.translation import TranslatedRequest, Translator
+from tests.support.chats import damaged
 from tests.support.exchanges import make_exchange, make_model, make_target
 
 TARGET = make_target("anthropic")
 TO_ANTHROPIC = Translator(OpenAIDialect(), OpenAIForm(), AnthropicDialect(), AnthropicForm())
+TO_GEMINI = Translator(OpenAIDialect(), OpenAIForm(), GeminiDialect(), GeminiForm())
 TO_OPENAI = Translator(AnthropicDialect(), AnthropicForm(), OpenAIDialect(), OpenAIForm())
 START = b'event: message_start\ndata: {"type":"message_start","message":{"id":"i","model":"m","usage":{"input_tokens":9}}}\n\n'
 TEXT = b'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"a"}}\n\n'
@@ -160,3 +166,43 @@ def test_errors(body: bytes, message: str, code: str) -> None:
     assert (told["message"], told["type"], told["code"]) == (message, "invalid_request_error", code)
     other = orjson.loads(translate(TO_OPENAI, max_tokens=5).translate_error(404, body))
     assert other["error"]["type"] == "not_found_error" and other["error"]["message"] == message
+
+
+def test_depth_that_cannot_be_written_again_is_unreadable() -> None:
+    deep = b'{"a":' * 300 + b"1" + b"}" * 300
+    message = b'{"content":[{"type":"tool_use","id":"c","name":"f","input":' + deep + b"}]}"
+    with pytest.raises(ValueError):
+        translate().translate_answer(message, None)
+
+
+WHOLE: dict[str, Any] = {
+    "anthropic": {"id": "i", "model": "m", "content": [{"type": "text", "text": "a"}, {"type": "tool_use", "id": "c", "name": "f",
+                  "input": {"a": 1}}], "stop_reason": "end_turn"},
+    "openai": {"id": "i", "model": "m", "choices": [{"message": {"content": "a", "tool_calls": [
+               {"id": "c", "function": {"name": "f", "arguments": "{}"}}]}, "finish_reason": "stop"}]},
+    "gemini": {"responseId": "i", "candidates": [{"content": {"parts": [{"text": "a"}, {"functionCall": {"name": "f", "args": {}}}]},
+               "finishReason": "STOP"}]},
+}  # fmt: skip
+EVENTS: dict[str, list[Any]] = {
+    "anthropic": [orjson.loads(piece.split(b"data: ")[1]) for piece in (START, TEXT, LAST, STOP)]
+    + [{"type": "content_block_start", "index": 1, "content_block": {"type": "tool_use", "id": "c", "name": "f", "input": {}}}],
+    "openai": [{"id": "i", "choices": [{"delta": {"content": "a", "tool_calls": [{"index": 0, "id": "c", "function": {"name": "f"}}]},
+               "finish_reason": "stop"}], "usage": {"prompt_tokens": 1}}],
+    "gemini": [WHOLE["gemini"]],
+}  # fmt: skip
+
+
+@given(st.sampled_from((TO_ANTHROPIC, TO_OPENAI, TO_GEMINI)), st.data())
+@settings(max_examples=40, deadline=None)
+def test_no_answer_is_a_fault(translator: Translator, data: st.DataObject) -> None:
+    translated = translate(translator, max_tokens=5, stream=True)
+    name = translator.provider.name
+    try:
+        translated.translate_answer(orjson.dumps(data.draw(damaged(WHOLE[name]))), None)
+    except ValueError:
+        pass
+    tap = translated.tap(True)
+    for event in EVENTS[name]:
+        tap.feed(b"data: " + orjson.dumps(data.draw(damaged(event))) + b"\n\n")
+    tap.close()
+    assert tap.at_event_boundary()

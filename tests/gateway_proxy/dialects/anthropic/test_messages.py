@@ -148,3 +148,24 @@ def test_what_is_refused(members: dict[str, Any], status: int, code: str, param:
 def test_a_token_count_wants_no_maximum_and_costs_nothing() -> None:
     route = identify("/v1/messages/count_tokens", max_tokens=None)
     assert route.free and not route.wants_output_cap and route.max_output_tokens == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "ids"),
+    [
+        ([{"type": "document", "source": {"type": "file", "file_id": "f_1"}}], ["f_1"]),
+        ([{"type": "container_upload", "file_id": "f_1"}], ["f_1"]),
+        (
+            [{"type": "tool_result", "tool_use_id": "t", "content": [{"type": "image", "source": {"file_id": "f_1"}}]}],
+            ["f_1"],
+        ),
+        ([{"type": "code_execution_tool_result", "content": {"content": [{"file_id": "made"}]}}], []),
+        ([IMAGE], []),
+        ("text", []),
+    ],
+)  # fmt: skip
+def test_ids_of_files_are_seen(content: Any, ids: list[str]) -> None:
+    kept = identify(
+        messages=say(content) if type(content) is dict else [{"role": "user", "content": content}]
+    ).kept
+    assert [reference.id for reference in kept.references] == ids if kept is not None else not ids

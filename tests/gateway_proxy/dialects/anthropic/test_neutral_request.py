@@ -145,10 +145,11 @@ def test_effort_as_the_model_takes_it() -> None:
 
 
 def test_tools_and_choices() -> None:
-    tool = Tool("f", "d", {"a": 1}, True, {"type": "ephemeral"})
+    schema = {"type": "object", "a": 1}
+    tool = Tool("f", "d", schema, True, {"type": "ephemeral"})
     body = written(tools=[tool], parallel=False)
     assert body["tools"] == [
-        {"name": "f", "input_schema": {"a": 1}, "description": "d", "strict": True, "cache_control": {"type": "ephemeral"}}
+        {"name": "f", "input_schema": schema, "description": "d", "strict": True, "cache_control": {"type": "ephemeral"}}
     ]  # fmt: skip
     assert body["tool_choice"] == {"type": "auto", "disable_parallel_tool_use": True}
     assert written(tools=[tool], choice="none", parallel=False)["tool_choice"] == {"type": "none"}
@@ -187,3 +188,15 @@ def test_what_it_cannot_say(members: dict[str, Any], named: str) -> None:
     if named == "effort":
         with pytest.raises(Inexpressible):
             written("claude-3-5-haiku", effort="low")
+
+
+def test_clearing_thoughts_is_what_happens_anyway() -> None:
+    edits = [{"type": "clear_thinking_20251015", "keep": "all"}]
+    assert read(context_management={"edits": edits}) == read()
+    with pytest.raises(Inexpressible):
+        read(context_management={"edits": [*edits, {"type": "clear_tool_uses_20250919"}]})
+
+
+def test_little_things_that_this_api_minds() -> None:
+    body = written(system=[Text("")], tools=[Tool("f", "", {})])
+    assert "system" not in body and body["tools"][0]["input_schema"] == {"type": "object"}

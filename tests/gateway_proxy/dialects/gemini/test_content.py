@@ -165,3 +165,31 @@ def test_embeddings_have_no_output() -> None:
         identify("batchEmbedContents", requests=[*requests, {"model": "models/other"}])
     with pytest.raises(BadExchange):
         identify("batchEmbedContents", requests=["x"])
+
+
+@pytest.mark.parametrize(
+    ("members", "ids"),
+    [
+        ({"cachedContent": "cachedContents/1"}, ["cachedContents/1"]),
+        ({"contents": say({"fileData": {"fileUri": "files/abc"}})}, ["files/abc"]),
+        (
+            {
+                "contents": say(
+                    {"file_data": {"file_uri": "https://generativelanguage.googleapis.com/v1beta/files/abc"}}
+                )
+            },
+            ["files/abc"],
+        ),
+        (
+            {"contents": say({"fileData": {"fileUri": "https://x@G.googleapis.com:443/v1/fi%6ces/abc?x=1"}})},
+            ["files/abc"],
+        ),
+        ({"contents": say({"fileData": {"fileUri": "https://[bad/files/abc"}})}, ["https://[bad/files/abc"]),
+        ({"contents": say({"fileData": {"fileUri": "gs://bucket/files/abc"}})}, []),
+        ({"contents": say({"fileData": {"fileUri": "https://www.youtube.com/watch?v=1"}})}, []),
+        ({"contents": say({"text": "files/abc"})}, []),
+    ],
+)
+def test_ids_of_kept_things_are_seen(members: dict[str, Any], ids: list[str]) -> None:
+    kept = identify(**members).kept
+    assert [reference.id for reference in kept.references] == ids if kept is not None else not ids

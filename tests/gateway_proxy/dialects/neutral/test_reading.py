@@ -37,7 +37,7 @@ def test_other_urls_are_refused(url: str) -> None:
 @pytest.mark.parametrize(
     ("read", "value"),
     [
-        (reading.take_object, []), (reading.take_list, {}), (reading.take_text, 1), (reading.take_arguments, "[1]"),
+        (reading.take_object, []), (reading.take_list, {}), (reading.take_text, 1), (reading.take_arguments, "[1]"), (reading.take_arguments, 5),
         (reading.take_arguments, "{"), (reading.take_arguments, None),
     ],
 )  # fmt: skip
@@ -54,3 +54,9 @@ def test_scalars() -> None:
     for read, wrong in ((reading.take_number, "1"), (reading.take_integer, 0.5), (reading.take_flag, 1)):
         with pytest.raises(BadExchange):
             read({"t": wrong}, "t")
+
+
+def test_arguments_that_could_not_be_written_again_are_refused() -> None:
+    with pytest.raises(BadExchange) as refused:
+        reading.take_arguments('{"a":' * 300 + "1" + "}" * 300, "here")
+    assert (refused.value.code, refused.value.param) == ("too_deep", "here")

@@ -114,3 +114,9 @@ def test_usage_is_told_to_those_who_asked() -> None:
         writer.write(Begin("i", "m"))
         assert (b'"choices":[],"usage":{"prompt_tokens":1' in writer.end(Usage(input=1))) == wanted
         assert writer.end(None) == b"data: [DONE]\n\n"
+
+
+def test_a_chunk_without_a_name_begins_nothing() -> None:
+    reader = ChatReader()
+    assert list(reader.read(b'{"id":"","model":"","choices":[],"prompt_filter_results":[]}')) == []
+    assert list(reader.read(chunk({"content": "a"}))) == [Begin("i", "m"), TextDelta("a")]

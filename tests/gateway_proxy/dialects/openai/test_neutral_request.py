@@ -172,3 +172,9 @@ def test_what_it_cannot_say(request_: Request, named: str) -> None:
     with pytest.raises(Inexpressible) as refused:
         write_request(request_, "m")
     assert refused.value.member == named
+
+
+def test_long_labels_stay_apart() -> None:
+    assert written(user="u" * 64)["user"] == "u" * 64
+    assert len({written(user="u" * 65)["user"], written(user="u" * 66)["user"]}) == 2
+    assert len(written(user="u" * 65)["user"]) == 64

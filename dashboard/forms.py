@@ -124,18 +124,18 @@ def to_document(form: KeyForm) -> tuple[dict[str, Any], list[FieldError]]:
     document: dict[str, Any] = {
         "name": form.text("name"),
         **_expiry(form),
-        "requests_per_minute": _number(form.text("requests_per_minute")),
-        "tokens_per_minute": _number(form.text("tokens_per_minute")),
-        "max_parallel_requests": _number(form.text("max_parallel_requests")),
+        "requests_per_minute": read_number(form.text("requests_per_minute")),
+        "tokens_per_minute": read_number(form.text("tokens_per_minute")),
+        "max_parallel_requests": read_number(form.text("max_parallel_requests")),
         "budget_usd": form.text("budget_usd").strip().removeprefix("$").strip() or None,
         "budget_period": form.text("budget_period") or None,
         "budget_timezone": form.text("budget_timezone").strip() or None,
         "allowed_providers": _toggles(
             form.ticked("providers"), form.ticked("providers_offered"), "allowed_providers", errors
         ),
-        "allowed_models": _words(form.text("allowed_models")),
+        "allowed_models": read_words(form.text("allowed_models")),
         "allowed_endpoints": _toggles(form.ticked("endpoints"), ENDPOINTS, "allowed_endpoints", errors),
-        "ip_allowlist": _words(form.text("ip_allowlist")),
+        "ip_allowlist": read_words(form.text("ip_allowlist")),
         "metadata": _metadata(form.text("metadata"), errors),
         "shadow": bool(form.ticked("shadow")),
         "mcp": _mcp(form),
@@ -187,12 +187,12 @@ _GROUP_NAMES = frozenset(
 
 def _expiry(form: KeyForm) -> dict[str, Any]:
     if form.ticked("ephemeral"):
-        return {"ephemeral": True, "ttl_seconds": _number(form.text("ttl_seconds"))}
+        return {"ephemeral": True, "ttl_seconds": read_number(form.text("ttl_seconds"))}
     expires = form.text("expires") or "never"
     return {} if expires == KEEP else {"expires_in": expires}
 
 
-def _number(text: str) -> int | str | None:
+def read_number(text: str) -> int | str | None:
     """The number; what is none stays as it is, for the draft to refuse."""
     text = text.strip()
     plain = re.sub(r"[ ,_]", "", text) if _GROUPED.fullmatch(text) else text
@@ -200,10 +200,11 @@ def _number(text: str) -> int | str | None:
 
 
 def _thresholds(text: str) -> list[int | str | None]:
-    return [_number(word.rstrip("%")) for word in re.split(r"[,;\s]+", text) if word]
+    return [read_number(word.rstrip("%")) for word in re.split(r"[,;\s]+", text) if word]
 
 
-def _words(text: str) -> list[str] | None:
+def read_words(text: str) -> list[str] | None:
+    """Words between blanks and commas; None without any, an empty list for `none`."""
     words = [word for word in re.split(r"[,\s]+", text) if word]
     if words == [NONE_WORD]:
         return []
@@ -240,8 +241,8 @@ def _mcp(form: KeyForm) -> dict[str, Any]:
             for name in form.ticked("mcp_tools")
             if name.startswith(f"{server}/")
         ]
-        tools[server] = list(dict.fromkeys((*named, *(_words(form.more_tools(server)) or ()))))
-    typed = _words(form.text("mcp_servers_more")) or ()
+        tools[server] = list(dict.fromkeys((*named, *(read_words(form.more_tools(server)) or ()))))
+    typed = read_words(form.text("mcp_servers_more")) or ()
     return {
         "enabled": bool(form.ticked("mcp_enabled")),
         "access_mode": form.text("mcp_mode") or None,

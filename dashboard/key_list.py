@@ -9,6 +9,7 @@ from gateway_proxy.admin.keys import KeyQuery
 
 PAGE_SIZE = 25
 STATUSES = ("all", "active", "inactive", "expired", "revoked")
+KINDS = {"all": "Keys and tokens", "key": "Keys", "ephemeral": "Ephemeral tokens"}
 # column: (label, how it is sorted at first: True is descending)
 SORTABLE = {"name": ("Name", False), "owner": ("Owner", False), "status": ("Status", False), "requests": ("Requests", True)}  # fmt: skip
 _NEWEST = "created_at"
@@ -25,17 +26,19 @@ class ListState:
     sort: str = _NEWEST
     descending: bool = True
     page: int = 1
+    kind: str = "all"
 
     @property
     def filtered(self) -> bool:
         """Whether anything is left out."""
-        return bool(self.search) or self.status != "all"
+        return bool(self.search) or self.status != "all" or self.kind != "all"
 
     def query(self) -> KeyQuery:
         """What to ask the store for."""
         return KeyQuery(
             search=self.search,
             status=cast(Any, self.status),
+            kind=cast(Any, self.kind),
             sort=cast(Any, self.sort),
             descending=self.descending,
             limit=PAGE_SIZE,
@@ -50,6 +53,8 @@ class ListState:
             parts["search"] = state.search
         if state.status != "all":
             parts["status"] = state.status
+        if state.kind != "all":
+            parts["kind"] = state.kind
         if (state.sort, state.descending) != (_NEWEST, True):
             parts["sort"] = state.sort
             parts["order"] = "desc" if state.descending else "asc"
@@ -73,6 +78,7 @@ class ListState:
 def read_state(query: Mapping[str, str]) -> ListState:
     """The state that an address names; what it garbles is left at its default."""
     status, sort = query.get("status", "all"), query.get("sort", _NEWEST)
+    kind = query.get("kind", "all")
     page = query.get("page", "1")
     if sort not in SORTABLE:
         sort = _NEWEST
@@ -81,6 +87,7 @@ def read_state(query: Mapping[str, str]) -> ListState:
     return ListState(
         search=query.get("search", "").strip()[:_MAX_SEARCH],
         status=status if status in STATUSES else "all",
+        kind=kind if kind in KINDS else "all",
         sort=sort,
         descending=order == "desc" if order in ("asc", "desc") else first,
         page=min(int(page), _MAX_PAGE) if page.isascii() and page.isdecimal() and page.strip("0") else 1,

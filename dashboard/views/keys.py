@@ -10,14 +10,14 @@ from aiohttp import web
 
 from dashboard.exports import send_table, wants_file
 from dashboard.frame import ADMIN, current_actor, render, wants_part
-from dashboard.key_list import PAGE_SIZE, SORTABLE, STATUSES, ListState, read_state
+from dashboard.key_list import KINDS, PAGE_SIZE, SORTABLE, STATUSES, ListState, read_state
 from gateway_proxy.admin.actor import Actor, Role
 from gateway_proxy.admin.roles import is_manager
 
 KEYS_PATH = "/configuration/api-keys"
 ONE_KEY = KEYS_PATH + "/{key_id:key_[0-9a-z]+}"
 _EXPORTED = (
-    "id", "name", "owner", "preview", "status", "created_at", "expires_at", "last_used_at", "requests", "usage_percent",
+    "id", "kind", "parent_id", "name", "owner", "preview", "status", "created_at", "expires_at", "last_used_at", "requests", "usage_percent",
     "spent_usd", "requests_per_minute", "tokens_per_minute", "burst", "max_parallel_requests", "budget_usd",
     "budget_period", "budget_timezone", "alert_thresholds", "allowed_providers", "allowed_models", "allowed_endpoints",
     "ip_allowlist", "metadata", "strict", "shadow", "mcp",
@@ -60,6 +60,7 @@ async def list_context(request: web.Request) -> dict[str, Any]:
         "first": (state.page - 1) * PAGE_SIZE + 1,
         "pages": pages,
         "statuses": STATUSES,
+        "kinds": KINDS,
         "sortable": SORTABLE,
     }
 

@@ -7,7 +7,8 @@ count as untouched.
 from typing import TYPE_CHECKING, Any
 
 from gateway_proxy.admin.gateway_view import NoGateway
-from gateway_proxy.config import Config
+from gateway_proxy.admin.problem import Unavailable
+from gateway_proxy.config import Config, ConfigError
 from gateway_proxy.core.clock import Clock
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class StoreView(NoGateway):
         from gateway_proxy.app.runtimes import build_stages, make_dialects
         from gateway_proxy.explain import Question, explain, unknown_here
         from gateway_proxy.limits.memory import MemoryLimiter
+        from gateway_proxy.plugins.load import load_plugins
         from gateway_proxy.pricing.book import PriceBook
         from gateway_proxy.routing.catalog import build_catalog
 
@@ -39,7 +41,11 @@ class StoreView(NoGateway):
             return unknown_here()
         services = make_idle_services(clock, limiter)
         catalog = build_catalog(config, PriceBook.load(clock.now_ms()))
-        stages = build_stages(config, services, make_dialects(), catalog.resolve)
+        try:
+            plugins = load_plugins(config)
+        except ConfigError as error:
+            raise Unavailable(str(error)) from None
+        stages = build_stages(config, services, make_dialects(), catalog.resolve, plugins)
         return explain(stages, limiter, policy, Question.from_json(question), clock.now_ms())
 
     async def _load(self, key_id: str, limiter: "MemoryLimiter") -> "KeyPolicy | None":

@@ -54,6 +54,7 @@ def print_key(shown: dict[str, Any]) -> None:
     print_fields(
         [
             ("id", shown["id"]),
+            ("kind", shown["kind"] + (f" of {shown['parent_id']}" if shown["parent_id"] else "")),
             ("name", shown["name"]),
             ("owner", shown["owner"]),
             ("organization", shown["organization"]),

@@ -18,12 +18,13 @@ from gateway_proxy.cli.target import Target, open_api, target_options
 @click.option(
     "--status", type=click.Choice(["all", "active", "inactive", "expired", "revoked"]), default="all"
 )
+@click.option("--kind", type=click.Choice(["all", "key", "ephemeral"]), default="all")
 @click.option(
     "--sort", type=click.Choice(["created_at", "name", "owner", "status", "requests"]), default="created_at"
 )
 @click.option("--order", type=click.Choice(["asc", "desc"]), default="asc")
 def list_keys(target: Target, as_json: bool, **filters: str) -> None:
-    """List keys."""
+    """List keys and ephemeral tokens."""
 
     async def work() -> list[dict[str, Any]]:
         async with open_api(target) as api:

@@ -154,6 +154,11 @@ class Exchange:
         return tuple(TargetFacts(target.provider, target.model) for target in self.__inner.targets)
 
     @property
+    def is_trial(self) -> bool:
+        """Nobody sent it: somebody asks what would become of such a request. Judge it, and leave no traces of it."""
+        return self.__inner.is_trial
+
+    @property
     def bound_nanos(self) -> int | None:
         """The most that one attempt can cost, in nano-USD; None before `budget`, and for a key without a budget."""
         bound = self.__inner.bound

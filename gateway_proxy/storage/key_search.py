@@ -15,6 +15,7 @@ from gateway_proxy.storage.key_rows import COLUMNS, SELECTED, row_to_key
 from gateway_proxy.storage.where import Where
 
 StatusFilter = Literal["all", "active", "inactive", "expired", "revoked"]
+KindFilter = Literal["all", "key", "ephemeral"]
 KeySort = Literal["name", "owner", "status", "requests", "created_at"]
 _SORTED_BY = {"name": "k.search", "owner": "k.owner", "created_at": "k.created_at", "requests": "t.requests"}
 _IDS_PER_STATEMENT = 500
@@ -49,6 +50,7 @@ class KeyQuery:
     parent_id: str | None = None
     search: str = ""
     status: StatusFilter = "all"
+    kind: KindFilter = "all"
     sort: KeySort = "created_at"
     descending: bool = False
     limit: int = 50
@@ -145,6 +147,8 @@ def _filter(query: KeyQuery, now_ms: int, organization_column: str) -> Where:
     where.equal(organization_column, query.organization)
     where.equal("k.owner", query.owner)
     where.equal("k.parent_id", query.parent_id)
+    if query.kind != "all":
+        where.equal("k.kind", query.kind)
     if query.search:
         pattern = f"%{escape_like(query.search.casefold())}%"
         where.add(f"k.search LIKE {where.bind(pattern)} ESCAPE '\\'")

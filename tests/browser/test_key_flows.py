@@ -210,3 +210,60 @@ async def test_delete(visit: Visit, site: Dashboard, script: bool) -> None:
         await expect(page.get_by_text("'one' was deleted.")).to_be_visible()
         await expect(page.get_by_role("link", name="one", exact=True)).to_have_count(0)
     assert [key["name"] for key in await stored(site)] == ["two"]
+
+
+async def test_an_ephemeral_token_from_the_form(visit: Visit, site: Dashboard, script: bool) -> None:
+    async with visit(site, script=script) as page:
+        await page.goto(f"{KEYS}/new")
+        await page.get_by_label("Key Name").fill("for a guest")
+        await expect(page.get_by_label("Expires In (seconds)")).to_be_hidden()
+        await page.get_by_role("switch", name="Ephemeral Token").check()
+        await expect(page.get_by_label("Expiration")).to_be_hidden()
+        await expect(page.get_by_label("Expires In (seconds)")).to_have_value("3600")
+        await page.get_by_label("Expires In (seconds)").fill("0")
+        await page.get_by_role("button", name="Create Key").click()
+        await expect(
+            page.get_by_text("Must be a whole number of seconds between 1 and 86400.")
+        ).to_be_visible()
+        await expect(page.get_by_label("Key Name")).to_have_value("for a guest")
+        await page.get_by_label("Expires In (seconds)").fill("600")
+        await page.get_by_role("button", name="Create Key").click()
+        await expect(page.get_by_text("API Key created! Copy it now")).to_be_visible()
+        secret = await page.locator("#revealed").inner_text()
+        assert secret.startswith("gwe_")
+        await page.get_by_role("link", name="Done").click()
+        await expect(page.get_by_text(secret)).to_have_count(0)
+        [key] = await stored(site)
+        assert (key["kind"], key["parent_id"]) == ("ephemeral", None)
+
+
+async def test_an_ephemeral_token_of_a_key(visit: Visit, site: Dashboard, script: bool) -> None:
+    parent = await make(site, "alpha", allowed_models=["gpt-4o", "claude-*"])
+    async with visit(site, script=script) as page:
+        await page.goto(KEYS)
+        await open_key(page, "alpha")
+        await page.get_by_role("link", name="Ephemeral Token").click()
+        await page.get_by_label("Allowed Models").fill("other")
+        await page.get_by_role("button", name="Create Token").click()
+        await expect(page.get_by_text("Names nothing that the parent allows")).to_be_visible()
+        await page.get_by_label("Allowed Models").fill("claude-3")
+        await page.get_by_label("Budget ($)").fill("0.5")
+        await page.get_by_role("button", name="Create Token").click()
+        await expect(page.get_by_text("Ephemeral Token created! Copy it now")).to_be_visible()
+        token = await page.locator("#revealed").inner_text()
+        assert token.startswith("gwe_")
+        await page.get_by_role("link", name="Done").click()
+        await expect(page.get_by_text(token)).to_have_count(0)
+        await open_key(page, "alpha (ephemeral)")
+        await expect(page.get_by_role("link", name="Edit", exact=True)).to_have_count(0)
+        await page.get_by_role("link", name="Revoke").click()
+        await page.get_by_role("button", name="Revoke", exact=True).click()
+        await expect(page.get_by_text("The key is revoked")).to_be_visible()
+        await page.get_by_role("link", name="The key that it was made from").click()
+        await expect(page.get_by_role("heading", name="alpha", exact=True)).to_be_visible()
+    [made] = [key for key in await stored(site) if key["kind"] == "ephemeral"]
+    assert (made["parent_id"], made["status"], made["allowed_models"]) == (
+        parent["id"],
+        "revoked",
+        ["claude-3"],
+    )

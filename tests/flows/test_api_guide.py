@@ -47,7 +47,7 @@ def named_members(shown: str) -> set[str]:
 def test_the_examples_work_as_they_stand(
     run_gateway: Callable[..., RunningGateway], provider: FakeProvider
 ) -> None:
-    assert len(EXAMPLES) == GUIDE.count("```sh") == 9
+    assert len(EXAMPLES) == GUIDE.count("```sh") == 10
     gateway = run_gateway(provider_toml(provider.base_url))
     environment = {"URL": gateway.admin_url, "TOKEN": gateway.admin_token("admin")}
     for example, status, shown in EXAMPLES:

@@ -20,6 +20,7 @@ from dashboard.app import mount
 from gateway_proxy.admin.actor import Actor, Role
 from gateway_proxy.admin.services import Admin, build_admin
 from gateway_proxy.core.clock import Clock
+from gateway_proxy.keys.signing import SigningFile
 from gateway_proxy.storage import Store, open_store
 
 __all__ = ["OWNER", "Dashboard", "FakeView", "acting_as", "dashboard", "make_application", "open_dashboard"]
@@ -158,7 +159,7 @@ async def open_dashboard(folder: Path) -> AsyncIterator[Dashboard]:
     """The pages on a loopback port, over a fresh store in this folder."""
     store = await open_store(f"sqlite:{folder}/gateway.db", migrate=True)
     view = FakeView()
-    site = Dashboard(store, build_admin(store, PEPPER, Clock(), view=view), view)
+    site = Dashboard(store, build_admin(store, PEPPER, Clock(), view=view, signing=SigningFile(folder)), view)
     try:
         async with TestClient(TestServer(make_application(site))) as client:
             site.client = client

@@ -11,10 +11,14 @@ from gateway_proxy.admin.keys import KeySecret
 from gateway_proxy.core.key import BudgetPeriod, McpMode
 from gateway_proxy.keys.service import MAX_GRACE_SECONDS
 from gateway_proxy.keys.signing import MAX_TTL_SECONDS
-from gateway_proxy.storage.key_search import KeyQuery, KeySort, StatusFilter
+from gateway_proxy.storage.key_search import KeyQuery, KeySort, KindFilter, StatusFilter
 
 Endpoint = Literal[
     "chat", "completions", "responses", "embeddings", "moderations", "images", "audio", "rerank", "messages", "gemini", "mcp",
+]  # fmt: skip
+
+AskedEndpoint = Literal[
+    "chat", "completions", "responses", "embeddings", "moderations", "images", "audio", "rerank", "messages", "gemini",
 ]  # fmt: skip
 
 
@@ -22,7 +26,11 @@ class KeyListQuery(ListQuery):
     search: str = Field("", max_length=200, description="Part of the name or of the preview.")
     status: StatusFilter = "all"
     sort: KeySort = "created_at"
+    kind: KindFilter = "all"
     owner: str | None = Field(None, max_length=320, description="Only keys of this owner.")
+    parent_id: str | None = Field(
+        None, max_length=64, description="Only the tokens that were made from this key."
+    )
 
 
 class McpPatch(Asked):
@@ -178,7 +186,9 @@ class ExplainQuestion(Asked):
     """A request as the key might send it: the smallest of its endpoint."""
 
     model: str = Field(min_length=1, max_length=200, examples=["gpt-4o"])
-    endpoint: Endpoint | None = Field(None, description="`chat` without; `mcp` is judged by `mcp_tool`.")
+    endpoint: AskedEndpoint | None = Field(
+        None, description="`chat` without; calls of MCP tools are judged by `mcp_tool`."
+    )
     ip: str | None = Field(None, max_length=64, examples=["10.0.0.1"])
     provider: str | None = Field(None, description="Only the model's target at this provider.")
     mcp_tool: str | None = Field(None, examples=["github/search_issues"])
@@ -208,7 +218,8 @@ async def list_keys(call: Call[KeyListQuery, None]) -> Answer:
     found = await call.admin.keys.search(
         call.actor,
         KeyQuery(
-            owner=asked.owner, search=asked.search, status=asked.status, sort=asked.sort,
+            owner=asked.owner, parent_id=asked.parent_id, kind=asked.kind, search=asked.search, status=asked.status,
+            sort=asked.sort,
             descending=asked.order == "desc", limit=asked.limit, cursor=asked.cursor,
         ),
     )  # fmt: skip

@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import pytest
+
+from gateway_proxy.admin.problem import Unavailable
 from gateway_proxy.app.offline import StoreView
 from gateway_proxy.config import load_config
 from gateway_proxy.core.clock import FakeClock
@@ -10,6 +13,7 @@ from gateway_proxy.core.store import Batch
 from gateway_proxy.explain import Question
 from gateway_proxy.keys.service import Caller, KeyService
 from gateway_proxy.storage import open_store
+from tests.support.plugins import InstallPlugin
 
 SETTINGS = """
 [[providers]]
@@ -58,4 +62,36 @@ async def test_spend_and_reservations_are_those_of_the_books(tmp_path: Path) -> 
     assert "$0.50 of $1.00 left" in told["budget"] and "3 requests" in told["rate"]
     unknown = await view.explain("key_0", question)
     assert unknown["allowed"] is False and unknown["verdicts"][0]["code"] == "invalid_api_key"
+    await store.close()
+
+
+PLUGINS = """
+from gateway_proxy import Denied, OpenAIDialect, Stage
+
+class No(Stage):
+    def __init__(self, code):
+        self.code = code
+    def check(self, exchange):
+        if exchange.is_trial:
+            raise Denied("Not today.", code=self.code)
+
+class Vendor(OpenAIDialect):
+    pass
+"""
+
+
+async def test_plugins_are_asked_too(tmp_path: Path, install_plugin: InstallPlugin) -> None:
+    install_plugin(PLUGINS, stages={"no": "No"}, dialects={"vendor": "Vendor"})
+    stage = '[pipeline]\nstages = [{ use = "no", before = "rate" }]\n'
+    path = tmp_path / "config.toml"
+    path.write_text(stage + SETTINGS.replace('"openai"', '"vendor"') + '[plugins.no]\ncode = "not_today"\n')
+    store = await open_store(f"sqlite:{tmp_path}/gateway.db", migrate=True, clock=FakeClock())
+    keys = KeyService(store.keys, FakeClock(), b"pepper")
+    key = (await keys.create({"name": "a"}, Caller("t"), organization="default")).key
+    question = Question(model="m").to_json()
+    told = await StoreView(store, load_config(path), FakeClock()).explain(key.id, question)
+    assert {"rule": "no", "verdict": "deny", "code": "not_today", "detail": "Not today."} in told["verdicts"]
+    path.write_text(path.read_text().replace("code =", "cdoe ="))
+    with pytest.raises(Unavailable, match="refuses its settings"):
+        await StoreView(store, load_config(path), FakeClock()).explain(key.id, question)
     await store.close()

@@ -21,6 +21,7 @@ def find_contradictions(data: dict[str, Any], context: LoadContext) -> Found:
     yield from _find_twins(tables_at(data, "models"), ("models",))
     yield from _find_twins(tables_at(data, "mcp", "servers"), ("mcp", "servers"))
     yield from _check_targets(data)
+    yield from _check_plans(data)
     yield from _check_workers(data, context)
     yield from _check_pairs(data)
     yield from _check_staleness(table_at(data, "gateway"))
@@ -63,6 +64,19 @@ def _check_targets(data: dict[str, Any]) -> Found:
                 known = ", ".join(names) if names else "none is configured"
                 path = ("models", index, "targets", position, "provider")
                 yield path, f'no provider is named "{provider}"; write one of: {known}; or add [[providers]]'
+
+
+def _check_plans(data: dict[str, Any]) -> Found:
+    for index, model in tables_at(data, "models"):
+        tiers = [target.get("tier") for _, target in tables_at(model, "targets")]
+        if len(tiers) < 2 or any(tier is not None and tiers.count(tier) > 1 for tier in tiers):
+            continue
+        for name in ("sticky", "choose"):
+            if model.get(name) not in (None, [], "weight"):
+                yield (
+                    ("models", index, name),
+                    "decides among targets of the same tier, and here are none; write tier = 1 on them",
+                )
 
 
 def _check_workers(data: dict[str, Any], context: LoadContext) -> Found:

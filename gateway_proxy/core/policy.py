@@ -17,6 +17,8 @@ from gateway_proxy.core.limiter import (
 
 MAX_REMEMBERED_ADDRESSES = 256
 _RANK = tuple(Status)
+# Bound once: looking up an enumeration's member costs a descriptor call each time.
+_REVOKED, _ACTIVE = Status.REVOKED, Status.ACTIVE
 BucketRules = tuple[tuple[str, BucketRule], ...]
 Budgets = tuple[tuple[Key, BudgetRule], ...]
 _NO_RULE: dict[str, Any] = dict.fromkeys(
@@ -36,8 +38,8 @@ class KeyPolicy:
     """
 
     __slots__ = (
-        "_seen", "budget_rule", "budgets", "endpoints", "exact_models", "key", "key_ids", "metadata_json", "networks",
-        "parent", "prefixes", "providers", "request_claims", "requests_rule", "requests_rules", "shadow", "strict",
+        "_seen", "budget_rule", "budgets", "endpoints", "exact_models", "key", "key_ids", "limits_rate", "metadata_json",
+        "networks", "parent", "prefixes", "providers", "request_claims", "requests_rule", "requests_rules", "shadow", "strict",
         "tokens_rule", "tokens_rules",
     )  # fmt: skip
 
@@ -66,6 +68,7 @@ class KeyPolicy:
             () if self.requests_rule is None else ((key.id, self.requests_rule),)
         )
         self.tokens_rules: BucketRules = () if self.tokens_rule is None else ((key.id, self.tokens_rule),)
+        self.limits_rate = bool(self.requests_rules or self.tokens_rules)
         self.budgets: Budgets = () if self.budget_rule is None else ((key, self.budget_rule),)
         claims = []
         if (slots := slots_rule(key)) is not None:
@@ -130,16 +133,20 @@ class TokenPolicy(KeyPolicy):
         # The parent's own rules and claims, not copies: a bucket is the same as long as its rule is.
         self.requests_rules += parent.requests_rules
         self.tokens_rules += parent.tokens_rules
+        self.limits_rate = bool(self.requests_rules or self.tokens_rules)
         self.budgets += parent.budgets
         self.request_claims += parent.request_claims
         self.shadow = parent.shadow
 
     def status(self, now_ms: int) -> Status:
         """The gravest of its own and its parent's; revoked once the parent's generation has gone on."""
-        parent = self.parent
-        if parent is None or not parent.key.honours(self.key.generation, now_ms):
-            return Status.REVOKED
-        return min(self.key.status(now_ms), parent.status(now_ms), key=_RANK.index)
+        key, parent = self.key, self.parent
+        if parent is None or not parent.key.honours(key.generation, now_ms):
+            return _REVOKED
+        own, parents = key.status(now_ms), parent.key.status(now_ms)
+        if own is _ACTIVE or own is parents:
+            return parents
+        return own if parents is _ACTIVE else min(own, parents, key=_RANK.index)
 
     def allows_model(self, name: str) -> bool:
         return super().allows_model(name) and (self.parent is None or self.parent.allows_model(name))

@@ -68,18 +68,30 @@ class Keeper:
         Raises BadExchange (404), Forbidden, NotRemembered.
         """
         self._listen(exchange, kept)
-        providers, targets = self._providers, exchange.targets
-        keeping = tuple([target for target in targets if providers[target.provider].allowed])
+        targets, references = self._share(exchange.targets, kept.references)
+        keeping = tuple([target for target in targets if self._providers[target.provider].allowed])
         if not keeping and targets:
-            hard = next((reference.param for reference in kept.references if not reference.soft), kept.demand)
+            hard = next((reference.param for reference in references if not reference.soft), kept.demand)
             if hard:
                 self._refuse_if_off(targets[0].provider, f"'{hard}'")
-            return
-        if kept.demand:
+        elif references:
+            targets = self._hold(exchange, references, keeping)
+        elif kept.demand:
             targets = keeping
-        if kept.references:
-            targets = self._hold(exchange, kept, keeping)
         exchange.targets = targets
+
+    def _share(
+        self, targets: tuple[Target, ...], references: list[Reference]
+    ) -> tuple[tuple[Target, ...], list[Reference]]:
+        """The targets at whose provider everything is that the operator shares, and the references to anything else."""
+        rest = []
+        for reference in references:
+            sharing = [t for t in targets if self._providers[t.provider].shares(reference.id)]
+            if reference.shareable and sharing:
+                targets = tuple(sharing)
+            else:
+                rest.append(reference)
+        return targets, rest
 
     def _listen(self, exchange: Exchange, kept: Kept) -> None:
         """From here on the ids that the answer brings are bound to the key."""
@@ -98,15 +110,12 @@ class Keeper:
 
         kept.note = note
 
-    def _hold(self, exchange: Exchange, kept: Kept, targets: tuple[Target, ...]) -> tuple[Target, ...]:
+    def _hold(
+        self, exchange: Exchange, references: list[Reference], targets: tuple[Target, ...]
+    ) -> tuple[Target, ...]:
         """The targets at whose provider everything that is named is."""
         missing = []
-        for reference in kept.references:
-            if reference.shareable:
-                sharing = [t for t in targets if self._providers[t.provider].shares(reference.id)]
-                if sharing:
-                    targets = tuple(sharing)
-                    continue
+        for reference in references:
             try:
                 made = self.find_made(exchange, reference)
             except NotRemembered:

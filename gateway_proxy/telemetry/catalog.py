@@ -19,6 +19,10 @@ METRICS: tuple[Metric, ...] = (
         "The gateway's own error answers, by the code in x-gateway-error.", ("code",),
     ),
     Metric(
+        _P + "shadow_refusals_total", "counter",
+        "Requests of shadowed keys that would have been refused, by the code.", ("code",),
+    ),
+    Metric(
         _P + "request_duration_seconds", "histogram", "From a request's head to the end of its answer; admitted requests.",
         ("provider", "model", "stream"),
     ),

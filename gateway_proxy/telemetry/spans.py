@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from gateway_proxy.core.exchange import Exchange, Outcome
-from gateway_proxy.core.ids import random_bits
+from gateway_proxy.core.ids import random_hex
 from gateway_proxy.core.usage import Usage
 
 Attribute = str | int | float | bool
@@ -88,6 +88,7 @@ class Finished:
     usage_source: str = ""
     attempts: int = 0
     cost_nanos: int = 0
+    would_deny: str = ""
     usage: list[Usage] = field(default_factory=list)
 
 
@@ -103,6 +104,7 @@ def take(exchange: Exchange, now_ns: int) -> Finished:
         exchange.status, _find_error(exchange), exchange.outcome.value,
         "" if policy is None else policy.key.id, "" if policy is None else policy.key.organization,
     )  # fmt: skip
+    finished.would_deny = exchange.would_deny
     for attempt in exchange.attempts:
         finished.provider, finished.model_sent = attempt.target.provider, attempt.target.model
         finished.model_reported, finished.usage_source = attempt.reported_model, attempt.usage_source.value
@@ -113,7 +115,7 @@ def take(exchange: Exchange, now_ns: int) -> Finished:
 
 
 def new_span_id() -> str:
-    return f"{random_bits(64) or 1:016x}"
+    return random_hex(8)
 
 
 def make_span(finished: Finished, server: Server | None) -> Span:
@@ -142,6 +144,8 @@ def make_span(finished: Finished, server: Server | None) -> Span:
     if finished.key_id:
         attributes["gateway_proxy.key.id"] = finished.key_id
         attributes["gateway_proxy.organization"] = finished.organization
+    if finished.would_deny:
+        attributes["gateway_proxy.would_deny"] = finished.would_deny
     if finished.attempts:
         attributes["gateway_proxy.cost_usd"] = finished.cost_nanos / 1e9
         attributes["gateway_proxy.usage_source"] = finished.usage_source

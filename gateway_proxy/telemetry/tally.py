@@ -26,11 +26,21 @@ OTHER = "other"
 MAX_MODELS = 500
 MAX_CODES = 200
 _NANOS = 1_000_000_000
-_RequestLabels = tuple[str, str, str, int, str, str, bool, bool]
+_RequestLabels = tuple[str, str, str, int, str, str, bool, bool, str]
 _read_request: Callable[[LogRow], _RequestLabels] = itemgetter(
     *map(
         LogRow._fields.index,
-        ("operation", "model", "provider", "status", "error_code", "outcome", "admitted", "stream"),
+        (
+            "operation",
+            "model",
+            "provider",
+            "status",
+            "error_code",
+            "outcome",
+            "admitted",
+            "stream",
+            "would_deny",
+        ),
     )
 )
 _read_attempt: Callable[[LedgerRow], tuple[str, str, str, str]] = itemgetter(
@@ -41,13 +51,16 @@ _read_attempt: Callable[[LedgerRow], tuple[str, str, str, str]] = itemgetter(
 class _Requests:
     """Those with equal labels."""
 
-    __slots__ = ("count", "durations", "first_tokens", "refusal")
+    __slots__ = ("count", "durations", "first_tokens", "refusal", "shadow")
 
-    def __init__(self, durations: Histogram | None, first_tokens: Histogram | None, refusal: str) -> None:
+    def __init__(
+        self, durations: Histogram | None, first_tokens: Histogram | None, refusal: str, shadow: str
+    ) -> None:
         self.count = 0
         self.durations = durations
         self.first_tokens = first_tokens
         self.refusal = refusal
+        self.shadow = shadow  # the code that a shadowed key would have been refused with
 
 
 class _Attempts:
@@ -72,7 +85,7 @@ class Tally:
         self.note_attempt = self._attempt_rows.append
         self._models = {""}
         self._codes = {""}
-        # By labels: operation, provider, model, status, outcome, refusal, admitted, stream.
+        # By labels: operation, provider, model, status, outcome, refusal, admitted, stream, refusal in the shadow.
         self._requests: dict[_RequestLabels, _Requests] = {}
         self._durations: dict[tuple[str, ...], Histogram] = {}
         self._first_tokens: dict[tuple[str, ...], Histogram] = {}
@@ -126,11 +139,14 @@ class Tally:
         """What was counted, by the metric's name."""
         self.add_up()
         requests: Counter[tuple[str, ...]] = Counter()
+        shadows: Counter[tuple[str, ...]] = Counter()
         refusals: Counter[tuple[str, ...]] = Counter({(code,): 0 for code in SHOWN_FROM_START})
         for (operation, provider, model, status, outcome, *_), cell in self._requests.items():
             requests[operation, provider, model, str(status), outcome] += cell.count
             if cell.refusal:
                 refusals[(cell.refusal,)] += cell.count
+            if cell.shadow:
+                shadows[(cell.shadow,)] += cell.count
         ended: Counter[tuple[str, ...]] = Counter()
         nanos: Counter[tuple[str, ...]] = Counter()
         tokens: Counter[tuple[str, ...]] = Counter()
@@ -144,6 +160,7 @@ class Tally:
         return {
             f"{prefix}requests_total": requests,
             f"{prefix}refusals_total": refusals,
+            f"{prefix}shadow_refusals_total": shadows,
             f"{prefix}request_duration_seconds": self._durations,
             f"{prefix}time_to_first_token_seconds": self._first_tokens,
             f"{prefix}tokens_total": tokens,
@@ -154,11 +171,9 @@ class Tally:
         }
 
     def _find_requests(self, read: _RequestLabels) -> _Requests:
-        operation, model, provider, status, code, outcome, admitted, stream = read
-        label = self._find_label(model)
-        refusal = code if code in self._codes or len(self._codes) <= MAX_CODES else OTHER
-        self._codes.add(refusal)
-        labels = (operation or "none", provider, label, status, outcome, refusal, admitted, stream)
+        operation, model, provider, status, code, outcome, admitted, stream, would_deny = read
+        label, refusal, shadow = self._find_label(model), self._find_code(code), self._find_code(would_deny)
+        labels = (operation or "none", provider, label, status, outcome, refusal, admitted, stream, shadow)
         requests = self._requests.get(labels)
         if requests is None:
             durations = first_tokens = None
@@ -167,8 +182,8 @@ class Tally:
                 durations = self._durations.setdefault(where, Histogram(DURATIONS_MS))
                 if stream:
                     first_tokens = self._first_tokens.setdefault((provider, label), Histogram(DURATIONS_MS))
-            requests = self._requests[labels] = _Requests(durations, first_tokens, refusal)
-        if label == model and refusal == code:
+            requests = self._requests[labels] = _Requests(durations, first_tokens, refusal, shadow)
+        if (label, refusal, shadow) == (model, code, would_deny):
             self._known_requests[read] = requests
         return requests
 
@@ -179,6 +194,14 @@ class Tally:
         if label == model:
             self._known_attempts[read] = attempts
         return attempts
+
+    def _find_code(self, code: str) -> str:
+        """Plugins have codes of their own."""
+        if code not in self._codes:
+            if len(self._codes) > MAX_CODES:
+                return OTHER
+            self._codes.add(code)
+        return code
 
     def _find_label(self, model: str) -> str:
         """A name that was counted keeps its label, also when a reload takes it out of the catalogue."""

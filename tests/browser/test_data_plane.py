@@ -68,6 +68,15 @@ async def test_every_act_holds_at_the_gateway(
         await press(page, "Activate", "The key is active again.")
         await expect_answer(gateway, secret, 200)
 
+        await page.get_by_role("link", name="Ephemeral Token").click()
+        await page.get_by_label("Allowed Models").fill("chat")
+        await press(page, "Create Token", "Ephemeral Token created! Copy it now")
+        token = await page.locator("#revealed").inner_text()
+        await expect_answer(gateway, token, 200)
+        await expect_answer(gateway, token, 403, "model_not_found", "other")
+        await page.get_by_role("link", name="Done").click()
+        await page.get_by_role("link", name="Production API", exact=True).click()
+
         await page.get_by_role("link", name="Edit", exact=True).click()
         await page.get_by_role("radio", name="Advanced").check(force=True)
         await page.get_by_label("Allowed Models").fill("oth*")
@@ -80,6 +89,7 @@ async def test_every_act_holds_at_the_gateway(
         rotated = await page.locator("#revealed").inner_text()
         await expect_answer(gateway, secret, 401, "invalid_api_key", "other")
         await expect_answer(gateway, rotated, 200, "", "other")
+        await expect_answer(gateway, token, 401, "key_revoked")
 
         await page.get_by_role("link", name="Done").click()
         await page.get_by_role("link", name="Production API", exact=True).click()

@@ -23,7 +23,7 @@ async def test_focus_goes_in_and_escape_leads_out(visit: Visit, site: Dashboard)
             )
         await page.keyboard.press("Escape")
         await expect(page.locator("dialog")).to_have_count(0)
-        assert page.url.endswith(KEYS)
+        await page.wait_for_url(lambda url: url.endswith(KEYS))
         assert await page.evaluate("!document.querySelector('[inert]')")
 
 
@@ -40,10 +40,10 @@ async def test_tabs_follow_the_arrow_keys(visit: Visit, site: Dashboard) -> None
 async def test_a_dialog_that_is_loaded_is_modal(visit: Visit, site: Dashboard) -> None:
     async with visit(site) as page:
         await page.goto(f"{KEYS}/new?status=active")
-        assert await page.evaluate("document.querySelector('dialog').matches(':modal')")
+        await expect(page.locator("dialog:modal")).to_have_count(1)
         await page.get_by_role("link", name="Cancel").click()
         await expect(page.locator("dialog")).to_have_count(0)
-        assert page.url.endswith(f"{KEYS}?status=active")
+        await page.wait_for_url(lambda url: url.endswith(f"{KEYS}?status=active"))
 
 
 async def test_without_a_script_the_page_behind_is_inert(visit: Visit, site: Dashboard) -> None:

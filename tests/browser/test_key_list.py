@@ -27,7 +27,7 @@ async def test_search_while_typing(visit: Visit, site: Dashboard) -> None:
         await page.goto(f"{KEYS}?sort=name")
         await page.get_by_label("Search by name or preview").press_sequentially("alph")
         await expect_names(page, "alpha", "alphabet")
-        assert "search=alph" in page.url and "sort=name" in page.url
+        await page.wait_for_url(lambda url: "search=alph" in url and "sort=name" in url)
         assert await page.get_by_label("Search by name or preview").input_value() == "alph"
         await page.get_by_label("Search by name or preview").fill("zzz")
         await expect(page.get_by_text("No key matches")).to_be_visible()
@@ -58,7 +58,7 @@ async def test_status(visit: Visit, site: Dashboard, script: bool) -> None:
         if not script:
             await page.get_by_role("button", name="Search").click()
         await expect_names(page, "paused")
-        assert "status=inactive" in page.url
+        await page.wait_for_url(lambda url: "status=inactive" in url)
 
 
 @EITHER_WAY

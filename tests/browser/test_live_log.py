@@ -34,7 +34,7 @@ async def test_requests_appear_as_they_arrive_and_a_pause_holds_them(visit: Visi
         await page.get_by_role("button", name="Go on").click()
         await expect(rows.first).to_contain_text("Held")
         await page.get_by_role("link", name="End live view").click()
-        assert "live" not in page.url and "model=gpt-4o" in page.url
+        await page.wait_for_url(lambda url: "live" not in url and "model=gpt-4o" in url)
 
 
 async def test_without_a_script_the_requests_are_there_and_what_needs_one_is_not(

@@ -42,6 +42,7 @@ POLICY: dict[str, tuple[Row, Row | None, Row | None]] = {
     "updateKey": (KEY_WRITERS, WRITTEN_BY_MANAGERS, LOST),
     "deleteKey": (KEY_WRITERS, WRITTEN_BY_MANAGERS, LOST),
     "rotateKey": (KEY_WRITERS, WRITTEN_BY_MANAGERS, LOST),
+    "mintToken": (KEY_WRITERS, WRITTEN_BY_MANAGERS, LOST),
     "deactivateKey": (KEY_WRITERS, WRITTEN_BY_MANAGERS, LOST),
     "activateKey": (KEY_WRITERS, WRITTEN_BY_MANAGERS, LOST),
     "revokeKey": (KEY_WRITERS, WRITTEN_BY_MANAGERS, LOST),

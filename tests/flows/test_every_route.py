@@ -123,11 +123,12 @@ def test_the_pipeline_stands_before_every_route(
 
 
 @pytest.mark.parametrize(
-    "path",
-    [route.path for route in list_routes() if route.path.startswith("/v1") and route.operation is None],
+    "route",
+    [route for route in list_routes() if route.path.startswith("/v1") and route.operation is None],
+    ids=lambda route: route.path,
 )
-def test_own_routes_want_a_key(path: str, gateway: RunningGateway) -> None:
-    head = f"GET {path.replace('{id}', 'chat')} HTTP/1.1".encode()
+def test_own_routes_want_a_key(route: DataRoute, gateway: RunningGateway) -> None:
+    head = f"{route.method} {route.path.replace('{id}', 'chat')} HTTP/1.1".encode()
     assert send(gateway.port, make_request(line=head, framing=b"", body=b"")).status == 401
 
 

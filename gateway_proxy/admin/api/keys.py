@@ -17,6 +17,10 @@ Endpoint = Literal[
     "chat", "completions", "responses", "embeddings", "moderations", "images", "audio", "rerank", "messages", "gemini", "mcp",
 ]  # fmt: skip
 
+AskedEndpoint = Literal[
+    "chat", "completions", "responses", "embeddings", "moderations", "images", "audio", "rerank", "messages", "gemini",
+]  # fmt: skip
+
 
 class KeyListQuery(ListQuery):
     search: str = Field("", max_length=200, description="Part of the name or of the preview.")
@@ -182,7 +186,9 @@ class ExplainQuestion(Asked):
     """A request as the key might send it: the smallest of its endpoint."""
 
     model: str = Field(min_length=1, max_length=200, examples=["gpt-4o"])
-    endpoint: Endpoint | None = Field(None, description="`chat` without; `mcp` is judged by `mcp_tool`.")
+    endpoint: AskedEndpoint | None = Field(
+        None, description="`chat` without; calls of MCP tools are judged by `mcp_tool`."
+    )
     ip: str | None = Field(None, max_length=64, examples=["10.0.0.1"])
     provider: str | None = Field(None, description="Only the model's target at this provider.")
     mcp_tool: str | None = Field(None, examples=["github/search_issues"])

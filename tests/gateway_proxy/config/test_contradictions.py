@@ -41,6 +41,22 @@ def test_a_target_needs_its_provider() -> None:
 
 
 @pytest.mark.parametrize(
+    ("tiers", "members", "mistaken"),
+    [
+        ([None, None], {"sticky": ["key"]}, ["sticky"]),
+        ([1, 2], {"choose": "latency", "sticky": ["key"]}, ["sticky", "choose"]),
+        ([1, 2, 2], {"choose": "latency"}, []),
+        ([None], {"sticky": ["key"]}, []),
+        ([1, 2], {"choose": "weight", "sticky": []}, []),
+    ],
+)
+def test_a_choice_needs_a_tier(tiers: list[int | None], members: dict[str, Any], mistaken: list[str]) -> None:
+    targets = [{"provider": "a"} | ({} if tier is None else {"tier": tier}) for tier in tiers]
+    models = [{"name": "m", "targets": targets, **members}]
+    assert [path[-1] for path in found({"providers": [{"name": "a"}], "models": models})] == mistaken
+
+
+@pytest.mark.parametrize(
     ("storage", "shared", "needs"),
     [
         ({}, {}, ["storage.url", "shared.redis_url"]),

@@ -23,6 +23,7 @@ def test_before_anything_was_decided() -> None:
     assert (seen.key, seen.model, seen.stream, seen.body, seen.targets) == (None, "", False, None, ())
     assert seen.bound_nanos is None and seen.dialect == "openai" and str(seen.client_ip) == "192.0.2.1"
     assert (seen.received_at, seen.trace_id, seen.client_request_id) == (1_790_000_000_000, "", "")
+    assert not seen.is_trial
     assert dict(seen.headers) == {"X-Team": "blue"} and seen.headers["x-team"] == "blue"
     assert "gwk_x" not in repr(seen) and not seen.is_trial
     inner.is_trial = True

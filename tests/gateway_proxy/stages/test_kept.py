@@ -112,6 +112,10 @@ def test_shared_ids_are_everybodys_but_responses_never() -> None:
         exchange = exchange_of()
         keeper.narrow(exchange, Kept([Reference(id, "tools", shareable=True)]))
         assert providers(exchange) == ["b"]
+    off = make_keeper(a=OFF, b=Keeping("at-b", allowed=False, shared=("vs_1",)))
+    exchange = exchange_of()
+    off.narrow(exchange, Kept([Reference("vs_1", "tools", shareable=True)]))
+    assert providers(exchange) == ["b"]
     for reference in (Reference("vs_12", "tools", shareable=True), Reference("resp_1", PREVIOUS)):
         with pytest.raises(BadExchange):
             keeper.narrow(exchange_of(), Kept([reference]))

@@ -109,6 +109,13 @@ def test_what_is_an_error(status: int, outcome: Outcome, error: str) -> None:
     assert span.error == span.attributes.get("error.type", "") == error
 
 
+def test_a_refusal_in_the_shadow() -> None:
+    assert (
+        span_of(make_ended(would_deny="ip_not_allowed")).attributes["gateway_proxy.would_deny"]
+        == "ip_not_allowed"
+    )
+
+
 def test_nothing_of_the_content_is_told() -> None:
     assert "a prompt" not in repr(take(make_ended(), 1)) + repr(span_of(make_ended()))
 

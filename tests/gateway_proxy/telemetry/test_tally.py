@@ -51,6 +51,16 @@ def test_each_request_is_counted_once() -> None:
         assert refusals == {(code,): int(code == "upstream_timeout") for code in SHOWN_FROM_START}
 
 
+def test_what_is_refused_in_the_shadow_only_is_no_refusal() -> None:
+    tally = make_tally()
+    for would_deny in ("", "rate_limit_exceeded", "rate_limit_exceeded"):
+        tally.note_request(request(would_deny=would_deny))
+    sample = tally.sample()
+    assert sample["gateway_proxy_shadow_refusals_total"] == {("rate_limit_exceeded",): 2}
+    assert not any(sample["gateway_proxy_refusals_total"].values())
+    assert sample["gateway_proxy_requests_total"] == {("chat", "openai", "gpt", "200", "completed"): 3}
+
+
 def test_latency_is_of_admitted_requests_and_the_first_token_of_streams() -> None:
     tally = make_tally()
     tally.note_request(request(latency_ms=40, first_byte_ms=39))

@@ -174,7 +174,11 @@ class DataPlane:
         if facts.expects is not None:
             _answer_expectation(request, facts.expects)
         folder = self.form_folder if facts.is_form else None
+        is_here = request.content.is_eof()
         exchange.body = await read_body(request, runtime.max_body_bytes, folder)
+        if not is_here:  # an upload takes its time, and a key that was revoked meanwhile has no business here
+            exchange.secret = facts.secret
+            runtime.pipeline.check_again(exchange)
         if act is not None:
             return await act(exchange, runtime)
         try:

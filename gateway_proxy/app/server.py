@@ -215,6 +215,7 @@ async def run(server: Server, announce: Callable[[str], None]) -> None:
         server.site.begin()
     gc.collect()
     gc.freeze()  # what is here now stays: the collector need not look at it again and again
+    gc.set_threshold(20_000, 20, 20)  # requests leave next to no cycles, so looking for them rarely is enough
     source = gateway.config.source
     watcher = None
     if source is not None:

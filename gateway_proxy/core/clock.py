@@ -12,7 +12,7 @@ class Clock:
 
     def now_ms(self) -> int:
         """Wall time in Unix milliseconds, UTC."""
-        return time.time_ns() // 1_000_000
+        return int(time.time() * 1000)  # half the cost of whole nanoseconds, divided
 
     # The function itself: a method around it would cost more than it does, several times a request.
     monotonic_ns = staticmethod(time.monotonic_ns)

@@ -5,36 +5,38 @@ Sortable by creation time, safe to log. Not for secrets.
 
 import os
 import random
-import struct
 import time
 from typing import Literal
 
 Prefix = Literal["key", "org", "mem", "gtw", "tok", "req", "evt", "aud"]
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-# Two characters for every 16-bit number, of which the low 10 bits count: 8 look-ups make 80 random bits.
-_PAIRS = [_ALPHABET[i >> 5 & 31] + _ALPHABET[i & 31] for i in range(1 << 16)]
-_EIGHT = struct.Struct("<8H").unpack
+_PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]  # of every 10-bit number
+_DIGITS = _ALPHABET.encode() * 8  # of every byte: five of its bits count
 # Ids are unique, not secret: a generator seeded once saves a system call each.
 _random = random.Random(os.urandom(32))
+_bits = _random.getrandbits
+_stamp = (-1, "")  # the last second (of 1024 ms) that an id was made in, and its eight characters
 os.register_at_fork(after_in_child=lambda: _random.seed(os.urandom(32)))
 
 
-def random_bits(bits: int) -> int:
-    """Random bits for identifiers; never for secrets."""
-    return _random.getrandbits(bits)
+def random_hex(count: int) -> str:
+    """That many random bytes for identifiers, never for secrets; in lower-case hexadecimal."""
+    return _bits(8 * count).to_bytes(count, "little").hex()
 
 
 def new_id(prefix: Prefix) -> str:
     """A fresh id such as `req_01j9…`: 48 bits of milliseconds, 80 bits of randomness."""
+    global _stamp
     now_ms = time.time_ns() // 1_000_000
-    # Ten characters of time, two for every ten bits.
-    stamp = (
-        f"{_PAIRS[now_ms >> 40]}{_PAIRS[now_ms >> 30 & 1023]}{_PAIRS[now_ms >> 20 & 1023]}"
-        f"{_PAIRS[now_ms >> 10 & 1023]}{_PAIRS[now_ms & 1023]}"
-    )
-    tail = "".join(map(_PAIRS.__getitem__, _EIGHT(_random.getrandbits(128).to_bytes(16, "little"))))
-    return f"{prefix}_{stamp}{tail}"
+    second, stamp = _stamp
+    if now_ms >> 10 != second:
+        second = now_ms >> 10
+        # Two characters for every ten bits.
+        stamp = f"{_PAIRS[second >> 30]}{_PAIRS[second >> 20 & 1023]}{_PAIRS[second >> 10 & 1023]}{_PAIRS[second & 1023]}"
+        _stamp = second, stamp
+    tail = _bits(128).to_bytes(16, "little").translate(_DIGITS).decode()
+    return f"{prefix}_{stamp}{_PAIRS[now_ms & 1023]}{tail}"
 
 
 def is_id(text: str, prefix: Prefix) -> bool:

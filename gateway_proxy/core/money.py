@@ -30,7 +30,5 @@ def parse_usd(value: str | int) -> int:
 
 def format_usd(nanos: int) -> str:
     """A decimal string with two to nine decimals: `25.00`, `0.000000001`."""
-    sign = "-" if nanos < 0 else ""
-    whole, rest = divmod(abs(nanos), NANOS_PER_USD)
-    decimals = f"{rest:09d}".rstrip("0").ljust(2, "0")
-    return f"{sign}{whole}.{decimals}"
+    digits = f"{nanos:010d}" if nanos >= 0 else f"{nanos:011d}"
+    return f"{digits[:-9]}.{digits[-9:-7]}{digits[-7:].rstrip('0')}"

@@ -35,8 +35,8 @@ class KeyPolicy:
     """
 
     __slots__ = (
-        "_seen", "budget_rule", "budgets", "endpoints", "exact_models", "key", "key_ids", "metadata_json", "networks",
-        "parent", "prefixes", "providers", "request_claims", "requests_rule", "requests_rules", "shadow", "strict",
+        "_seen", "budget_rule", "budgets", "endpoints", "exact_models", "key", "key_ids", "limits_rate", "metadata_json",
+        "networks", "parent", "prefixes", "providers", "request_claims", "requests_rule", "requests_rules", "shadow", "strict",
         "tokens_rule", "tokens_rules",
     )  # fmt: skip
 
@@ -65,6 +65,7 @@ class KeyPolicy:
             () if self.requests_rule is None else ((key.id, self.requests_rule),)
         )
         self.tokens_rules: BucketRules = () if self.tokens_rule is None else ((key.id, self.tokens_rule),)
+        self.limits_rate = bool(self.requests_rules or self.tokens_rules)
         self.budgets: Budgets = () if self.budget_rule is None else ((key, self.budget_rule),)
         claims = []
         if (slots := slots_rule(key)) is not None:
@@ -129,6 +130,7 @@ class TokenPolicy(KeyPolicy):
         # The parent's own rules and claims, not copies: a bucket is the same as long as its rule is.
         self.requests_rules += parent.requests_rules
         self.tokens_rules += parent.tokens_rules
+        self.limits_rate = bool(self.requests_rules or self.tokens_rules)
         self.budgets += parent.budgets
         self.request_claims += parent.request_claims
         self.shadow = parent.shadow

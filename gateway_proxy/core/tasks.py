@@ -41,8 +41,3 @@ async def drain(timeout_seconds: float) -> int:
     if late:
         await asyncio.wait(late, timeout=1)
     return len(late)
-
-
-def start(coro: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-    """Run `coro` for a caller who holds the task and sees to its end and its failures."""
-    return asyncio.get_running_loop().create_task(coro)

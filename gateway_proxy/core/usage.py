@@ -43,7 +43,10 @@ class Usage:
 
     def tokens(self) -> int:
         """All tokens, in and out: what a tokens/min bucket counts."""
-        return self.input_tokens() + self.output_tokens()
+        return (
+            self.input + self.cached_input + self.cache_write + self.cache_write_1h + self.audio_input
+            + self.output + self.reasoning + self.audio_output
+        )  # fmt: skip
 
     def input_tokens(self) -> int:
         return self.input + self.cached_input + self.cache_write + self.cache_write_1h + self.audio_input

@@ -75,17 +75,10 @@ def _fold(name: str) -> str:
 
 
 def _may_be_deep(body: bytes) -> bool:
-    """Whether there are openers enough. Most bodies have few, and finding them costs less than counting all."""
-    find = body.find
-    left = MAX_DEPTH
-    for opener in (b"{", b"["):
-        at = find(opener)
-        while at >= 0:
-            if left == 0:
-                return True
-            left -= 1
-            at = find(opener, at + 1)
-    return False
+    """Whether there are openers enough. Leaving them out counts them faster than `count` does, which looks at every byte."""
+    most = MAX_DEPTH + 1
+    openers = 2 * len(body) - len(body.replace(b"{", b"", most)) - len(body.replace(b"[", b"", most))
+    return openers > MAX_DEPTH
 
 
 def _check_depth(value: Any, left: int = MAX_DEPTH) -> None:

@@ -37,6 +37,7 @@ class BaseAnswer(web.StreamResponse):
     """
 
     _request_headers: CIMultiDict[str] | None = None
+    is_whole = False  # one write was all
 
     def __init__(self, status: int, lines: str) -> None:
         self._status = status
@@ -120,6 +121,8 @@ async def _wait_for_reader(protocol: Any) -> None:
 
 class Answer(BaseAnswer):
     """A whole answer: head and body leave in one write."""
+
+    is_whole = True
 
     def __init__(self, status: int, lines: str, body: bytes) -> None:
         BaseAnswer.__init__(self, status, lines)

@@ -14,6 +14,36 @@ from gateway_proxy.core.key import IpAddress, IpNetwork
 MAX_HOP_CHARACTERS = 64  # no address is longer, and what is remembered must stay small
 
 
+class _IPv4(ipaddress.IPv4Address):
+    """As its base, but what every request asks for is computed once."""
+
+    __slots__ = ("_hash", "_text")
+
+    def __init__(self, address: ipaddress.IPv4Address) -> None:
+        super().__init__(int(address))
+        self._hash, self._text = hash(address), str(address)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __str__(self) -> str:
+        return self._text
+
+
+class _IPv6(ipaddress.IPv6Address):
+    __slots__ = ("_hash", "_text")
+
+    def __init__(self, address: ipaddress.IPv6Address) -> None:
+        super().__init__(int(address))
+        self._hash, self._text = hash(address), str(address)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __str__(self) -> str:
+        return self._text
+
+
 @lru_cache(maxsize=4096)
 def parse_ip(text: str) -> IpAddress | None:
     """An address; IPv4-mapped IPv6 counts as IPv4. None for anything else, scoped addresses included."""
@@ -21,12 +51,12 @@ def parse_ip(text: str) -> IpAddress | None:
         address = ipaddress.ip_address(text)
     except ValueError:
         return None
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.scope_id is not None:
-            return None
-        mapped = address.ipv4_mapped
-        return address if mapped is None else mapped
-    return address
+    if isinstance(address, ipaddress.IPv4Address):
+        return _IPv4(address)
+    if address.scope_id is not None:
+        return None
+    mapped = address.ipv4_mapped
+    return _IPv6(address) if mapped is None else _IPv4(mapped)
 
 
 def parse_hop(text: str) -> IpAddress | None:

@@ -15,7 +15,14 @@ from gateway_proxy.core.translation import Translated
 from gateway_proxy.core.usage import UsageSource
 from gateway_proxy.proxy.answers import Answer, BaseAnswer, StreamAnswer, header_line
 from gateway_proxy.proxy.failures import CUT_OUTCOMES, cut_error, describe_failure
-from gateway_proxy.proxy.headers import describe_limits, pass_downward
+from gateway_proxy.proxy.headers import (
+    describe_limits,
+    fill,
+    find_note,
+    is_encoded,
+    is_event_stream,
+    pass_downward,
+)
 from gateway_proxy.proxy.pump import Pump
 from gateway_proxy.proxy.run import Cut, Run
 from gateway_proxy.proxy.settle import Settlement
@@ -26,6 +33,7 @@ _OPEN = Outcome.OPEN
 _COMPLETED = Outcome.COMPLETED
 _UPSTREAM_FAILED = Outcome.UPSTREAM_FAILED
 _FAILED = Outcome.FAILED
+_PROVIDER = UsageSource.PROVIDER
 WHOLE_ANSWER_BYTES = 1_048_576
 TRANSLATED_ANSWER_BYTES = 16_777_216  # beyond that nothing is translated that is not a stream
 _STREAM_LINES = (
@@ -41,19 +49,23 @@ _END_OF_EVENT = b"\n\n"  # so that the error event stands on its own, whatever w
 class Reply:
     """An answer of a provider that shall reach the client, and its attempt."""
 
-    __slots__ = ("attempt", "dialect", "is_event_stream", "response", "translated")
+    __slots__ = ("attempt", "dialect", "is_event_stream", "note", "response", "translated")
 
     def __init__(
-        self, attempt: Attempt, response: UpstreamResponse, dialect: Dialect, translated: Translated | None
+        self,
+        attempt: Attempt,
+        response: UpstreamResponse,
+        dialect: Dialect,
+        translated: Translated | None,
+        own_rate_limits: bool,
     ) -> None:
         self.translated = translated
         self.attempt = attempt
         self.response = response
         self.dialect = dialect
-        content_type = response.header(b"content-type")
-        self.is_event_stream = content_type is not None and content_type.lower().startswith(
-            b"text/event-stream"
-        )
+        self.note = note = find_note(response, own_rate_limits=own_rate_limits)
+        stream = None if note is None else note.is_event_stream
+        self.is_event_stream = is_event_stream(response.header(b"content-type")) if stream is None else stream
 
     def make_tap(self, run: Run) -> UsageTap:
         if self.translated is not None:
@@ -96,11 +108,12 @@ class Delivery:
         exchange = run.exchange
         return f"{exchange.answer_lines}{lines}{describe_limits(exchange, self._limiter)}"
 
-    def _passed(self, run: Run, response: UpstreamResponse, replaced: frozenset[bytes] = frozenset()) -> str:
-        policy = run.exchange.policy
+    def _passed(self, run: Run, reply: Reply, replaced: frozenset[bytes] = frozenset()) -> str:
+        policy, response = run.exchange.policy, reply.response
         assert policy is not None
-        own = bool(policy.requests_rules or policy.tokens_rules)
-        return pass_downward(response.headers, own_rate_limits=own, replaced=replaced)
+        if reply.note is not None and not replaced:
+            return fill(reply.note, response.values)
+        return pass_downward(response.headers, own_rate_limits=policy.limits_rate, replaced=replaced)
 
     def close(self, run: Run, reply: Reply, tap: UsageTap | None, outcome: Outcome) -> None:
         """Settle the attempt; the first call decides."""
@@ -110,19 +123,24 @@ class Delivery:
 
     async def finish(self, run: Run, reply: Reply) -> BaseAnswer:
         """Deliver one answer. Raises GatewayError while the client has not seen a byte."""
-        response = reply.response
+        response, note = reply.response, reply.note
         tap = reply.make_tap(run)
         try:
-            refusal = self._check_head(reply)
-            if refusal is not None:
-                self.close(run, reply, tap, _UPSTREAM_FAILED)
-                return self.fail(run, refusal)
+            if note is None or note.is_encoded is not False or not 200 <= response.status < 300:
+                refusal = self._check_head(reply)
+                if refusal is not None:
+                    self.close(run, reply, tap, _UPSTREAM_FAILED)
+                    return self.fail(run, refusal)
             if reply.is_event_stream and response.status < 400:
                 return await self._deliver_stream(run, reply, tap)
             route = run.exchange.route
             if route is not None and route.as_array and response.status < 400:
                 return await self._deliver_unkept(run, reply, tap, [])
-            return await self._deliver_whole(run, reply, tap)
+            body = response.take_whole()
+            if body is None:
+                return await self._collect(run, reply, tap)
+            tap.feed(body)
+            return self._answer_whole(run, reply, tap, body)
         except BaseException:
             self.close(run, reply, tap, _FAILED)
             raise
@@ -139,8 +157,7 @@ class Delivery:
                 f"The provider '{provider}' gave an answer that is not passed on.",
                 detail=f"status {response.status}",
             )
-        encoding = response.header(b"content-encoding")
-        if encoding is not None and encoding.strip().lower() != b"identity":
+        if is_encoded(response.header(b"content-encoding")):
             return UpstreamFailed(
                 f"The provider '{provider}' gave an answer that cannot be read.",
                 detail="content-encoding was not asked for",
@@ -161,8 +178,8 @@ class Delivery:
             answer.send(run.dialect.error_event(error, operation, run.exchange.id))
         return answer
 
-    async def _deliver_whole(self, run: Run, reply: Reply, tap: UsageTap) -> BaseAnswer:
-        response, exchange = reply.response, run.exchange
+    async def _collect(self, run: Run, reply: Reply, tap: UsageTap) -> BaseAnswer:
+        response = reply.response
         parts: list[bytes] = []
         size = 0
         try:
@@ -180,8 +197,11 @@ class Delivery:
             return self.fail(run, describe_failure(error, reply.attempt.target.provider))
         except asyncio.CancelledError:
             return self._cut(run, reply, tap)
+        return self._answer_whole(run, reply, tap, b"".join(parts))
+
+    def _answer_whole(self, run: Run, reply: Reply, tap: UsageTap, body: bytes) -> BaseAnswer:
+        response, exchange, attempt = reply.response, run.exchange, reply.attempt
         tap.close()
-        body = b"".join(parts)
         if response.status >= 400:
             self.close(run, reply, tap, _UPSTREAM_FAILED)
             return self.pass_error(run, ErrorAnswer(reply, body))
@@ -194,11 +214,11 @@ class Delivery:
         if run.answer is not None:
             return self.fail(run, _late_error(reply, body))
         exchange.first_byte_ns = time.monotonic_ns()
-        lines = self._passed(run, response) + self._own_lines(run, reply.attempt)
-        if reply.attempt.usage_source is UsageSource.PROVIDER and reply.attempt.rates is not None:
-            charged = reply.attempt.charged_nanos
+        lines = self._passed(run, reply) + self._own_lines(run, attempt)
+        if attempt.usage_source is _PROVIDER and attempt.rates is not None:
+            charged = attempt.charged_nanos
             if len(exchange.attempts) > 1:
-                charged = sum(attempt.charged_nanos for attempt in exchange.attempts)
+                charged = sum(each.charged_nanos for each in exchange.attempts)
             lines += f"x-gateway-cost-usd: {format_usd(charged)}\r\n"
         return Answer(response.status, lines, body)
 
@@ -215,10 +235,10 @@ class Delivery:
             return self.fail(run, _late_error(reply, error.body))
         response, body = reply.response, error.body
         if reply.translated is None:
-            lines = self._passed(run, response)
+            lines = self._passed(run, reply)
         else:
             body = reply.translated.translate_error(response.status, body)
-            lines = self._passed(run, response, _REPLACED_IN_STREAMS) + "content-type: application/json\r\n"
+            lines = self._passed(run, reply, _REPLACED_IN_STREAMS) + "content-type: application/json\r\n"
         lines += self._own_lines(run, reply.attempt)
         return Answer(response.status, f"{lines}x-gateway-error-source: upstream\r\n", body)
 
@@ -226,7 +246,7 @@ class Delivery:
         """A stream in a document, or an answer above the size that is kept whole: head and beginning leave now."""
         response = reply.response
         length = response.header(b"content-length")
-        lines = self._passed(run, response) + self._own_lines(run, reply.attempt)
+        lines = self._passed(run, reply) + self._own_lines(run, reply.attempt)
         answer = StreamAnswer(response.status, lines, None if length is None else int(length))
         run.answer = answer
         run.streaming = False
@@ -258,9 +278,7 @@ class Delivery:
         run.streaming = True  # whatever was asked for: this answer has room for comments and a last event
         answer = run.answer
         if answer is None:
-            answer = self.make_stream_head(
-                run, reply.attempt, self._passed(run, response, _REPLACED_IN_STREAMS)
-            )
+            answer = self.make_stream_head(run, reply.attempt, self._passed(run, reply, _REPLACED_IN_STREAMS))
             run.answer = answer
             await _start(answer, run)
         try:

@@ -12,7 +12,6 @@ from typing import cast
 
 from aiohttp.tcp_helpers import tcp_keepalive
 
-from gateway_proxy.core.tasks import start
 from gateway_proxy.proxy.answers import BaseAnswer
 from gateway_proxy.proxy.plain_head import (
     END_OF_HEAD,
@@ -21,7 +20,7 @@ from gateway_proxy.proxy.plain_head import (
     may_become_plain,
     parse_plain_head,
 )
-from gateway_proxy.proxy.request import BUFFER_BYTES, ClientRequest, FrontBody, FrontRequest
+from gateway_proxy.proxy.request import BUFFER_BYTES, ClientRequest, FrontRequest
 
 log = logging.getLogger("gateway_proxy.front")
 
@@ -140,10 +139,9 @@ class FrontConnection(asyncio.Protocol):
         if request is None:
             self._read_head(self._buffer + data if self._buffer else data)
             return
-        body = request.content
-        if body.missing:
-            data = body.feed(data)
-            if self.task is None and not body.missing:
+        if request.missing:
+            data = request.feed(data)
+            if self.task is None and not request.missing:
                 self._buffer = data
                 self._end_request(self._keeps)
                 return
@@ -157,7 +155,7 @@ class FrontConnection(asyncio.Protocol):
         self._buffer = b""
         self._fronts.remove(self)
         if self._request is not None:
-            self._request.content.lose()
+            self._request.lose()
         self.writing_paused = False
         for waiter in self._drain_waiters:
             if not waiter.done():
@@ -243,11 +241,10 @@ class FrontConnection(asyncio.Protocol):
             head, length = parsed
             self._head = head
         assert head is not None
-        body = FrontBody(self, length)
-        self._request = request = FrontRequest(self, head, body)
+        self._request = request = FrontRequest(self, head, length)
         self.deadline = 0.0
-        self._buffer = body.feed(data[end + 4 :])
-        self.task = start(self._serve(request))
+        self._buffer = request.feed(data[end + 4 :])
+        self.task = self._loop.create_task(self._serve(request))
 
     def _hand_over(self, transport: asyncio.Transport, data: bytes) -> None:
         self._fronts.remove(self)
@@ -270,7 +267,8 @@ class FrontConnection(asyncio.Protocol):
                 answer.force_close()
             if not answer.is_started:
                 answer.start_now(request)
-            await answer.write_eof()
+            if self.writing_paused or not answer.is_whole:
+                await answer.write_eof()
             keeps = bool(answer.keep_alive)
         except ConnectionError:
             pass  # the client left, or would not read
@@ -278,15 +276,12 @@ class FrontConnection(asyncio.Protocol):
             log.exception("unhandled error while answering")
         finally:
             self.task = None
-            self._end_answer(request.content, keeps)
+            if request.missing and self.transport is not None and not self.transport.is_closing():
+                self._drop_rest(self.transport, request, keeps)
+            else:
+                self._end_request(keeps)
 
-    def _end_answer(self, body: FrontBody, keeps: bool) -> None:
-        if body.missing and self.transport is not None and not self.transport.is_closing():
-            self._drop_rest(self.transport, body, keeps)
-        else:
-            self._end_request(keeps)
-
-    def _drop_rest(self, transport: asyncio.Transport, body: FrontBody, keeps: bool) -> None:
+    def _drop_rest(self, transport: asyncio.Transport, body: FrontRequest, keeps: bool) -> None:
         """RFC 9112 section 9.6: closing with bytes unread would reset the connection and lose the answer."""
         body.discard()
         self._keeps = keeps
@@ -307,5 +302,7 @@ class FrontConnection(asyncio.Protocol):
         if self._buffer:
             data, self._buffer = self._buffer, b""
             self._read_head(data)
-        if len(self._buffer) <= BUFFER_BYTES:  # each read can bring more than the request just taken
+        if (
+            self._reading_paused and len(self._buffer) <= BUFFER_BYTES
+        ):  # each read can bring more than the request taken
             self.resume_reading()

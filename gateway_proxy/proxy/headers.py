@@ -6,6 +6,7 @@ provider can set no cookie, framing or security policy at the client.
 
 from collections.abc import Iterable
 from functools import lru_cache
+from typing import NamedTuple
 
 from multidict import CIMultiDictProxy
 
@@ -15,6 +16,7 @@ from gateway_proxy.core.limiter import BucketState, BudgetState, CounterUnknown,
 from gateway_proxy.core.money import format_usd
 from gateway_proxy.core.policy import BucketRules, Budgets
 from gateway_proxy.proxy.trace import new_span_id
+from gateway_proxy.proxy.upstream import UpstreamResponse
 
 _REQUESTS = Meter.REQUESTS
 _TOKENS = Meter.TOKENS
@@ -75,6 +77,63 @@ def pass_downward(
             continue
         passed += f"{line}{value.decode('latin-1')}\r\n"
     return passed
+
+
+class ShapeNote(NamedTuple):
+    """What is the same about all answers with heads of one shape; None: it differs."""
+
+    is_event_stream: bool | None
+    is_encoded: bool | None
+    format: str  # of `pass_downward`, with a place for each of the values that vary and may pass
+    places: tuple[int, ...]
+
+
+def find_note(response: UpstreamResponse, *, own_rate_limits: bool) -> ShapeNote | None:
+    """What is known of this answer's head; None for a head of no known shape."""
+    shape = response.shape
+    if shape is None:
+        return None
+    note: ShapeNote | None = shape.notes.get(own_rate_limits)
+    if note is None:
+        parts, passed, places = shape.parts(), "", []
+        varying = [name for name, value in parts if value is None]
+        for name, value in parts:
+            line = pass_downward(
+                [(name, b"%s" if value is None else value.replace(b"%", b"%%"))],
+                own_rate_limits=own_rate_limits,
+            )
+            if line and value is None:
+                places.append(varying.index(name))
+            passed += line
+        known = dict(parts)
+        note = ShapeNote(
+            None if known.get(b"content-type", b"") is None else is_event_stream(known.get(b"content-type")),
+            None
+            if known.get(b"content-encoding", b"") is None
+            else is_encoded(known.get(b"content-encoding")),
+            passed,
+            tuple(places),
+        )
+        shape.notes[own_rate_limits] = note
+    return note
+
+
+def fill(note: ShapeNote, values: tuple[bytes, ...]) -> str:
+    """As `pass_downward` of the whole head."""
+    places = note.places
+    if len(places) == 1:
+        return note.format % values[places[0]].decode("latin-1")
+    return note.format % tuple([values[place].decode("latin-1") for place in places])
+
+
+def is_event_stream(content_type: bytes | None) -> bool:
+    """Whether an answer of this type is a stream of server-sent events."""
+    return content_type is not None and content_type.lower().startswith(b"text/event-stream")
+
+
+def is_encoded(content_encoding: bytes | None) -> bool:
+    """Whether an answer is compressed, unasked."""
+    return content_encoding is not None and content_encoding.strip().lower() != b"identity"
 
 
 def describe_limits(exchange: Exchange, limiter: Limiter) -> str:

@@ -174,7 +174,9 @@ class Relay:
         runtime.report(target, response.status in _FAULT_STATUSES)
         if began_ns and response.status < 400:
             runtime.observe(target, route.stream, (self._clock.monotonic_ns() - began_ns) / 1e9)
-        reply = Reply(attempt, response, link.dialect, translated)
+        policy = exchange.policy
+        assert policy is not None
+        reply = Reply(attempt, response, link.dialect, translated, policy.limits_rate)
         if response.status not in model.fallback.statuses or is_last or run.answer is not None:
             return reply
         return await self._get_over(run, reply)

@@ -86,6 +86,11 @@ class FrontBody:
     def feed(self, data: bytes) -> bytes:
         """Takes what belongs to the body, returns what lies beyond it."""
         missing = self.missing
+        if len(data) == missing == self.length and missing and not self._discards:  # all of it at once
+            self.missing = 0
+            self._parts.append(data)
+            self._wake()
+            return b""
         rest = b""
         if len(data) > missing:
             data, rest = data[:missing], data[missing:]
@@ -139,21 +144,25 @@ class FrontBody:
             self._waiter.set_result(None)
 
 
-class FrontRequest:
-    """A request that our own front read."""
+class FrontRequest(FrontBody):
+    """A request that our own front read, and its own body: one object, since there is one for every request."""
 
-    __slots__ = ("_head", "begun", "content", "headers", "method", "protocol", "raw_path")
+    __slots__ = ("_head", "begun", "headers", "method", "protocol", "raw_path")
 
     version = HttpVersion11
 
-    def __init__(self, source: Source, head: "PlainHead", content: FrontBody) -> None:
+    def __init__(self, source: Source, head: "PlainHead", length: int) -> None:
+        FrontBody.__init__(self, source, length)
         self.method = head.method
         self.raw_path = head.target
         self.headers = head.headers
-        self.content = content
         self.protocol = source
         self.begun = False  # an answer's head has left
         self._head = head
+
+    @property
+    def content(self) -> FrontBody:
+        return self
 
     @property
     def facts(self) -> "HeadFacts | None":
@@ -175,7 +184,7 @@ class FrontRequest:
     @property
     def keep_alive(self) -> bool:
         """Not for a client that still has much to send: waiting for that costs more than a new connection."""
-        return self._head.keep_alive and self.content.missing <= BUFFER_BYTES
+        return self._head.keep_alive and self.missing <= BUFFER_BYTES
 
     def begin_answer(self) -> None:
         """Raises ConnectionResetError when an answer has begun already: there is no room for a second one."""

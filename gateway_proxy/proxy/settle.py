@@ -120,9 +120,10 @@ class Settlement:
     def close_exchange(self, exchange: Exchange, lease: Lease | None, now_ns: int) -> None:
         """Give back the slot, correct the tokens bucket, write the log row."""
         if lease is not None:
-            used = sum(attempt.usage.tokens() for attempt in exchange.attempts)
+            last, used = None, 0
+            for last in exchange.attempts:
+                used += last.usage.tokens()
             self._limiter.release(lease, used)
-            last = exchange.attempts[-1] if exchange.attempts else None
             if (
                 last is not None
                 and last.usage_source is _PROVIDER
@@ -149,9 +150,12 @@ class Settlement:
             self._add_counted_units(exchange, usage)
             attempt.usage, attempt.usage_source = usage, _PROVIDER
             if price is not None:
-                attempt.rates = price.rates_for(
-                    usage.input_tokens(), None if tap is None else tap.service_tier
-                )
+                if price.tiers or price.variants:
+                    attempt.rates = price.rates_for(
+                        usage.input_tokens(), None if tap is None else tap.service_tier
+                    )
+                else:
+                    attempt.rates = price.base
                 attempt.charged_nanos = attempt.rates.cost_nanos(usage)
             if attempt.charged_nanos > attempt.reserved_nanos > 0:
                 log.warning(

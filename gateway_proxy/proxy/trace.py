@@ -2,7 +2,7 @@
 
 import re
 
-from gateway_proxy.core.ids import random_bits
+from gateway_proxy.core.ids import random_hex
 
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _NO_TRACE = "0" * 32
@@ -24,8 +24,8 @@ def parse_traceparent(text: str | None) -> tuple[str, str, str] | None:
 
 
 def new_trace_id() -> str:
-    return f"{random_bits(128) or 1:032x}"
+    return random_hex(16)
 
 
 def new_span_id() -> str:
-    return f"{random_bits(64) or 1:016x}"
+    return random_hex(8)

@@ -29,8 +29,10 @@ class Allow:
         if not exchange.targets:
             exchange.refuse("provider", _unserved(policy, exchange))
         elif policy.providers is not None:
-            exchange.targets = tuple(t for t in exchange.targets if t.provider in policy.providers)
-            if not exchange.targets:
+            targets, providers = exchange.targets, policy.providers
+            if len(targets) > 1 or targets[0].provider not in providers:
+                exchange.targets = targets = tuple(t for t in targets if t.provider in providers)
+            if not targets:
                 exchange.refuse(
                     "provider",
                     Forbidden(

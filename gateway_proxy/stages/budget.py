@@ -12,6 +12,8 @@ from gateway_proxy.core.route import Route
 from gateway_proxy.stages.admission import unverifiable
 from gateway_proxy.stages.bound import bound_output_tokens, bound_request, unpriced
 
+_NANOS = Meter.NANOS
+
 
 class Budget:
     name: ClassVar[str] = "budget"
@@ -31,10 +33,11 @@ class Budget:
             return
         if not self._books_open():
             raise unverifiable()
-        targets = tuple([target for target in exchange.targets if target.price is not None])
-        if not targets:
-            raise unpriced(model)
-        exchange.targets = targets
+        targets = exchange.targets
+        if len(targets) != 1 or targets[0].price is None:
+            exchange.targets = targets = tuple([target for target in targets if target.price is not None])
+            if not targets:
+                raise unpriced(model)
         each = route.max_output_tokens
         if each is None:
             each = self._cap_output(exchange, policy, route, model) if route.wants_output_cap else 0
@@ -46,7 +49,7 @@ class Budget:
         exchange.bound = bound
         if bound.nanos:
             for key, rule in budgets:
-                exchange.claims.append(Claim(key.id, Meter.NANOS, rule, bound.nanos))
+                exchange.claims.append(Claim(key.id, _NANOS, rule, bound.nanos))
 
     def _cap_output(self, exchange: Exchange, policy: KeyPolicy, route: Route, model: ModelEntry) -> int:
         """The output that a request without a maximum of its own is allowed, at every target alike."""

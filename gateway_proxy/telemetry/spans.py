@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from gateway_proxy.core.exchange import Exchange, Outcome
-from gateway_proxy.core.ids import random_bits
+from gateway_proxy.core.ids import random_hex
 from gateway_proxy.core.usage import Usage
 
 Attribute = str | int | float | bool
@@ -115,7 +115,7 @@ def take(exchange: Exchange, now_ns: int) -> Finished:
 
 
 def new_span_id() -> str:
-    return f"{random_bits(64) or 1:016x}"
+    return random_hex(8)
 
 
 def make_span(finished: Finished, server: Server | None) -> Span:

@@ -15,6 +15,7 @@ from gateway_proxy.proxy.upstream.errors import Phase, UpstreamBroken, UpstreamE
 from gateway_proxy.proxy.upstream.origin import Timeouts
 from gateway_proxy.proxy.upstream.reader import BadFraming, ResponseReader
 from gateway_proxy.proxy.upstream.response import UpstreamResponse
+from gateway_proxy.proxy.upstream.shapes import Shape, Shapes
 
 # Below this, joining costs less than a second buffer in the transport's write queue.
 JOIN_LIMIT_BYTES = 65_536
@@ -34,14 +35,21 @@ class Connection(asyncio.BufferedProtocol):
     """
 
     __slots__ = (
-        "_buffer", "_deadline", "_head", "_loop", "_owner", "_paused", "_reader", "_response", "_timeouts", "_touched",
-        "_transport", "_used", "closed", "idle_since",
+        "_buffer", "_deadline", "_head", "_is_first", "_loop", "_owner", "_paused", "_reader", "_response", "_shapes",
+        "_timeouts", "_touched", "_transport", "_used", "closed", "idle_since",
     )  # fmt: skip
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, timeouts: Timeouts, head_limit_bytes: int, buffer: memoryview
+        self,
+        loop: asyncio.AbstractEventLoop,
+        timeouts: Timeouts,
+        head_limit_bytes: int,
+        buffer: memoryview,
+        shapes: Shapes,
     ) -> None:
         self._buffer = buffer
+        self._shapes = shapes
+        self._is_first = False  # the next read is the first of an answer
         self._loop = loop
         self._timeouts = timeouts
         self._reader = ResponseReader(head_limit_bytes)
@@ -71,7 +79,10 @@ class Connection(asyncio.BufferedProtocol):
         """Write a request. The caller must abort the connection when it stops waiting for the future."""
         transport = self._transport
         assert transport is not None
-        self._reader.begin(skip_body=head.startswith(b"HEAD "))
+        if head.startswith(b"HEAD "):
+            self._reader.begin(skip_body=True)
+        else:
+            self._is_first = True
         self._deadline = self._loop.time() + self._timeouts.first_byte
         self._touched = False
         self._head = waiter = self._loop.create_future()
@@ -130,10 +141,18 @@ class Connection(asyncio.BufferedProtocol):
         data = self._buffer[:nbytes].tobytes()
         reader = self._reader
         response = self._response
+        is_first = self._is_first
         if response is None and self._head is None:
             # Bytes nobody asked for: response splitting, or a 408 before the close. Never an answer to anything.
             self.abort()
             return
+        if is_first:
+            self._is_first = False
+            known = self._shapes.read(data)
+            if known is not None:
+                self._give_whole(*known)
+                return
+            reader.begin(skip_body=False)
         try:
             reader.feed(data)
         except BadFraming as error:
@@ -154,8 +173,10 @@ class Connection(asyncio.BufferedProtocol):
             chunk = body[0] if len(body) == 1 else b"".join(body)
             body.clear()
         if reader.complete:
+            if is_first and reader.reusable:
+                self._shapes.learn(data, response.status, response.reason, response.headers)
             # Free first: what the receiver does next may already need this connection.
-            self._free()
+            self._free(reader.reusable)
             response.finish(None, chunk)
         elif chunk:
             response.receive(chunk)
@@ -180,9 +201,7 @@ class Connection(asyncio.BufferedProtocol):
     def _open_response(self) -> UpstreamResponse | None:
         reader = self._reader
         waiter, self._head = self._head, None
-        response = UpstreamResponse(
-            self, reader.status, reader.reason, reader.headers, reader.http_version, self._used
-        )
+        response = UpstreamResponse(self, reader.status, reader.reason, reader.headers)
         if waiter is None or waiter.done():  # cancelled, and its task has not run yet
             self.abort()
             return None
@@ -190,13 +209,21 @@ class Connection(asyncio.BufferedProtocol):
         waiter.set_result(response)
         return response
 
-    def _free(self) -> None:
+    def _give_whole(self, shape: Shape, values: tuple[bytes, ...], body: bytes) -> None:
+        waiter, self._head = self._head, None
+        if waiter is None or waiter.done():  # cancelled, and its task has not run yet
+            self.abort()
+            return
+        self._free(True)
+        waiter.set_result(UpstreamResponse(None, shape.status, shape.reason, [], shape, values, body))
+
+    def _free(self, reusable: bool) -> None:
         """The answer is complete: back to the pool, or away."""
         self._response = None
         transport = self._transport
         owner = self._owner
         if (
-            not self._reader.reusable
+            not reusable
             or owner is None
             or self.closed
             or transport is None
@@ -226,7 +253,7 @@ class Connection(asyncio.BufferedProtocol):
     def _broken_off(self) -> UpstreamBroken:
         if self._response is not None:
             return UpstreamBroken("upstream closed the connection before the end of its answer")
-        if self._reader.started:
+        if self._reader.started and not self._is_first:
             return UpstreamBroken("upstream closed the connection within the response head")
         return UpstreamBroken("upstream closed the connection without an answer", reused=self._used)
 

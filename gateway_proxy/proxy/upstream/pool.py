@@ -18,6 +18,7 @@ from gateway_proxy.proxy.upstream.errors import ConnectFailed, PoolExhausted
 from gateway_proxy.proxy.upstream.http_proxy import HttpProxy
 from gateway_proxy.proxy.upstream.origin import Origin, Timeouts
 from gateway_proxy.proxy.upstream.response import UpstreamResponse
+from gateway_proxy.proxy.upstream.shapes import Shapes
 
 # One timer per pool serves every deadline, so a deadline may be missed by this much.
 SWEEP_SECONDS = 0.25
@@ -71,6 +72,7 @@ class UpstreamPool:
         self._idle_seconds = idle_seconds
         self._head_limit_bytes = head_limit_bytes
         self._read_buffer = memoryview(bytearray(READ_BYTES))
+        self._shapes = Shapes()
         self._idle: list[Connection] = []
         self._in_use: set[Connection] = set()
         self._opening = 0
@@ -224,7 +226,9 @@ class UpstreamPool:
         loop = asyncio.get_running_loop()
         try:
             connection = await open_connection(
-                lambda: Connection(loop, self.timeouts, self._head_limit_bytes, self._read_buffer),
+                lambda: Connection(
+                    loop, self.timeouts, self._head_limit_bytes, self._read_buffer, self._shapes
+                ),
                 self.origin,
                 ssl_context=self._ssl_context,
                 http_proxy=self._http_proxy,

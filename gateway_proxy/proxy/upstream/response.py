@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from gateway_proxy.proxy.upstream.errors import UpstreamBroken, UpstreamError
+from gateway_proxy.proxy.upstream.shapes import Headers, Shape
 
 # take() hands out everything, so reading resumes with an empty buffer: far below any low-water mark.
 HIGH_WATER_BYTES = 65_536
@@ -26,40 +27,49 @@ class Source(Protocol):
 
 
 class UpstreamResponse:
-    """Head fields are plain attributes; header names are lower-case, in the order they came.
+    """Header names are lower-case, in the order they came.
 
     The connection goes back to the pool by itself at the end of the body, read or not. An answer that is not
     read to its end must be closed.
     """
 
     __slots__ = (
-        "_buffered_bytes", "_chunks", "_error", "_finished", "_on_data", "_on_end", "_paused", "_source", "_waiter",
-        "headers", "http_version", "reason", "reused", "status",
+        "_buffered_bytes", "_chunks", "_error", "_finished", "_headers", "_on_data", "_on_end", "_paused", "_source", "_waiter",
+        "reason", "shape", "status", "values",
     )  # fmt: skip
 
     def __init__(
         self,
-        source: Source,
+        source: Source | None,
         status: int,
         reason: bytes,
-        headers: list[tuple[bytes, bytes]],
-        http_version: bytes,
-        reused: bool,
+        headers: Headers,
+        shape: Shape | None = None,
+        values: tuple[bytes, ...] = (),
+        whole: bytes | None = None,
     ) -> None:
+        """With a `shape`, headers are what it makes of the `values`. `whole` is all of the body."""
         self.status = status
         self.reason = reason
-        self.headers = headers
-        self.http_version = http_version
-        self.reused = reused
-        self._source: Source | None = source
-        self._chunks: list[bytes] = []
+        self.shape = shape
+        self.values = values
+        self._headers = headers
+        self._source = source
+        self._chunks: list[bytes] = [whole] if whole else []
         self._buffered_bytes = 0
-        self._finished = False
+        self._finished = whole is not None
         self._paused = False
         self._error: UpstreamError | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._on_data: Callable[[bytes], None] | None = None
         self._on_end: Callable[[UpstreamError | None], None] | None = None
+
+    @property
+    def headers(self) -> Headers:
+        """All headers, names in lower case."""
+        if self.shape is not None and not self._headers:
+            self._headers = self.shape.headers(self.values)
+        return self._headers
 
     def header(self, name: bytes) -> bytes | None:
         """The first value of a header, by its lower-case name."""
@@ -92,6 +102,13 @@ class UpstreamResponse:
         if self._error is not None:
             raise self._error
         return b""
+
+    def take_whole(self) -> bytes | None:
+        """The body, if all of it is here and none was taken; None otherwise. Never waits."""
+        chunks = self._chunks
+        if not self._finished or self._error is not None or len(chunks) != 1:
+            return None
+        return chunks.pop()
 
     async def read(self) -> bytes:
         """Like `take`, but waits. A cancelled read closes the answer and with it the connection."""

@@ -68,10 +68,10 @@ def test_what_nobody_wants_is_counted_and_dropped() -> None:
 def test_one_answer_for_a_request() -> None:
     parsed = parse_plain_head(b"POST /v1?a HTTP/1.1\r\nHost: a\r\n")
     assert parsed is not None
-    request = FrontRequest(Source(), parsed[0], FrontBody(Source(), 0))
+    request = FrontRequest(Source(), parsed[0], 0)
     assert request.keep_alive and request.remote == "192.0.2.1"
     request.begin_answer()
     with pytest.raises(ConnectionResetError):
         request.begin_answer()
-    big = FrontRequest(Source(), parsed[0], FrontBody(Source(), BUFFER_BYTES + 1))
+    big = FrontRequest(Source(), parsed[0], BUFFER_BYTES + 1)
     assert not big.keep_alive

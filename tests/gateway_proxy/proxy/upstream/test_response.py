@@ -27,7 +27,7 @@ class FakeSource:
 def make() -> tuple[UpstreamResponse, FakeSource]:
     source = FakeSource()
     headers = [(b"x-a", b"1"), (b"x-a", b"2")]
-    return UpstreamResponse(source, 200, b"OK", headers, b"1.1", False), source
+    return UpstreamResponse(source, 200, b"OK", headers), source
 
 
 def test_the_first_of_equal_headers_is_found() -> None:

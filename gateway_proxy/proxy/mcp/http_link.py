@@ -76,9 +76,8 @@ class HttpLink:
     async def connect(self) -> Peer:
         """Finds out the server's era; in the legacy one this opens a session. Raises UpstreamFailed."""
         modern = Peer(MODERN)
-        params = fit_params(None, client=LEGACY[0], server=MODERN)
         try:
-            answer = await self._ask(modern, "server/discover", params)
+            answer = await self.ask(modern, "server/discover")
         except UpstreamFailed as error:
             if error.code != "upstream_broken":
                 raise
@@ -174,7 +173,9 @@ class HttpLink:
         except UpstreamFailed:
             pass  # the server has gone, and the request with it
 
-    async def _ask(self, peer: Peer, method: str, params: dict[str, Any] | None) -> Message:
+    async def ask(self, peer: Peer, method: str, params: dict[str, Any] | None = None) -> Message:
+        """The response to a request of the gateway's own. Raises UpstreamFailed."""
+        params = fit_params(params, client=LEGACY[0], server=peer.version)
         async with self.exchange(peer, method, params) as exchange:
             return await exchange.final()
 

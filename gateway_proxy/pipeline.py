@@ -40,9 +40,18 @@ class Pipeline:
             raise ValueError(
                 f"stage {late!r} works on the head alone and must come before the stages that need the body"
             )
-        again = next((cast("Stage", stage) for stage in stages if stage.name == "authenticate"), None)
+        self._again = again = next(
+            (cast("Stage", stage) for stage in stages if stage.name == "authenticate"), None
+        )
         self.check_head = _compile([stage for stage in stages if not stage.needs_body], again)
         self.check_body = _compile([stage for stage in stages if stage.needs_body], again)
+
+    def check_again(self, exchange: Exchange) -> None:
+        """Whether the key is still good after a wait, by the secret in the exchange; its rules stay those of the start."""
+        policy = exchange.policy
+        if policy is not None and self._again is not None:
+            _check((self._again,), exchange)
+            exchange.policy = policy
 
 
 def _compile(stages: Stages, authenticate: Stage | None) -> Check:

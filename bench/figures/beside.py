@@ -2,7 +2,7 @@
 
 One gateway over a large store. An open-loop load runs in stretches, by turns without and with five page opens a second, so that
 whatever else the machine does falls on both. Load generator, provider, gateway and admin process share the machine: where
-its cores cannot bear the rate, it is lowered, and the figure's name says to what.
+its cores cannot bear the rate, it is lowered, and the figure's name says to what. GATEWAY_BENCH_RATE asks for another one.
 """
 
 import asyncio

@@ -53,7 +53,11 @@ async def activate_key(request: web.Request) -> web.Response:
         key = await request.app[ADMIN].keys.activate(current_actor(request), request.match_info["key_id"])
     except Conflict:
         return await _ask(request, "keys/expired.html", {}, status=409)
-    return _back_to(request, key, "The key is active again.")
+    if key["status"] == "active":
+        return _back_to(request, key, "The key is active again.")
+    return _back_to(
+        request, key, f"This token sleeps as long as the key that it was made from is {key['status']}."
+    )
 
 
 async def ask_revoke(request: web.Request) -> web.Response:

@@ -11,7 +11,7 @@ from gateway_proxy.admin.problem import Conflict, Invalid, NotAllowed, NotFound,
 from gateway_proxy.admin.roles import is_manager, require_key_writer, require_manager, visible_owner
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.ids import is_id
-from gateway_proxy.core.key import Key
+from gateway_proxy.core.key import Key, find_token_status
 from gateway_proxy.keys.draft import DraftError
 from gateway_proxy.keys.fields import FieldError
 from gateway_proxy.keys.service import Caller, Changed, KeyService, ServiceError, token_object
@@ -216,12 +216,17 @@ class KeyAdmin:
         stats = await self._store.keys.stats([key.id for key in keys])
         total = await self._store.keys.total_requests(actor.organization, visible_owner(actor))
         now_ms = self._clock.now_ms()
+        parents = {key.parent_id for key in keys if key.parent_id is not None}
+        found = {key_id: await self._store.keys.find(key_id) for key_id in parents}
         shown = []
         for key in keys:
             used = stats[key.id]
             percent = round(100 * used.requests / total, 2) if total else 0.0
             view = KeyStats(used.requests, used.last_used_at, percent, used.spent_nanos, used.reserved_nanos)
-            shown.append(key_object(key, now_ms, view, live_on or LiveOn()))
+            described = key_object(key, now_ms, view, live_on or LiveOn())
+            if key.parent_id is not None:
+                described["status"] = find_token_status(key, found[key.parent_id], now_ms).value
+            shown.append(described)
         return shown
 
 

@@ -114,3 +114,21 @@ class Key:
         if self.expires_at is not None and now_ms >= self.expires_at:
             return Status.EXPIRED
         return Status.INACTIVE if self.inactive else Status.ACTIVE
+
+
+# Bound once: looking up an enumeration's member costs a descriptor call each time.
+_REVOKED, _ACTIVE = Status.REVOKED, Status.ACTIVE
+_RANK = tuple(Status)
+
+
+def find_token_status(token: Key, parent: Key | None, now_ms: int) -> Status:
+    """The gravest of a token's own status and that of the key it was made from; a `parent` of None was deleted.
+
+    Revoked once the parent's generation has gone on.
+    """
+    if parent is None or not parent.honours(token.generation, now_ms):
+        return _REVOKED
+    own, parents = token.status(now_ms), parent.status(now_ms)
+    if own is _ACTIVE or own is parents:
+        return parents
+    return own if parents is _ACTIVE else min(own, parents, key=_RANK.index)

@@ -4,7 +4,7 @@ import ipaddress
 from dataclasses import replace
 from typing import Any
 
-from gateway_proxy.core.key import IpAddress, Key, Status
+from gateway_proxy.core.key import IpAddress, Key, Status, find_token_status
 from gateway_proxy.core.limiter import (
     BucketRule,
     BudgetRule,
@@ -16,9 +16,6 @@ from gateway_proxy.core.limiter import (
 )
 
 MAX_REMEMBERED_ADDRESSES = 256
-_RANK = tuple(Status)
-# Bound once: looking up an enumeration's member costs a descriptor call each time.
-_REVOKED, _ACTIVE = Status.REVOKED, Status.ACTIVE
 BucketRules = tuple[tuple[str, BucketRule], ...]
 Budgets = tuple[tuple[Key, BudgetRule], ...]
 _NO_RULE: dict[str, Any] = dict.fromkeys(
@@ -144,13 +141,8 @@ class TokenPolicy(KeyPolicy):
 
     def status(self, now_ms: int) -> Status:
         """The gravest of its own and its parent's; revoked once the parent's generation has gone on."""
-        key, parent = self.key, self.parent
-        if parent is None or not parent.key.honours(key.generation, now_ms):
-            return _REVOKED
-        own, parents = key.status(now_ms), parent.key.status(now_ms)
-        if own is _ACTIVE or own is parents:
-            return parents
-        return own if parents is _ACTIVE else min(own, parents, key=_RANK.index)
+        parent = self.parent
+        return find_token_status(self.key, None if parent is None else parent.key, now_ms)
 
     def allows_model(self, name: str) -> bool:
         return super().allows_model(name) and (self.parent is None or self.parent.allows_model(name))

@@ -148,8 +148,7 @@ class DataPlane:
             )
         methods = facts.methods if operation else "POST" if act is not None else "GET"
         if request.method != methods and request.method not in methods.split(", "):
-            exchange.answer_lines += header_line("allow", methods)
-            raise BadExchange(f"Use {methods} for this route.", code="method_not_allowed", status=405)
+            raise _wrong_method(exchange, methods)
         if facts.secrets_differ:
             raise two_credentials()
         exchange.secret = facts.secret
@@ -160,11 +159,7 @@ class DataPlane:
         policy = exchange.policy
         assert policy is not None
         if self.is_stale(policy.strict):
-            raise Unavailable(
-                "The gateway has been cut off from its store for too long.",
-                code="store_stale",
-                retry_after_ms=5000,
-            )
+            raise _stale()
         if query is not None:
             return query(exchange, runtime)
         announced = request.content.length if type(request) is FrontRequest else facts.body_length
@@ -174,7 +169,11 @@ class DataPlane:
         if facts.expects is not None:
             _answer_expectation(request, facts.expects)
         folder = self.form_folder if facts.is_form else None
+        is_here = request.content.is_eof()
         exchange.body = await read_body(request, runtime.max_body_bytes, folder)
+        if not is_here:  # an upload takes its time, and a key that was revoked meanwhile has no business here
+            exchange.secret = facts.secret
+            runtime.pipeline.check_again(exchange)
         if act is not None:
             return await act(exchange, runtime)
         try:
@@ -265,6 +264,17 @@ def _answer_expectation(request: ClientRequest, expectation: str) -> None:
         raise BadExchange("The expectation cannot be met.", code="expectation_failed", status=417)
     if request.version >= HttpVersion11 and not request.content.is_eof() and request.transport is not None:
         request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+
+def _wrong_method(exchange: Exchange, methods: str) -> BadExchange:
+    exchange.answer_lines += header_line("allow", methods)
+    return BadExchange(f"Use {methods} for this route.", code="method_not_allowed", status=405)
+
+
+def _stale() -> Unavailable:
+    return Unavailable(
+        "The gateway has been cut off from its store for too long.", code="store_stale", retry_after_ms=5000
+    )
 
 
 def _preflight(exchange: Exchange) -> BaseAnswer:

@@ -133,7 +133,8 @@ async def find_labels(db: Database, key_ids: Sequence[str]) -> dict[str, KeyLabe
 async def total_requests(db: Database, organization: str | None, owner: str | None) -> int:
     """The sum of requests over the keys in view."""
     where = Where()
-    where.equal("organization", organization)
+    # Nearly all rows: to walk the index that has all three columns is quicker than to look each one up.
+    where.equal("COALESCE(organization, '')" if owner is None else "organization", organization)
     where.equal("owner", owner)
     row = await db.fetch_one(
         f"SELECT CAST(COALESCE(SUM(requests), 0) AS BIGINT) FROM key_stats{where}",  # noqa: S608

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 KEYS = "/dashboard/configuration/api-keys"
 # Patterns; streams, which never end; what only an OpenID provider leads to.
 _NO_PAGE = ("{", "/stream", "/live", "/follow", "/oidc")
-DIALOGS = ("", "/edit", "/explain", "/rotate", "/revoke", "/delete")
+DIALOGS = ("", "/edit", "/ephemeral", "/explain", "/rotate", "/revoke", "/delete")
 
 
 def list_pages(site: Dashboard) -> Sequence[str]:

@@ -11,6 +11,7 @@ from tests.support.clients import say, sdk
 from tests.support.command_line import create, keys
 from tests.support.fake_provider import FakeProvider
 from tests.support.gateway import RunningGateway, provider_toml
+from tests.support.raw import connect, make_request, read_answer
 
 CUT_SECONDS = 2.0
 
@@ -115,3 +116,23 @@ def test_an_end_cuts_a_large_answer_short_so_that_it_shows(gateway: RunningGatew
     [row] = gateway.settled_rows(key.id)
     assert row["outcome"] == "revoked"
     assert "unhandled" not in gateway.log_text() and "Traceback" not in gateway.log_text()
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [("revoke", "key_revoked"), ("delete", "invalid_api_key"), ("rotate", "invalid_api_key")],
+)
+def test_an_end_during_the_upload_refuses_the_request(
+    gateway: RunningGateway, provider: FakeProvider, command: str, code: str
+) -> None:
+    key = create(gateway)
+    request = make_request(key.secret)
+    before = len(provider.ledger())
+    with connect(gateway.port) as connection:
+        connection.sendall(request[:-10])
+        keys(gateway, command, key.id)
+        time.sleep(1)  # as long as a change may take
+        connection.sendall(request[-10:])
+        answer = read_answer(connection)
+    assert (answer.status, answer.code) == (401, code)
+    assert len(provider.ledger()) == before

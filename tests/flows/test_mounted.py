@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from tests.support.foreign import make_key, serve_app, write_settings
 from tests.support.gateway import provider_toml
 from tests.support.money import model_toml
 from tests.support.raw import make_request, send
-from tests.support.sign_in import make_token
+from tests.support.sign_in import make_session, make_token
 
 
 def tables(provider: FakeProvider) -> str:
@@ -69,7 +70,10 @@ async def until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_requests_below_a_prefix(tmp_path: Path, provider: FakeProvider) -> None:
+async def test_requests_below_a_prefix(
+    tmp_path: Path, provider: FakeProvider, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "aiohttp.access")
     app, mounted = make_app(str(write_settings(tmp_path, tables(provider))))
     async with serve_app(app) as foreign:
         secret = await make_key(mounted, requests_per_minute=1000)
@@ -105,6 +109,8 @@ async def test_requests_below_a_prefix(tmp_path: Path, provider: FakeProvider) -
         assert "/v1/chat/completions" in paths and not any(path.startswith("/llm") for path in paths)
     with pytest.raises(RuntimeError):
         _ = mounted.gateway
+    served = [record.message for record in caplog.records if record.name == "aiohttp.access"]
+    assert f'"POST /llm/v1/chat/completions HTTP/1.1" 200 {len(whole.body)} ' in served[0]
 
 
 @pytest.mark.parametrize("cancels", [False, True], ids=["usual", "handlers are cancelled"])
@@ -182,6 +188,10 @@ async def test_a_dashboard_in_the_same_application(tmp_path: Path, provider: Fak
             assert (await answer.json())["revision"] == 1
         async with session.get("/") as page:
             assert await page.text() == "hello"
+        cookie = await make_session(path, "ada@example.com", "owner", "default")
+        for name in ("", "/playground"):
+            async with session.get(f"/gateway{name}", cookies={"gateway_session": cookie}) as page:
+                assert page.status == 200 and f"{foreign.origin}/llm/v1" in await page.text()
 
 
 async def test_the_whole_product_as_an_application(tmp_path: Path, provider: FakeProvider) -> None:

@@ -1,4 +1,5 @@
 import re
+from urllib.parse import unquote
 
 import pytest
 
@@ -116,3 +117,12 @@ async def test_others_may_not(dashboard: Dashboard, act: str, role: Role, status
     form = {"revision": "1", "grace": "0"}
     assert (await dashboard.post(f"{KEYS}/{key_id}/{act}", form)).status == status
     assert (await dashboard.admin.keys.find(OWNER, key_id))["revision"] == 1
+
+
+async def test_a_token_sleeps_with_its_key(dashboard: Dashboard) -> None:
+    key_id = await make(dashboard)
+    token = (await dashboard.admin.keys.mint(OWNER, key_id, {}))["id"]
+    await dashboard.admin.keys.deactivate(OWNER, key_id)
+    page = await dashboard.post(f"{KEYS}/{token}/activate")
+    notice = page.response.cookies["gateway_notice"].value
+    assert "sleeps as long as the key" in unquote(notice)

@@ -41,7 +41,7 @@ async def test_history_is_no_news_and_each_act_is_announced_once(
     monkeypatch.setattr(occasions, "_BATCH", 2)
     await act(store, "key.created")
     assert await announced(store) == []
-    for action in ("key.updated", "key.rotated", "key.revoked"):
+    for action in ("key.updated", "key.minted", "key.rotated", "key.revoked"):
         await act(store, action)
     await act(store, "key.deleted", delete=True)
     facts = {"name": "alpha", "preview": "gwk_AbCd…wxyz"}

@@ -226,3 +226,20 @@ async def test_only_who_may_change_a_key_makes_its_tokens(api) -> None:
     key_id = await make(api)
     for who in (actor_of(Role.VIEWER), actor_of(Role.MEMBER)):
         assert (await api.call("POST", f"/keys/{key_id}/ephemeral", who, {}))[0] in (403, 404)
+
+
+async def test_a_token_sleeps_and_ends_with_its_key(api) -> None:
+    key_id = await make(api)
+    token_id = (await api.call("POST", f"/keys/{key_id}/ephemeral", OWNER, {}))[1]["id"]
+    for act, status in (
+        ("deactivate", "inactive"),
+        ("activate", "active"),
+        ("revoke", "revoked"),
+        ("activate", "revoked"),
+    ):
+        await api.call("POST", f"/keys/{key_id}/{act}", OWNER)
+        assert (await api.call("GET", f"/keys/{token_id}", OWNER))[1]["status"] == status
+    _, listed, _ = await api.call("GET", f"/keys?kind=ephemeral&parent_id={key_id}", OWNER)
+    assert [(key["id"], key["status"]) for key in listed["data"]] == [(token_id, "revoked")]
+    assert [key["id"] for key in (await api.call("GET", "/keys?kind=key", OWNER))[1]["data"]] == [key_id]
+    assert (await api.call("GET", f"/keys?parent_id={token_id}", OWNER))[1]["data"] == []

@@ -175,7 +175,8 @@ def _event(request: web.Request, rows: list[dict[str, Any]], cursor: str) -> byt
 
 async def _wait(closing: asyncio.Event) -> None:
     try:
-        await asyncio.wait_for(closing.wait(), _FOLLOW_SECONDS)
+        async with asyncio.timeout(_FOLLOW_SECONDS):
+            await closing.wait()
     except TimeoutError:
         return
 

@@ -20,7 +20,7 @@ from gateway_proxy.storage.store import Store
 __all__ = ["LATEST", "LogAdmin", "LogQuery", "log_object"]
 # What watching begins with: it answers where the end of the log is now.
 LATEST = "latest"
-_MOST_SCANNED = 100_000
+_MOST_SCANNED = 40_000
 
 
 class LogAdmin:

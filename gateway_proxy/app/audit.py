@@ -66,7 +66,8 @@ class AuditTrail:
                 log.debug("the audit log waits: %s", error)
                 wait_seconds = RETRY_SECONDS
             try:
-                await asyncio.wait_for(self._news.wait(), wait_seconds)
+                async with asyncio.timeout(wait_seconds):  # not wait_for: it may swallow a cancellation
+                    await self._news.wait()
             except TimeoutError:
                 continue
 

@@ -91,7 +91,9 @@ class Notifier:
                     log.error("events wait: %s", error)
                 failing = True
             try:
-                await asyncio.wait_for(self._news.wait(), TURN_SECONDS)
+                # Not wait_for, which may swallow a cancellation that comes with the news (Python 3.11).
+                async with asyncio.timeout(TURN_SECONDS):
+                    await self._news.wait()
             except TimeoutError:
                 continue
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from multidict import CIMultiDictProxy
 
+from gateway_proxy.core.clock import format_time
 from gateway_proxy.core.exchange import Exchange
 from gateway_proxy.core.key import Key
 from gateway_proxy.core.limiter import BucketState, BudgetState, CounterUnknown, Limiter, Meter
@@ -34,6 +35,9 @@ _DOWNWARDS = {
 } | dict.fromkeys((b"x-request-id", b"request-id"), "x-upstream-request-id: ")  # fmt: skip
 _RATE_PREFIXES = (b"x-ratelimit-", b"anthropic-ratelimit-")
 _format_limit = lru_cache(maxsize=4096)(format_usd)  # a key's limit is the same each time
+_format_second = lru_cache(maxsize=256)(
+    lambda second: format_time(second * 1000)
+)  # many answers fall into one
 
 
 def is_plain(value: str) -> bool:
@@ -138,11 +142,12 @@ def is_encoded(content_encoding: bytes | None) -> bool:
 
 def describe_limits(exchange: Exchange, limiter: Limiter) -> str:
     """The lines `x-ratelimit-*` and `x-gateway-budget-*` of the key, as they stand now; of a token and its parent
-    the tighter."""
+    the tighter. Anthropic's clients find the limits under the names that they know as well."""
     policy = exchange.policy
     if policy is None:
         return ""
     lines = ""
+    is_anthropic = exchange.dialect == "anthropic"
     if rules := policy.requests_rules:
         limit, remaining, reset_ms = (
             limiter.bucket_state(rules[0][0], _REQUESTS, rules[0][1])
@@ -153,6 +158,8 @@ def describe_limits(exchange: Exchange, limiter: Limiter) -> str:
             f"x-ratelimit-limit-requests: {limit}\r\nx-ratelimit-remaining-requests: {remaining}\r\n"
             f"x-ratelimit-reset-requests: {format_duration(reset_ms)}\r\n"
         )
+        if is_anthropic:
+            lines += _describe_as_anthropic("requests", limit, remaining, exchange.received_at + reset_ms)
     if rules := policy.tokens_rules:
         limit, remaining, reset_ms = (
             limiter.bucket_state(rules[0][0], _TOKENS, rules[0][1])
@@ -163,6 +170,8 @@ def describe_limits(exchange: Exchange, limiter: Limiter) -> str:
             f"x-ratelimit-limit-tokens: {limit}\r\nx-ratelimit-remaining-tokens: {remaining}\r\n"
             f"x-ratelimit-reset-tokens: {format_duration(reset_ms)}\r\n"
         )
+        if is_anthropic:
+            lines += _describe_as_anthropic("tokens", limit, remaining, exchange.received_at + reset_ms)
     if policy.budgets:
         budget = (
             find_budget(limiter, policy.key)
@@ -175,6 +184,13 @@ def describe_limits(exchange: Exchange, limiter: Limiter) -> str:
                 f"x-gateway-budget-remaining-usd: {format_usd(budget.remaining_nanos)}\r\n"
             )
     return lines
+
+
+def _describe_as_anthropic(kind: str, limit: int, remaining: int, full_at: int) -> str:
+    """As Anthropic writes limits: https://docs.claude.com/en/api/rate-limits#response-headers."""
+    name = f"anthropic-ratelimit-{kind}"
+    reset = _format_second(-(-full_at // 1000))
+    return f"{name}-limit: {limit}\r\n{name}-remaining: {remaining}\r\n{name}-reset: {reset}\r\n"
 
 
 def find_tightest_bucket(limiter: Limiter, meter: Meter, rules: BucketRules) -> BucketState:

@@ -203,6 +203,7 @@ def compare(gateway: Gateway, draw: random.Random, cases: int) -> set[str]:
     return met
 
 
+@pytest.mark.slow
 def test_equals_what_real_requests_are_told(tmp_path: Path) -> None:
     met = set()
     for hide in (False, True):

@@ -49,6 +49,7 @@ async def send_new(dashboard: Dashboard, path: str = NEW, **texts: str) -> Page:
     return await dashboard.post(path, sent)
 
 
+@pytest.mark.slow
 async def test_a_new_key_is_made_and_its_secret_shown(dashboard: Dashboard) -> None:
     page = await send_new(dashboard, name="Production API")
     assert page.status == 200

@@ -50,6 +50,7 @@ def test_an_untouched_log_is_valid(original) -> None:
     assert str(verdict) == f"{LINES} entries, all as they were written"
 
 
+@pytest.mark.slow
 @quick
 @given(data=st.data())
 def test_any_edit_of_one_byte_is_found(original, copied, data) -> None:

@@ -200,6 +200,7 @@ def test_the_digest_notices_settings_and_secrets(tmp_path: Path) -> None:
     assert first == digest("canary-1", tmp_path, logs={"bodies": False})
 
 
+@pytest.mark.slow
 def test_start_stays_light() -> None:
     heavy = ["aiohttp", "watchfiles", "tree_sitter", "genai_prices", "anyio"]
     program = (

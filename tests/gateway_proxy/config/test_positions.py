@@ -88,6 +88,7 @@ PAIRS = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(HEADERS | PAIRS, max_size=12))
 def test_paths_of_any_valid_text_are_those_of_tomllib(rows: list[str]) -> None:
     accepted: list[str] = []

@@ -50,6 +50,7 @@ def test_an_event_beyond_the_limit_is_given_up_and_the_next_one_is_not() -> None
     assert assembler.is_idle()
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.text("ab:\n\r ", max_size=12).map(str.encode), max_size=12), st.integers(0, 20))
 def test_no_byte_is_lost_or_moved(chunks: list[bytes], limit: int) -> None:

@@ -192,6 +192,7 @@ EVENTS: dict[str, list[Any]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @given(st.sampled_from((TO_ANTHROPIC, TO_OPENAI, TO_GEMINI)), st.data())
 @settings(max_examples=40, deadline=None)
 def test_no_answer_is_a_fault(translator: Translator, data: st.DataObject) -> None:

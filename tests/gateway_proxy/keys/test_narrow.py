@@ -88,6 +88,7 @@ def tools(scope: McpScope) -> set[tuple[str, str]]:
     return {(server, tool) for server in SERVERS for tool in TOOLS if scope.allows_tool(server, tool)}
 
 
+@pytest.mark.slow
 @settings(max_examples=120)
 @given(has=SCOPES, asks=SCOPES)
 def test_a_token_may_what_both_allow(has: dict[str, Any], asks: dict[str, Any]) -> None:
@@ -127,6 +128,7 @@ def test_tools_are_those_of_both(one: dict[str, Any], other: dict[str, Any]) -> 
     assert tools(narrow_mcp(second, first)) == tools(first) & tools(second)
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(has=SCOPES, asks=SCOPES, later=SCOPES)
 def test_what_a_parent_loses_its_tokens_lose(

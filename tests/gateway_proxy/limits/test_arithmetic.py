@@ -12,6 +12,7 @@ from gateway_proxy.limits.arithmetic import MILLISECOND_NS, MINUTE_NS, Bucket
 SECOND_NS = 1_000_000_000
 
 
+@pytest.mark.slow
 @given(
     per_minute=st.integers(1, 5000),
     capacity=st.integers(1, 5000),

@@ -30,6 +30,7 @@ def ask(url: str) -> list[str]:
     return answer
 
 
+@pytest.mark.slow
 def test_each_message_is_sent(receiver) -> None:
     assert ask(f"json://127.0.0.1:{receiver.port}/x") == ["", ""]
     assert [(r.json["title"], r.json["message"]) for r in receiver.requests] == [("t", "b")] * 2

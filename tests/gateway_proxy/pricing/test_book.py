@@ -5,6 +5,8 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 from gateway_proxy.pricing.book import TABLE_PATH, PriceBook
 
 TABLE = """{"library":"lib","version":"1","providers":{"a":[0,%d,["b"]],"b":[%d,%d,[]]}}
@@ -85,6 +87,7 @@ def test_shipped_table_is_small_and_names_are_concrete() -> None:
     assert all("/" in name for name in book.names("openrouter"))
 
 
+@pytest.mark.slow
 def test_library_is_not_imported_at_run_time() -> None:
     code = "import sys, gateway_proxy.pricing, gateway_proxy.routing; sys.exit('genai_prices' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

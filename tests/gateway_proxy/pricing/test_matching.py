@@ -62,6 +62,7 @@ def test_compact_dates(name: str, dashed: str) -> None:
     assert dash_compact_date(name) == dashed
 
 
+@pytest.mark.slow
 def test_same_model_as_the_library_for_names_and_near_misses() -> None:
     draw = random.Random(3)
     found = 0

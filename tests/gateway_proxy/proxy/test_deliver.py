@@ -30,6 +30,7 @@ async def test_a_whole_answer_tells_its_cost(served: Served) -> None:
     assert (answer.headers["x-gateway-provider"], answer.headers["x-gateway-model"]) == ("fake", "m-chat")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tokens", [100_000, 600_000])
 async def test_large_answers_are_streamed_through(served: Served, tokens: int) -> None:
     async with Client(f"http://127.0.0.1:{served.port}", served.secret) as client:
@@ -38,6 +39,7 @@ async def test_large_answers_are_streamed_through(served: Served, tokens: int) -
     assert json.loads(answer.body)["usage"]["completion_tokens"] == tokens
 
 
+@pytest.mark.slow
 async def test_a_revoked_stream_says_so(served: Served) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
     order = b'{"model":"chat","stream":true,"messages":[{"role":"user","content":"[[fake: tokens=50 delay_ms=50]]"}]}'
@@ -51,6 +53,7 @@ async def test_a_revoked_stream_says_so(served: Served) -> None:
     writer.close()
 
 
+@pytest.mark.slow
 async def test_a_revoked_document_breaks(served: Served) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", served.port, limit=4096)
     order = b'{"model":"chat","max_tokens":2000000,"messages":[{"role":"user","content":"[[fake: tokens=2000000]]"}]}'

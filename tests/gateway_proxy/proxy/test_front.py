@@ -91,6 +91,7 @@ async def test_requests_are_served_in_order_however_they_are_cut() -> None:
     assert bench.bodies == [b"one", b"", b"three", b""] * 2 and not bench.taken
 
 
+@pytest.mark.slow
 async def test_five_thousand_in_one_write() -> None:
     bench = Bench()
     async with bench.connect() as (reader, writer):
@@ -99,6 +100,7 @@ async def test_five_thousand_in_one_write() -> None:
             assert await read_answer(reader) == 200
 
 
+@pytest.mark.slow
 async def test_a_flood_in_the_pipeline_is_not_read_ahead_of_its_handling() -> None:
     kept: list[int] = []
 

@@ -3,7 +3,8 @@
 import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from gateway_proxy.core.clock import FakeClock
+from gateway_proxy.core.clock import FakeClock, format_time
+from gateway_proxy.core.limiter import Claim, Meter
 from gateway_proxy.limits.memory import MemoryLimiter
 from gateway_proxy.proxy.headers import (
     describe_limits,
@@ -79,3 +80,20 @@ def test_limits_as_they_stand() -> None:
     lines = pairs(describe_limits(make_exchange(policy), limiter))
     assert (lines["x-gateway-budget-limit-usd"], lines["x-gateway-budget-remaining-usd"]) == ("5.00", "4.00")
     assert describe_limits(make_exchange(), limiter) == ""
+
+
+def test_limits_in_anthropics_words_too() -> None:
+    policy = make_policy(requests_per_minute=60, tokens_per_minute=100)
+    clock = FakeClock()
+    limiter = MemoryLimiter(clock)
+    exchange = make_exchange(policy)
+    exchange.dialect = "anthropic"
+    limiter.acquire((Claim(policy.key.id, Meter.REQUESTS, policy.requests_rules[0][1], 30),))
+    lines = pairs(describe_limits(exchange, limiter))
+    assert lines["anthropic-ratelimit-requests-limit"] == "60"
+    assert lines["anthropic-ratelimit-requests-remaining"] == lines["x-ratelimit-remaining-requests"] == "30"
+    assert lines["anthropic-ratelimit-requests-reset"] == format_time(
+        -(-(exchange.received_at + 30_000) // 1000) * 1000
+    )
+    assert lines["anthropic-ratelimit-tokens-remaining"] == "100"
+    assert "anthropic-ratelimit-tokens-limit" not in pairs(describe_limits(make_exchange(policy), limiter))

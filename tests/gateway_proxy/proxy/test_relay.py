@@ -87,6 +87,7 @@ async def test_a_refused_credential_is_never_passed_on(tmp_path: Path, fake_prov
     assert (answer.status, answer.code, made) == (503, "upstream_unavailable", 2)
 
 
+@pytest.mark.slow
 async def test_a_full_target_is_passed_over(tmp_path: Path, fake_provider: FakeProvider) -> None:
     toml = tables(fake_provider, fake_provider)
     toml = toml.replace('"p0", model = "m" }', '"p0", model = "m", max_parallel = 1 }')
@@ -113,6 +114,7 @@ async def test_a_full_target_is_passed_over(tmp_path: Path, fake_provider: FakeP
             assert [(a.status, a.headers["x-gateway-provider"]) for a in answers] == [(200, "p0")] * 2
 
 
+@pytest.mark.slow
 async def test_the_last_failure_stands(tmp_path: Path, fake_provider: FakeProvider) -> None:
     fake_provider.set_mode("status", status=500)
     answer, attempts = await ask(tmp_path, tables("http://127.0.0.1:9/v1", fake_provider))

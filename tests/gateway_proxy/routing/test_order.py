@@ -4,6 +4,7 @@ from collections import Counter
 from functools import partial
 from random import Random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -69,6 +70,7 @@ def test_open_targets_are_left_out_unless_all_are() -> None:
     assert _order([]) == ""
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.integers(1, 20), min_size=2, max_size=5), st.integers(0, 10**6))
 def test_first_choices_follow_any_weights(weights: list[int], seed: int) -> None:

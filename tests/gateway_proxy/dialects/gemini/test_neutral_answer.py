@@ -32,6 +32,7 @@ def read(*values: dict[str, Any]) -> list[Event]:
     return [event for value in values for event in reader.read(orjson.dumps(value))]
 
 
+@pytest.mark.slow
 @given(answer=answers())
 @settings(max_examples=20, deadline=None)
 def test_answers_whole_and_in_pieces(answer: Answer) -> None:

@@ -37,6 +37,7 @@ def parts_of(*parts: Part, model: str = "gemini-2.5-pro") -> list[dict[str, Any]
     return found
 
 
+@pytest.mark.slow
 @given(request=requests())
 @settings(max_examples=20, deadline=None)
 def test_what_leaves_is_what_the_dialect_itself_understands(request: Request) -> None:

@@ -103,6 +103,7 @@ def outcome(parse: Any, raw: Any) -> Any:
 ODD = st.sampled_from((0, 1, 7, 30, -1, 0.5, "1", None, True, 2**63, {}, []))
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.sampled_from(NAMES), ODD))
 @settings(max_examples=150)
 def test_the_short_cut_finds_what_the_long_way_finds(odd: dict[str, Any]) -> None:

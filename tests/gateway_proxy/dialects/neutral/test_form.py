@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
 from anthropic.types.message_create_params import MessageCreateParamsNonStreaming
 from google.genai import types
 from hypothesis import HealthCheck, given, settings
@@ -39,6 +40,7 @@ def fill(request: Request, effort: str | None) -> Request:
     return request
 
 
+@pytest.mark.slow
 @given(request=requests(), effort=EFFORTS)
 @FEW
 def test_openai(request: Request, effort: str | None) -> None:
@@ -47,6 +49,7 @@ def test_openai(request: Request, effort: str | None) -> None:
     assert drain(TypeAdapter(CompletionCreateParamsNonStreaming).validate_python(body)) == body
 
 
+@pytest.mark.slow
 @given(request=requests(), effort=EFFORTS, model=st.sampled_from(("claude-sonnet-4-5", "claude-opus-4-7")))
 @FEW
 def test_anthropic(request: Request, effort: str | None, model: str) -> None:
@@ -56,6 +59,7 @@ def test_anthropic(request: Request, effort: str | None, model: str) -> None:
     assert drain(TypeAdapter(MessageCreateParamsNonStreaming).validate_python(known)) == known
 
 
+@pytest.mark.slow
 @given(request=requests(), effort=EFFORTS, model=st.sampled_from(("gemini-2.5-pro", "gemini-3-pro")))
 @FEW
 def test_gemini(request: Request, effort: str | None, model: str) -> None:

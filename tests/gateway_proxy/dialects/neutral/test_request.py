@@ -33,6 +33,7 @@ BOTH: Any = [
 FEW = settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dialect", "form", "operation", "path"), BOTH)
 @given(request=requests())
 @FEW
@@ -44,6 +45,7 @@ def test_requests(dialect: Dialect, form: Any, operation: str, path: str, reques
     assert again == request
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dialect", "form", "operation", "path"), BOTH)
 @given(answer=answers())
 @FEW
@@ -55,6 +57,7 @@ def test_answers_whole_and_streamed(
     assert collect(read_stream(form.stream_reader(), stream)) == answer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dialect", "form", "operation", "path"), BOTH)
 @given(request=requests(), data=st.data())
 @FEW

@@ -313,6 +313,7 @@ def test_byte_by_byte(end: bytes) -> None:
     assert findings(cut) == findings(whole)
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(
     st.lists(st.binary(max_size=30) | st.sampled_from([b"data: ", b'{"usage":', b"{}}", b"\n\n", b"[DONE]"]))

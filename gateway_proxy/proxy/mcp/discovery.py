@@ -7,28 +7,20 @@ stays until it offers something else. When to ask again belongs to the caller.
 import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 from gateway_proxy.core.errors import UpstreamFailed
 from gateway_proxy.core.tasks import spawn
 from gateway_proxy.mcp.catalogue import KINDS, Catalogue, Offer, Things, make_catalogue, read_list
 from gateway_proxy.mcp.errors import METHOD_NOT_FOUND
-from gateway_proxy.mcp.message import Message
 from gateway_proxy.mcp.methods import METHODS
 from gateway_proxy.proxy.mcp.answer import broken
-from gateway_proxy.proxy.mcp.http_link import Peer, SessionEnded
+from gateway_proxy.proxy.mcp.link import Link, Peer, SessionEnded
 
 MAX_PAGES = 100
 MAX_THINGS = 10_000
 PATIENCE_SECONDS = 2.0
 _LISTS = {method.lists: method.name for method in METHODS.values() if method.lists}
-
-
-class Link(Protocol):
-    """The way to one server."""
-
-    async def connect(self) -> Peer: ...
-    async def ask(self, peer: Peer, method: str, params: dict[str, Any] | None = None) -> Message: ...
 
 
 class Discovery:

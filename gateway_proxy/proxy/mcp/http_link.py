@@ -8,7 +8,6 @@ Source: MCP 2026-07-28, basic/transports/streamable-http (Backward Compatibility
 import itertools
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
@@ -21,6 +20,7 @@ from gateway_proxy.mcp.message import Message, write_json
 from gateway_proxy.mcp.mirrored import mirror
 from gateway_proxy.mcp.versions import LEGACY, MODERN, is_modern
 from gateway_proxy.proxy.mcp.answer import broken, read_messages
+from gateway_proxy.proxy.mcp.link import Peer, SessionEnded
 from gateway_proxy.proxy.mcp.sign_in import SignIn
 
 DEFAULT_MAX_BYTES = 8 << 20
@@ -33,18 +33,6 @@ _MODERN_ERRORS = (HEADER_MISMATCH, MISSING_CLIENT_CAPABILITY, UNSUPPORTED_VERSIO
 _SESSION = "Mcp-Session-Id"
 _GATEWAY = {"name": "gateway-proxy", "version": "1"}
 _FAREWELL = aiohttp.ClientTimeout(total=5)
-
-
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """What was agreed with a server: the revision, and in the legacy era perhaps a session."""
-
-    version: str
-    session_id: str | None = None
-
-
-class SessionEnded(UpstreamFailed):
-    """The server has forgotten a legacy session: connect again."""
 
 
 class HttpLink:
@@ -82,10 +70,9 @@ class HttpLink:
             if error.code != "upstream_broken":
                 raise
             return await self.initialize()
-        supported = _supported(answer)
-        if MODERN in supported:
-            return modern
-        return await self.initialize()
+        if MODERN not in _supported(answer):
+            return await self.initialize()
+        return Peer(MODERN, capabilities=_capabilities((answer.outcome or {}).get("result")))
 
     async def initialize(self) -> Peer:
         """A legacy session of its own. Raises UpstreamFailed."""
@@ -97,7 +84,7 @@ class HttpLink:
         version = result.get("protocolVersion") if isinstance(result, dict) else None
         if version not in LEGACY:
             raise broken("the server did not agree to a protocol version that the gateway speaks")
-        peer = Peer(version, session_id)
+        peer = Peer(version, session_id, _capabilities(result))
         await self.notify(peer, "notifications/initialized")
         return peer
 
@@ -221,6 +208,11 @@ class HttpExchange:
                 if message.kind == "response":
                     return message
         raise broken("the server's answer ended without a response")
+
+
+def _capabilities(result: Any) -> dict[str, Any]:
+    found = result.get("capabilities") if isinstance(result, dict) else None
+    return found if isinstance(found, dict) else {}
 
 
 def _supported(answer: Message) -> tuple[str, ...]:

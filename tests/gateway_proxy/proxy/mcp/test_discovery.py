@@ -9,7 +9,7 @@ from gateway_proxy.core.errors import UpstreamFailed
 from gateway_proxy.core.tasks import drain
 from gateway_proxy.mcp.message import Message
 from gateway_proxy.proxy.mcp.discovery import MAX_PAGES, Discovery, fetch_offer
-from gateway_proxy.proxy.mcp.http_link import Peer, SessionEnded
+from gateway_proxy.proxy.mcp.link import Peer, SessionEnded
 
 PEER = Peer("2026-07-28")
 

@@ -14,7 +14,8 @@ from gateway_proxy.core.errors import UpstreamFailed
 from gateway_proxy.core.tasks import drain
 from gateway_proxy.mcp.eras import fit_params
 from gateway_proxy.mcp.versions import MODERN
-from gateway_proxy.proxy.mcp.http_link import HttpLink, Peer, SessionEnded
+from gateway_proxy.proxy.mcp.http_link import HttpLink
+from gateway_proxy.proxy.mcp.link import Peer, SessionEnded
 from gateway_proxy.proxy.mcp.sign_in import bearer, no_sign_in
 
 Handler = Callable[[web.Request, dict[str, Any]], Awaitable[web.StreamResponse]]

@@ -15,10 +15,10 @@ import aiohttp
 from gateway_proxy.core.errors import UpstreamFailed
 from gateway_proxy.core.tasks import spawn
 from gateway_proxy.mcp.eras import fit_params
-from gateway_proxy.mcp.errors import HEADER_MISMATCH, MISSING_CLIENT_CAPABILITY, UNSUPPORTED_VERSION
 from gateway_proxy.mcp.message import Message, write_json
 from gateway_proxy.mcp.mirrored import mirror
 from gateway_proxy.mcp.versions import LEGACY, MODERN, is_modern
+from gateway_proxy.proxy.mcp.agreement import GATEWAY, read_agreement, read_capabilities, read_supported
 from gateway_proxy.proxy.mcp.answer import broken, read_messages
 from gateway_proxy.proxy.mcp.link import Peer, SessionEnded
 from gateway_proxy.proxy.mcp.sign_in import SignIn
@@ -29,9 +29,7 @@ _HEADERS = {
     "Content-Type": "application/json",
     "Accept-Encoding": "identity",
 }
-_MODERN_ERRORS = (HEADER_MISMATCH, MISSING_CLIENT_CAPABILITY, UNSUPPORTED_VERSION)
 _SESSION = "Mcp-Session-Id"
-_GATEWAY = {"name": "gateway-proxy", "version": "1"}
 _FAREWELL = aiohttp.ClientTimeout(total=5)
 
 
@@ -70,21 +68,18 @@ class HttpLink:
             if error.code != "upstream_broken":
                 raise
             return await self.initialize()
-        if MODERN not in _supported(answer):
+        if MODERN not in read_supported(answer):
             return await self.initialize()
-        return Peer(MODERN, capabilities=_capabilities((answer.outcome or {}).get("result")))
+        return Peer(MODERN, capabilities=read_capabilities((answer.outcome or {}).get("result")))
 
     async def initialize(self) -> Peer:
         """A legacy session of its own. Raises UpstreamFailed."""
-        params = {"protocolVersion": LEGACY[0], "capabilities": {}, "clientInfo": _GATEWAY}
+        params = {"protocolVersion": LEGACY[0], "capabilities": {}, "clientInfo": GATEWAY}
         async with self.exchange(Peer(LEGACY[0]), "initialize", params, opens=True) as exchange:
             answer = await exchange.final()
             session_id = exchange.session_id
-        result = (answer.outcome or {}).get("result")
-        version = result.get("protocolVersion") if isinstance(result, dict) else None
-        if version not in LEGACY:
-            raise broken("the server did not agree to a protocol version that the gateway speaks")
-        peer = Peer(version, session_id, _capabilities(result))
+        version, capabilities = read_agreement(answer)
+        peer = Peer(version, session_id, capabilities)
         await self.notify(peer, "notifications/initialized")
         return peer
 
@@ -208,22 +203,6 @@ class HttpExchange:
                 if message.kind == "response":
                     return message
         raise broken("the server's answer ended without a response")
-
-
-def _capabilities(result: Any) -> dict[str, Any]:
-    found = result.get("capabilities") if isinstance(result, dict) else None
-    return found if isinstance(found, dict) else {}
-
-
-def _supported(answer: Message) -> tuple[str, ...]:
-    """The revisions that the answer to `server/discover` tells; none for a server of the legacy era."""
-    outcome = answer.outcome or {}
-    told: Any = outcome.get("result", {}).get("supportedVersions")
-    error = outcome.get("error", {})
-    if error.get("code") in _MODERN_ERRORS:
-        data = error.get("data")
-        told = data.get("supported") if isinstance(data, dict) else None
-    return tuple(version for version in told if isinstance(version, str)) if isinstance(told, list) else ()
 
 
 def _check_status(response: aiohttp.ClientResponse, peer: Peer) -> None:

@@ -53,12 +53,16 @@ class ChannelLink(ABC):
         if self._channel is not None and self._channel.failure is None and self._peer is not None:
             return self._peer
         if self._closed:
-            raise UpstreamFailed(
-                "The MCP server is not in use any more.", code="upstream_unavailable", status=503
-            )
+            raise _retired()
         if self._connecting is None or self._connecting.done():
             self._connecting = spawn(self._agree(), "mcp connect")
-        outcome = await asyncio.shield(self._connecting)
+        try:
+            outcome = await asyncio.shield(self._connecting)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if self._closed and task is not None and not task.cancelling():
+                raise _retired() from None  # the opening was cancelled, not whoever waits for it
+            raise
         if isinstance(outcome, UpstreamFailed):
             raise outcome
         return outcome
@@ -160,3 +164,7 @@ class ChannelLink(ABC):
 
 def _initialize_params() -> dict[str, Any]:
     return {"protocolVersion": LEGACY[0], "capabilities": {}, "clientInfo": GATEWAY}
+
+
+def _retired() -> UpstreamFailed:
+    return UpstreamFailed("The MCP server is not in use any more.", code="upstream_unavailable", status=503)

@@ -60,7 +60,7 @@ class ChannelLink(ABC):
             outcome = await asyncio.shield(self._connecting)
         except asyncio.CancelledError:
             task = asyncio.current_task()
-            if self._closed and task is not None and not task.cancelling():
+            if self._connecting.cancelled() and task is not None and not task.cancelling():
                 raise _retired() from None  # the opening was cancelled, not whoever waits for it
             raise
         if isinstance(outcome, UpstreamFailed):

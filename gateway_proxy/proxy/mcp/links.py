@@ -1,6 +1,6 @@
 """A link to each MCP server, made from its settings."""
 
-from gateway_proxy.config.model import McpServer
+from gateway_proxy.config.mcp import McpServer
 from gateway_proxy.proxy.mcp.http_link import HttpLink
 from gateway_proxy.proxy.mcp.link import Link
 from gateway_proxy.proxy.mcp.sign_in import bearer, no_sign_in

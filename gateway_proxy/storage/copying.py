@@ -13,7 +13,7 @@ from typing import Any
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.ids import random_hex
 from gateway_proxy.storage.database import Database, Row, Statements, StoreError
-from gateway_proxy.storage.migrations import check_schema, migrate
+from gateway_proxy.storage.migrations import check_schema, load_migrations, migrate, schema_version
 from gateway_proxy.storage.shapes import Table, list_tables
 
 UNFINISHED = "copy"  # a fact of a store that a copy has begun to fill: how far it is
@@ -53,6 +53,12 @@ async def copy_store(
     """
     await check_schema(source)
     await migrate(target)
+    for database, which in ((source, "from"), (target, "to")):
+        if await schema_version(database) != len(load_migrations(database.dialect)):
+            raise StoreError(
+                f"the store to copy {which} was migrated by a newer gateway-proxy, whose tables this one does not know: "
+                "copy with that version"
+            )
     if await _get_fact(source, "demo") == "1":
         raise StoreError("the store to copy from is that of a demo, which `serve` refuses, and its copy too")
     if await _get_fact(source, UNFINISHED) is not None:

@@ -43,15 +43,15 @@ _REFUSED = 400
 class CallTap:
     """What settlement reads of an answered call: one request, and nothing else to count."""
 
-    usage_final = finished = True
-    invalid_usage = failed = False
-    reported_model = ""
-    service_tier = None
-    streamed_tokens = 0
     needs_end: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self.usage: Usage | None = Usage()
+        self.usage_final = self.finished = True
+        self.invalid_usage = self.failed = False
+        self.reported_model = ""
+        self.service_tier: str | None = None
+        self.streamed_tokens = 0
 
     def feed(self, chunk: bytes, /) -> bytes:
         return chunk

@@ -17,7 +17,8 @@ from gateway_proxy.core.exchange import Exchange, Outcome
 from gateway_proxy.core.ids import new_id
 from gateway_proxy.core.limiter import Limiter
 from gateway_proxy.core.money import format_usd
-from gateway_proxy.mcp.door import Accept, Answer as OwnAnswer, Forward, plan
+from gateway_proxy.mcp.door import Accept, Forward, plan
+from gateway_proxy.mcp.door import Answer as OwnAnswer
 from gateway_proxy.mcp.errors import INVALID_REQUEST, METHOD_NOT_FOUND, McpError
 from gateway_proxy.mcp.message import Id, Message, Post, error_answer, parse_post, result_answer, write_json
 from gateway_proxy.mcp.mirrored import check_mirrored
@@ -133,9 +134,7 @@ class Door:
         return asked
 
     def _find_session(self, asking: "_Asking") -> Session:
-        return self.sessions.find(
-            asking.request.headers.get(_SESSION), asking.policy_id, asking.server
-        )
+        return self.sessions.find(asking.request.headers.get(_SESSION), asking.policy_id, asking.server)
 
     def _open_session(self, asked: Asked) -> str:
         if asked.message.method != "initialize":
@@ -268,8 +267,9 @@ def _refuse(exchange: Exchange, error: GatewayError | McpError, id: Id | None) -
     else:
         reply = Reply(error.status, error_answer(id, error))
         if error.denied or not exchange.attempts:
-            code = "mcp_denied" if error.denied else "mcp_invalid"
-            exchange.error = Denied(error.message, code=code, status=error.status)
+            exchange.error = Denied(
+                error.message, code="mcp_denied" if error.denied else "mcp_invalid", status=error.status
+            )
     if exchange.outcome is Outcome.OPEN:
         exchange.outcome = exchange.attempts[-1].outcome if exchange.attempts else Outcome.DENIED
     return reply
@@ -290,7 +290,7 @@ def _describe_cost(exchange: Exchange) -> str:
 def _lower(headers: Any) -> dict[str, str]:
     """By lower-case name; one that was sent twice is joined."""
     lowered: dict[str, str] = {}
-    for name, value in headers.items():
-        name = name.lower()
+    for told, value in headers.items():
+        name = told.lower()
         lowered[name] = f"{lowered[name]}, {value}" if name in lowered else value
     return lowered

@@ -21,7 +21,11 @@ from gateway_proxy.proxy.run import Cut, Run
 
 TTL_MS = 24 * 3_600_000
 MAX_ENDED = 100_000
-_NONCE, _TIME, _MAC = 12, 6, 20  # 39 bytes with the revision: base64 without padding, so that an id has one form
+_NONCE, _TIME, _MAC = (
+    12,
+    6,
+    20,
+)  # 39 bytes with the revision: base64 without padding, so that an id has one form
 _BODY = _NONCE + _TIME + 1
 
 

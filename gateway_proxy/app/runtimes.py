@@ -34,6 +34,7 @@ from gateway_proxy.stages.allow import Allow
 from gateway_proxy.stages.authenticate import Authenticate, FindKey
 from gateway_proxy.stages.budget import Budget
 from gateway_proxy.stages.kept import FindId, Keeper, Keeping, NoteIds
+from gateway_proxy.stages.mcp import CallRate, McpRule
 from gateway_proxy.stages.network import Network
 from gateway_proxy.stages.rate import LearnedOutput, Rate
 from gateway_proxy.stages.route import Route
@@ -79,7 +80,7 @@ def build_runtime(config: Config, revision: int, services: Services, previous: R
         ):
             links[provider.name] = kept
         else:
-            links[provider.name] = ProviderLink(provider, foreign or _choose_dialect(provider, dialects))
+            links[provider.name] = ProviderLink(provider, _choose_dialect(provider, dialects, plugins))
     chooser = services.chooser
     return Runtime(
         revision=revision,
@@ -116,7 +117,10 @@ def make_dialects() -> dict[str, Dialect]:
     return {dialect.name: dialect for dialect in every}
 
 
-def _choose_dialect(provider: Provider, dialects: dict[str, Dialect]) -> Dialect:
+def _choose_dialect(provider: Provider, dialects: dict[str, Dialect], plugins: Plugins) -> Dialect:
+    foreign = plugins.dialects.get(provider.dialect)
+    if foreign is not None:
+        return foreign
     if provider.dialect == "azure":
         return AzureDialect(provider.api_version, keeps=provider.allow_stateful)
     if provider.dialect == "openai" and not provider.allow_stateful:
@@ -144,9 +148,7 @@ def build_stages(
     plugins: Plugins = NO_PLUGINS,
 ) -> list[Stage | WaitingStage]:
     """The built-in stages in their order; plugins are inserted before the stage that they name."""
-    providers = {
-        p.name: plugins.dialects.get(p.dialect) or _choose_dialect(p, dialects) for p in config.providers
-    }
+    providers = {p.name: _choose_dialect(p, dialects, plugins) for p in config.providers}
     network = Network()
     scopes_and_limits = (
         Allow(hide_forbidden_models=config.security.hide_forbidden_models),
@@ -165,6 +167,23 @@ def build_stages(
     for stage in built_in:
         stages += [guard for before, guard in plugins.guards if before == stage.name]
         stages.append(stage)
+    return stages
+
+
+def build_mcp_stages(
+    config: Config, services: Services, plugins: Plugins = NO_PLUGINS
+) -> list[Stage | WaitingStage]:
+    """The stages of an MCP request, its head's included: a plugin runs before the same rule as elsewhere."""
+    rules = (McpRule(), CallRate(), Budget(services.limiter, services.books_open))
+    head: tuple[Stage, ...] = (Authenticate(services.find_key, services.clock), Network())
+    admission = Admission(services.limiter, budget_status=config.security.budget_status, shadowed=rules)
+    stages: list[Stage | WaitingStage] = list(head)
+    for name, stage in zip(
+        ("route", "allow", "rate", "budget", "admission"), (None, *rules, admission), strict=True
+    ):
+        stages += [guard for before, guard in plugins.guards if before == name and guard.needs_body]
+        if stage is not None:
+            stages.append(stage)
     return stages
 
 

@@ -57,7 +57,12 @@ def test_signals_for_both_do_not_end_a_helper() -> None:
 def test_a_helper_gives_way_where_a_core_is_left(busy: int, priority: str, gives: bool) -> None:
     environment = {**os.environ, "GATEWAY_PROXY_ADMIN_PRIORITY": priority}
     done = subprocess.run(
-        [sys.executable, "-c", WAY, str(busy)], env=environment, capture_output=True, text=True, timeout=30, check=True
+        [sys.executable, "-c", WAY, str(busy)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
     )
     assert done.stdout.strip() == str(gives and sys.platform == "linux")
 

@@ -165,10 +165,11 @@ class Gateway:
             note_ids=self.made_ids.note,
         )
 
-    async def drain(self) -> None:
-        """Let running exchanges finish for `drain_seconds`, then end them."""
+    async def drain(self, most_seconds: float | None = None) -> None:
+        """Let running exchanges finish for so long, by default `drain_seconds`, then end them."""
         self.draining = True
-        await self._wait_until_idle(self.config.server.drain_seconds)
+        seconds = self.config.server.drain_seconds if most_seconds is None else most_seconds
+        await self._wait_until_idle(seconds)
         self.plane.sweeper.end_all()
         await self._wait_until_idle(2)
 
@@ -177,9 +178,9 @@ class Gateway:
         while self.plane.sweeper.runs and asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(0.02)
 
-    async def close(self) -> None:
+    async def close(self, drain_seconds: float | None = None) -> None:
         """Let running exchanges finish, then end them; write the books to the end."""
-        await self.drain()
+        await self.drain(drain_seconds)
         await end(self._tasks)
         with contextlib.suppress(StoreError):
             await self.notifier.close()

@@ -158,8 +158,12 @@ class RunningGateway:
 
     def stop(self, timeout_seconds: float = 15.0) -> int:
         """SIGTERM, and wait; returns the exit code. Raises subprocess.TimeoutExpired."""
+        os.kill(self.pid, signal.SIGTERM)
+        return self.wait(timeout_seconds)
+
+    def wait(self, timeout_seconds: float = 15.0) -> int:
+        """The exit code of a process that was told to end. Raises subprocess.TimeoutExpired."""
         assert self._process is not None, "the gateway is not running"
-        self._process.send_signal(signal.SIGTERM)
         code = self._process.wait(timeout_seconds)
         self._process = None
         return code

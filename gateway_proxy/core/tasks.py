@@ -28,6 +28,18 @@ def running() -> int:
     return len(_running)
 
 
+async def wait_for_event(event: asyncio.Event, timeout_seconds: float) -> None:
+    """Return when the event is set, or after the time.
+
+    Not `asyncio.wait_for`, which may swallow a cancellation that comes together with the event (Python 3.11).
+    """
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            await event.wait()
+    except TimeoutError:
+        return
+
+
 async def drain(timeout_seconds: float) -> int:
     """Wait for the spawned tasks of this loop; returns how many were cancelled at the deadline."""
     loop = asyncio.get_running_loop()

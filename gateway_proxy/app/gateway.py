@@ -27,7 +27,7 @@ from gateway_proxy.config import Config
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.policy import KeyPolicy
 from gateway_proxy.core.store import KeyRecord
-from gateway_proxy.core.tasks import drain, running, spawn
+from gateway_proxy.core.tasks import drain, end, running, spawn
 from gateway_proxy.keys.directory import KeyDirectory
 from gateway_proxy.keys.gateway_id import read_gateway_id
 from gateway_proxy.keys.pepper import make_private_folder
@@ -174,20 +174,19 @@ class Gateway:
     async def drain(self) -> None:
         """Let running exchanges finish for `drain_seconds`, then end them."""
         self.draining = True
-        deadline = asyncio.get_running_loop().time() + self.config.server.drain_seconds
-        while self.plane.sweeper.runs and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.05)
+        await self._wait_until_idle(self.config.server.drain_seconds)
         self.plane.sweeper.end_all()
-        ends_at = asyncio.get_running_loop().time() + 2
-        while self.plane.sweeper.runs and asyncio.get_running_loop().time() < ends_at:
+        await self._wait_until_idle(2)
+
+    async def _wait_until_idle(self, most_seconds: float) -> None:
+        deadline = asyncio.get_running_loop().time() + most_seconds
+        while self.plane.sweeper.runs and asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(0.02)
 
     async def close(self) -> None:
         """Let running exchanges finish, then end them; write the books to the end."""
         await self.drain()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
         with contextlib.suppress(StoreError):
             await self.notifier.close()
         await self.probes.close()

@@ -79,7 +79,7 @@ def build_runtime(config: Config, revision: int, services: Services, previous: R
         ):
             links[provider.name] = kept
         else:
-            links[provider.name] = ProviderLink(provider, foreign or _choose_dialect(provider, dialects))
+            links[provider.name] = ProviderLink(provider, _choose_dialect(provider, dialects, plugins))
     chooser = services.chooser
     return Runtime(
         revision=revision,
@@ -116,7 +116,10 @@ def make_dialects() -> dict[str, Dialect]:
     return {dialect.name: dialect for dialect in every}
 
 
-def _choose_dialect(provider: Provider, dialects: dict[str, Dialect]) -> Dialect:
+def _choose_dialect(provider: Provider, dialects: dict[str, Dialect], plugins: Plugins) -> Dialect:
+    foreign = plugins.dialects.get(provider.dialect)
+    if foreign is not None:
+        return foreign
     if provider.dialect == "azure":
         return AzureDialect(provider.api_version, keeps=provider.allow_stateful)
     if provider.dialect == "openai" and not provider.allow_stateful:
@@ -144,9 +147,7 @@ def build_stages(
     plugins: Plugins = NO_PLUGINS,
 ) -> list[Stage | WaitingStage]:
     """The built-in stages in their order; plugins are inserted before the stage that they name."""
-    providers = {
-        p.name: plugins.dialects.get(p.dialect) or _choose_dialect(p, dialects) for p in config.providers
-    }
+    providers = {p.name: _choose_dialect(p, dialects, plugins) for p in config.providers}
     network = Network()
     scopes_and_limits = (
         Allow(hide_forbidden_models=config.security.hide_forbidden_models),

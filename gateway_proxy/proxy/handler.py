@@ -155,10 +155,8 @@ class DataPlane:
         if facts.secrets_differ:
             raise two_credentials()
         exchange.secret = facts.secret
-        waiting = runtime.pipeline.check_head(exchange)
-        if waiting is not None:
-            exchange.secret = facts.secret
-            await waiting
+        if (waiting := runtime.pipeline.check_head(exchange)) is not None:
+            await _wait(waiting, exchange, facts)
         policy = exchange.policy
         assert policy is not None
         if self.is_barred(policy.strict):
@@ -180,16 +178,14 @@ class DataPlane:
         if act is not None:
             return await act(exchange, runtime)
         try:
-            waiting = runtime.pipeline.check_body(exchange)
-            if waiting is not None:
-                exchange.secret = facts.secret
-                await waiting
+            if (waiting := runtime.pipeline.check_body(exchange)) is not None:
+                await _wait(waiting, exchange, facts)
         except NotRemembered as missing:
             await self.recall(missing.ids)
-            exchange.recalled = True
-            waiting = runtime.pipeline.check_body(exchange)
-            if waiting is not None:
-                await waiting
+            exchange.recalled, exchange.secret = True, facts.secret
+            runtime.pipeline.check_again(exchange)
+            if (waiting := runtime.pipeline.check_body(exchange)) is not None:
+                await _wait(waiting, exchange, facts)
         return await self._relay_admitted(request, facts.upward, exchange, runtime)
 
     async def _relay_admitted(
@@ -242,6 +238,11 @@ class DataPlane:
         if isinstance(error, BadExchange) and error.status in (400, 408, 413, 415) and exchange.route is None:
             answer.force_close()  # the body was not, or cannot be, read to its end
         return answer
+
+
+async def _wait(waiting: Awaitable[None], exchange: Exchange, facts: HeadFacts) -> None:
+    exchange.secret = facts.secret  # the key is authenticated anew after the wait
+    await waiting
 
 
 async def _recall_nothing(ids: tuple[str, ...]) -> None:

@@ -6,21 +6,21 @@ after `_STALL_SECONDS`. Read committed is enough under that lock: each statement
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 import asyncpg
 
 from gateway_proxy.core.tasks import wait_for_event
-from gateway_proxy.storage.database import Row, Statements, StoreError
+from gateway_proxy.storage.database import AutoCommit, Row, Statements, StoreError
 from gateway_proxy.storage.postgres_errors import explain
 from gateway_proxy.storage.postgres_watch import ASK_AGAIN_SECONDS, CHANNEL, Watch
 
 _TURN = 0x67777031  # "gwp1": who writes
-_EXCLUSIVE = 0x67777032  # "gwp2": who changes the schema
 _CONNECT_SECONDS = 5.0
 _COMMAND_SECONDS = 30.0
 _STALL_SECONDS = 10
@@ -92,7 +92,7 @@ class _Statements:
         await self.execute(f"NOTIFY {CHANNEL}")
 
 
-class PostgresDatabase:
+class PostgresDatabase(AutoCommit):
     """One database on a server. Open it with `PostgresDatabase.open`."""
 
     dialect = "postgres"
@@ -100,19 +100,15 @@ class PostgresDatabase:
     def __init__(self, url: str) -> None:
         self._pool: Any = None
         self._url = url
-        parts = urlsplit(url)
-        self.name = (
-            f"postgresql://{parts.hostname or 'localhost'}{parts.path}"  # as shown: without user and password
-        )
+        self.name = _shown(url)
         self._types: dict[str, dict[str, str]] = {}
         self._turn = asyncio.Lock()
-        self._open: WeakSet[Connection] = WeakSet()
-        self._watch = Watch(self._connect_apart, self._drop_all, _FAULTS)
+        self._opened: WeakKeyDictionary[Connection, float] = WeakKeyDictionary()  # and when (monotonic)
+        self._watch = Watch(self._connect_apart, self._drop, _FAULTS)
 
     @classmethod
     async def open(cls, url: str) -> "PostgresDatabase":
         """Connect. Raises `StoreError`."""
-        name = f"postgresql://{urlsplit(url).hostname or 'localhost'}{urlsplit(url).path}"
         database = cls(url)
         try:
             database._pool = pool = await asyncpg.create_pool(
@@ -132,7 +128,7 @@ class PostgresDatabase:
             )
             await database.fetch("SELECT 1")
         except _FAULTS as error:
-            raise explain(error, name) from error
+            raise explain(error, _shown(url)) from error
         except StoreError:
             await pool.close()
             raise
@@ -166,26 +162,12 @@ class PostgresDatabase:
         async with self._connected() as connection:
             return await _Statements(self, connection).fetch_one(sql, *args)
 
-    async def execute(self, sql: str, *args: Any) -> int:
-        async with self.transaction() as tx:
-            return await tx.execute(sql, *args)
-
-    async def insert_many(
-        self,
-        table: str,
-        columns: Sequence[str],
-        rows: Iterable[Sequence[Any]],
-        conflict: str = "",
-        shared: Sequence[Any] = (),
-    ) -> int:
-        async with self.transaction() as tx:
-            return await tx.insert_many(table, columns, rows, conflict, shared)
-
     async def announce(self) -> None:
         await self.execute(f"NOTIFY {CHANNEL}")
 
     @asynccontextmanager
     async def transaction(self, *, exclusive: bool = False) -> AsyncIterator[Statements]:
+        """Every one is exclusive, whether asked for or not."""
         # This process's own turn first, so that those who wait for it hold no connection.
         async with self._turn, self._connected() as connection:
             with self.explaining():
@@ -194,8 +176,6 @@ class PostgresDatabase:
             try:
                 with self.explaining():
                     await connection.execute(f"SELECT pg_advisory_xact_lock({_TURN})")
-                    if exclusive:
-                        await connection.execute(f"SELECT pg_advisory_xact_lock({_EXCLUSIVE})")
                 yield _Statements(self, connection)
                 with self.explaining():
                     await transaction.commit()
@@ -225,15 +205,16 @@ class PostgresDatabase:
         return self._watch.silence_seconds()
 
     async def _remember(self, connection: Connection) -> None:
-        self._open.add(connection)
+        self._opened[connection] = time.monotonic()
 
     async def _connect_apart(self) -> Connection:
         return await asyncpg.connect(self._url, timeout=_CONNECT_SECONDS, command_timeout=_COMMAND_SECONDS)
 
-    def _drop_all(self) -> None:
+    def _drop(self, lost_at: float) -> None:
         """The server was away: what waits for an answer from before would wait in vain, and what is idle is dead."""
-        for connection in list(self._open):
-            connection.terminate()
+        for connection, opened_at in list(self._opened.items()):
+            if opened_at < lost_at:
+                connection.terminate()
 
     async def column_types(self, table: str, connection: Connection) -> dict[str, str]:
         """Column → type of a table, asked for once."""
@@ -258,6 +239,12 @@ class PostgresDatabase:
             await asyncio.wait_for(self._pool.close(), _STALL_SECONDS)
         except TimeoutError:
             self._pool.terminate()
+
+
+def _shown(url: str) -> str:
+    """Without user and password."""
+    parts = urlsplit(url)
+    return f"postgresql://{parts.hostname or 'localhost'}{parts.path}"
 
 
 async def _roll_back(transaction: Any, connection: Connection) -> None:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from gateway_proxy.core.tasks import spawn
+from gateway_proxy.core.tasks import end, spawn, wait_for_event
 
 ASK_AGAIN_SECONDS = 0.5
 ASK_SECONDS = 2.0
@@ -22,12 +22,13 @@ Connection = Any  # asyncpg brings no types
 
 class Watch:
     """`connect` opens a connection; `faults` are what it and its connections raise; `on_return` is called when the
-    server is back after it was away. Every connection from before may be dead then, and say nothing."""
+    server is back, with the time (monotonic) at which it was found to be away. Every connection from before that may
+    be dead, and say nothing."""
 
     def __init__(
         self,
         connect: Callable[[], Awaitable[Connection]],
-        on_return: Callable[[], None],
+        on_return: Callable[[float], None],
         faults: tuple[type[BaseException], ...],
     ) -> None:
         self._connect = connect
@@ -37,7 +38,7 @@ class Watch:
         self._task: asyncio.Task[None] | None = None
         self._announced = asyncio.Event()
         self._decided = asyncio.Event()  # whether the server answers is known
-        self._heard_at = time.monotonic()
+        self._heard_at = self._lost_at = time.monotonic()
         self.news = asyncio.Event()  # `row` was read anew, or `error` has changed
         self.row: Any = None
         self.error: BaseException | None = None
@@ -56,14 +57,13 @@ class Watch:
     async def close(self) -> None:
         """Let go of the connection."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait((self._task,))
+            await end([self._task])
 
     async def _run(self) -> None:
         while True:
             connection = await self._reach()
             if self.error is not None:
-                self._on_return()
+                self._on_return(self._lost_at)
             try:
                 await self._ask(connection)
             except self._faults as error:
@@ -83,11 +83,7 @@ class Watch:
             self.error = None
             self._decided.set()
             self.news.set()
-            try:
-                async with asyncio.timeout(ASK_AGAIN_SECONDS):
-                    await self._announced.wait()
-            except TimeoutError:
-                continue
+            await wait_for_event(self._announced, ASK_AGAIN_SECONDS)
 
     async def _reach(self) -> Connection:
         """A connection that listens, however long that takes."""
@@ -126,6 +122,8 @@ class Watch:
             return None
 
     def _fail(self, error: BaseException) -> None:
+        if self.error is None:
+            self._lost_at = time.monotonic()
         self.error = error
         self._decided.set()
         self.news.set()

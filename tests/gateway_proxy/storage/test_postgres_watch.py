@@ -25,7 +25,7 @@ class Server:
         self.opened.append(FakeConnection(self))
         return self.opened[-1]
 
-    def count_return(self) -> None:
+    def count_return(self, lost_at: float) -> None:
         self.returns += 1
 
     def announce(self) -> None:

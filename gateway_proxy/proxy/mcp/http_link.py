@@ -6,8 +6,8 @@ Source: MCP 2026-07-28, basic/transports/streamable-http (Backward Compatibility
 """
 
 import itertools
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import aiohttp
@@ -15,11 +15,12 @@ import aiohttp
 from gateway_proxy.core.errors import UpstreamFailed
 from gateway_proxy.core.tasks import spawn
 from gateway_proxy.mcp.eras import fit_params
-from gateway_proxy.mcp.errors import HEADER_MISMATCH, MISSING_CLIENT_CAPABILITY, UNSUPPORTED_VERSION
 from gateway_proxy.mcp.message import Message, write_json
 from gateway_proxy.mcp.mirrored import mirror
 from gateway_proxy.mcp.versions import LEGACY, MODERN, is_modern
+from gateway_proxy.proxy.mcp.agreement import GATEWAY, read_agreement, read_capabilities, read_supported
 from gateway_proxy.proxy.mcp.answer import broken, read_messages
+from gateway_proxy.proxy.mcp.http import failures, make_http
 from gateway_proxy.proxy.mcp.link import Peer, SessionEnded
 from gateway_proxy.proxy.mcp.sign_in import SignIn
 
@@ -29,9 +30,7 @@ _HEADERS = {
     "Content-Type": "application/json",
     "Accept-Encoding": "identity",
 }
-_MODERN_ERRORS = (HEADER_MISMATCH, MISSING_CLIENT_CAPABILITY, UNSUPPORTED_VERSION)
 _SESSION = "Mcp-Session-Id"
-_GATEWAY = {"name": "gateway-proxy", "version": "1"}
 _FAREWELL = aiohttp.ClientTimeout(total=5)
 
 
@@ -46,19 +45,18 @@ class HttpLink:
         connect_seconds: float = 5,
         silence_seconds: float = 300,
         max_bytes: int = DEFAULT_MAX_BYTES,
+        allow_private: bool = False,
     ) -> None:
         self._url = url
         self._sign_in = sign_in
         self._max_bytes = max_bytes
         self._ids = itertools.count(1)
-        self._http = aiohttp.ClientSession(
-            timeout=aiohttp.ClientTimeout(sock_connect=connect_seconds, sock_read=silence_seconds),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            connector=aiohttp.TCPConnector(limit=0),
-            auto_decompress=False,
+        self._http = make_http(
+            connect_seconds=connect_seconds, silence_seconds=silence_seconds, allow_private=allow_private
         )
 
     async def close(self) -> None:
+        await self._sign_in.close()
         await self._http.close()
 
     async def connect(self) -> Peer:
@@ -70,21 +68,18 @@ class HttpLink:
             if error.code != "upstream_broken":
                 raise
             return await self.initialize()
-        if MODERN not in _supported(answer):
+        if MODERN not in read_supported(answer):
             return await self.initialize()
-        return Peer(MODERN, capabilities=_capabilities((answer.outcome or {}).get("result")))
+        return Peer(MODERN, capabilities=read_capabilities((answer.outcome or {}).get("result")))
 
     async def initialize(self) -> Peer:
         """A legacy session of its own. Raises UpstreamFailed."""
-        params = {"protocolVersion": LEGACY[0], "capabilities": {}, "clientInfo": _GATEWAY}
+        params = {"protocolVersion": LEGACY[0], "capabilities": {}, "clientInfo": GATEWAY}
         async with self.exchange(Peer(LEGACY[0]), "initialize", params, opens=True) as exchange:
             answer = await exchange.final()
             session_id = exchange.session_id
-        result = (answer.outcome or {}).get("result")
-        version = result.get("protocolVersion") if isinstance(result, dict) else None
-        if version not in LEGACY:
-            raise broken("the server did not agree to a protocol version that the gateway speaks")
-        peer = Peer(version, session_id, _capabilities(result))
+        version, capabilities = read_agreement(answer)
+        peer = Peer(version, session_id, capabilities)
         await self.notify(peer, "notifications/initialized")
         return peer
 
@@ -93,11 +88,12 @@ class HttpLink:
         if peer.session_id is None:
             return
         try:
+            headers = {**self._headers(peer), **await self._sign_in.headers()}
             async with self._http.delete(
-                self._url, headers=self._headers(peer), allow_redirects=False, timeout=_FAREWELL
+                self._url, headers=headers, allow_redirects=False, timeout=_FAREWELL
             ):
                 pass
-        except (aiohttp.ClientError, TimeoutError, OSError):
+        except (aiohttp.ClientError, TimeoutError, OSError, UpstreamFailed):
             pass
 
     async def notify(self, peer: Peer, method: str, params: dict[str, Any] | None = None) -> None:
@@ -139,15 +135,22 @@ class HttpLink:
     async def _post(
         self, message: Message, headers: Mapping[str, str], timeout: aiohttp.ClientTimeout | None = None
     ) -> aiohttp.ClientResponse:
-        body = write_json(message.value())
-        with _failures():
-            return await self._http.post(
-                self._url,
-                data=body,
-                headers=headers,
-                allow_redirects=False,
-                timeout=timeout or self._http.timeout,
-            )
+        body, is_second = write_json(message.value()), False
+        with failures():
+            while True:
+                sent = {**headers, **await self._sign_in.headers()}
+                response = await self._http.post(
+                    self._url,
+                    data=body,
+                    headers=sent,
+                    allow_redirects=False,
+                    timeout=timeout or self._http.timeout,
+                )
+                refused = response.status == 401 and not is_second
+                if not (refused and self._sign_in.forget(sent.get("Authorization"))):
+                    return response
+                response.release()
+                is_second = True
 
     def _cancel(self, peer: Peer, message: Message) -> None:
         # In the legacy era a lost connection does not mean that the client has lost interest.
@@ -167,7 +170,7 @@ class HttpLink:
             return await exchange.final()
 
     def _headers(self, peer: Peer, message: Message | None = None, *, opens: bool = False) -> dict[str, str]:
-        headers = {**_HEADERS, **self._sign_in.headers()}
+        headers = dict(_HEADERS)
         if is_modern(peer.version):
             return headers if message is None else headers | mirror(message, peer.version)
         if not opens and peer.version != LEGACY[-1]:  # the header is newer than that revision
@@ -189,7 +192,7 @@ class HttpExchange:
 
     async def messages(self) -> AsyncGenerator[Message, None]:
         """Each as it comes; the response is the last. Raises UpstreamFailed where none comes."""
-        with _failures():
+        with failures():
             async with aclosing(read_messages(self._response, self._max_bytes)) as found:
                 async for message in found:
                     if message.kind == "response":
@@ -208,22 +211,6 @@ class HttpExchange:
                 if message.kind == "response":
                     return message
         raise broken("the server's answer ended without a response")
-
-
-def _capabilities(result: Any) -> dict[str, Any]:
-    found = result.get("capabilities") if isinstance(result, dict) else None
-    return found if isinstance(found, dict) else {}
-
-
-def _supported(answer: Message) -> tuple[str, ...]:
-    """The revisions that the answer to `server/discover` tells; none for a server of the legacy era."""
-    outcome = answer.outcome or {}
-    told: Any = outcome.get("result", {}).get("supportedVersions")
-    error = outcome.get("error", {})
-    if error.get("code") in _MODERN_ERRORS:
-        data = error.get("data")
-        told = data.get("supported") if isinstance(data, dict) else None
-    return tuple(version for version in told if isinstance(version, str)) if isinstance(told, list) else ()
 
 
 def _check_status(response: aiohttp.ClientResponse, peer: Peer) -> None:
@@ -245,26 +232,3 @@ def _check_status(response: aiohttp.ClientResponse, peer: Peer) -> None:
             status=503,
             detail=f"status {status}",
         )
-
-
-@contextmanager
-def _failures() -> Iterator[None]:
-    """What a socket raises, as the gateway tells it."""
-    try:
-        yield
-    except TimeoutError as error:
-        raise UpstreamFailed(
-            "The MCP server did not answer in time.",
-            code="upstream_timeout",
-            status=504,
-            detail=type(error).__name__,
-        ) from None
-    except (aiohttp.ClientConnectorError, aiohttp.InvalidURL) as error:
-        raise UpstreamFailed(
-            "The MCP server cannot be reached.",
-            code="upstream_unavailable",
-            status=503,
-            detail=type(error).__name__,
-        ) from None
-    except (aiohttp.ClientError, OSError) as error:
-        raise UpstreamFailed("The MCP server broke off.", detail=type(error).__name__) from None

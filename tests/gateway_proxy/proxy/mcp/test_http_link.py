@@ -46,7 +46,7 @@ class Server:
 
     async def start(self, **members: Any) -> HttpLink:
         await self._server.start_server()
-        members = {"sign_in": no_sign_in(), **members}
+        members = {"sign_in": no_sign_in(), "allow_private": True, **members}
         self.link = HttpLink(str(self._server.make_url("/mcp")), members.pop("sign_in"), **members)
         return self.link
 
@@ -241,8 +241,17 @@ async def test_a_server_that_is_silent_or_not_there(serve: Serve) -> None:
     with pytest.raises(UpstreamFailed) as caught:
         await link.connect()
     assert caught.value.code == "upstream_timeout"
-    nobody = HttpLink(f"http://127.0.0.1:{unused_port()}/mcp", no_sign_in())
+    nobody = HttpLink(f"http://127.0.0.1:{unused_port()}/mcp", no_sign_in(), allow_private=True)
     with pytest.raises(UpstreamFailed) as caught:
         await nobody.connect()
     await nobody.close()
     assert caught.value.code == "upstream_unavailable"
+
+
+async def test_a_private_address_is_refused_unless_it_is_allowed(serve: Serve) -> None:
+    server = serve(modern)
+    link = await server.start(allow_private=False)
+    with pytest.raises(UpstreamFailed) as caught:
+        await link.connect()
+    assert caught.value.code == "upstream_unavailable" and "allow_private" in caught.value.detail
+    assert not server.seen

@@ -6,13 +6,14 @@ from gateway_proxy.config.secrets import Secret
 from gateway_proxy.proxy.mcp.sign_in import basic, bearer, header, no_sign_in
 
 
-def test_headers_of_each_way() -> None:
-    assert no_sign_in().headers() == {}
-    assert bearer(Secret("t")).headers() == {"Authorization": "Bearer t"}
-    assert basic("Aladdin", Secret("open sesame")).headers() == {
+async def test_headers_of_each_way() -> None:
+    assert await no_sign_in().headers() == {}
+    assert await bearer(Secret("t")).headers() == {"Authorization": "Bearer t"}
+    assert await basic("Aladdin", Secret("open sesame")).headers() == {
         "Authorization": "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="
     }
-    assert header("X-Key", Secret("k")).headers() == {"X-Key": "k"}
+    assert await header("X-Key", Secret("k")).headers() == {"X-Key": "k"}
+    assert not bearer(Secret("t")).forget("Bearer t")  # it will not get better
     with pytest.raises(ValueError, match="colon"):
         basic("a:b", Secret("p"))
 

@@ -16,6 +16,7 @@ from gateway_proxy.app.extensions import Extensions
 from gateway_proxy.app.follower import Follower
 from gateway_proxy.app.live_tokens import LiveTokens
 from gateway_proxy.app.made_ids import IdBooks
+from gateway_proxy.app.mcp import McpGate
 from gateway_proxy.app.notices import make_notifier
 from gateway_proxy.app.own_routes import add_own_routes
 from gateway_proxy.app.probes import Probes
@@ -42,7 +43,6 @@ from gateway_proxy.limits.memory import MemoryLimiter
 from gateway_proxy.notify.endpoints import list_endpoints
 from gateway_proxy.proxy.handler import DataPlane
 from gateway_proxy.proxy.minting import TokenMint
-from gateway_proxy.proxy.runtime import Runtime
 from gateway_proxy.proxy.settle import GatewayIdentity, Settlement
 from gateway_proxy.routing.breaker import Breakers
 from gateway_proxy.stages.rate import LearnedOutput
@@ -114,12 +114,12 @@ class Gateway:
         self.runtime = await asyncio.to_thread(build_runtime, config, self.revision, self.services, None)
         identity = GatewayIdentity(self.id, config.gateway.organization)
         self.settlement = Settlement(self.books, self.limiter, learned, self.clock, identity)
-        self._extend()
         self.plane = self._make_plane()
+        self.mcp = McpGate(self.plane, self.settlement, self.services, self._pepper)
         await self._trace(config)
         self.audit = self._make_audit()
         self.notifier = make_notifier(self.store, self.clock, self.breakers, self.id, self._organization)
-        self.notifier.configure(list_endpoints(config.notifications, self._pepper))
+        self._put_in_force(config)
         self.follower = Follower(
             self.store.keys,
             self.directory,
@@ -135,7 +135,6 @@ class Gateway:
         self.limiter.take_reserved()  # zeros, and the store has them now
         self.books.collect_events()  # of thresholds that were reached just before an earlier process died
         await self.attachment.report()
-        self.probes.configure(config, self.runtime.links)
         self._tasks = [
             spawn(self.follower.follow(), "follow the change log"),
             spawn(self.attachment.run(), "heartbeat"),
@@ -190,6 +189,7 @@ class Gateway:
         with contextlib.suppress(StoreError):
             await self.notifier.close()
         await self.probes.close()
+        await self.mcp.close()
         await self.extensions.close()
         await self.made_ids.close()
         await self.tracing.close()
@@ -217,19 +217,20 @@ class Gateway:
         self.applied_at = self.clock.now_ms()
         self._take_staleness(config)
         self.runtime = self.plane.runtime = runtime
-        self._extend()
-        self.notifier.configure(list_endpoints(config.notifications, self._pepper))
+        self._put_in_force(config)
         for name, link in before.links.items():
             if runtime.links.get(name) is not link:
                 spawn(link.close_when_idle(), "close a retired provider's connections")
-        self.probes.configure(config, runtime.links)
         self.on_applied()
         log.info("configuration revision %d is in force (digest %s)", self.revision, config.digest[:12])
 
-    def _extend(self) -> None:
-        """Put the runtime's plugins in force."""
+    def _put_in_force(self, config: Config) -> None:
+        """Tell everybody beside the data plane of the runtime's plugins, and of the settings."""
         self.extensions.apply(self.runtime.plugins)
-        self.books.share(self.extensions.tee, keep_logs=self.config.logs.requests)
+        self.books.share(self.extensions.tee, keep_logs=config.logs.requests)
+        self.mcp.apply(config, self.runtime.plugins)
+        self.notifier.configure(list_endpoints(config.notifications, self._pepper))
+        self.probes.configure(config, self.runtime.links)
 
     async def _trace(self, config: Config) -> None:
         await self.tracing.configure(config.telemetry)
@@ -389,6 +390,3 @@ class Gateway:
         folder = self.config.storage.data_dir / "audit" / self.id
         audit_log = AuditLog(folder, derive_key(self._pepper, self.id), self.id, self.clock)
         return AuditTrail(audit_log, self.store, self.id, self._organization, self.attachment.report)
-
-
-__all__ = ["Gateway", "Runtime"]

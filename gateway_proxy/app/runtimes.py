@@ -34,6 +34,7 @@ from gateway_proxy.stages.allow import Allow
 from gateway_proxy.stages.authenticate import Authenticate, FindKey
 from gateway_proxy.stages.budget import Budget
 from gateway_proxy.stages.kept import FindId, Keeper, Keeping, NoteIds
+from gateway_proxy.stages.mcp import CallRate, McpRule
 from gateway_proxy.stages.network import Network
 from gateway_proxy.stages.rate import LearnedOutput, Rate
 from gateway_proxy.stages.route import Route
@@ -166,6 +167,23 @@ def build_stages(
     for stage in built_in:
         stages += [guard for before, guard in plugins.guards if before == stage.name]
         stages.append(stage)
+    return stages
+
+
+def build_mcp_stages(
+    config: Config, services: Services, plugins: Plugins = NO_PLUGINS
+) -> list[Stage | WaitingStage]:
+    """The stages of an MCP request, its head's included: a plugin runs before the same rule as elsewhere."""
+    rules = (McpRule(), CallRate(), Budget(services.limiter, services.books_open))
+    head: tuple[Stage, ...] = (Authenticate(services.find_key, services.clock), Network())
+    admission = Admission(services.limiter, budget_status=config.security.budget_status, shadowed=rules)
+    stages: list[Stage | WaitingStage] = list(head)
+    for name, stage in zip(
+        ("route", "allow", "rate", "budget", "admission"), (None, *rules, admission), strict=True
+    ):
+        stages += [guard for before, guard in plugins.guards if before == name and guard.needs_body]
+        if stage is not None:
+            stages.append(stage)
     return stages
 
 

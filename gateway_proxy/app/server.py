@@ -8,7 +8,6 @@ import signal
 import ssl
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
 
 from aiohttp import web
 
@@ -75,7 +74,9 @@ class Server:
             self.admin_url = url
             if server.admin_listen is not None:
                 self._admin_is_apart = True
-                runner = EdgeRunner(self._dispatch_admin, self._refuse, _no_path, shutdown_timeout=1.0)
+                runner = EdgeRunner(
+                    self._dispatch_admin, self._refuse, self._serves_admin, shutdown_timeout=1.0
+                )
                 self._runners.append(runner)
                 self.admin_url = await self._listen(runner, server.admin_listen)
         return url
@@ -127,10 +128,9 @@ class Server:
             check_request_line(request)
             if path in _PROBES or (path == _METRICS and admin):
                 return await self._answer_operator(request, path)
-            if admin and self._relay is not None and isinstance(request, web.BaseRequest):
+            if admin and self._relay is not None:
                 if self._is_admin(path):
-                    answer = await self._relay.answer(request, self.gateway.runtime.client_ip)
-                    return cast("BaseAnswer", answer)
+                    return await self._relay.answer(request, self.gateway.runtime.client_ip)
                 is_page = path == "/" and request.method == "GET" and accepts_html(request.headers)
                 if is_page and self.gateway.config.dashboard.enabled:
                     return answer_moved(_DASHBOARD)
@@ -169,7 +169,13 @@ class Server:
         return self._error(refusal)
 
     def _serves(self, path: str) -> bool:
-        return self.gateway.plane.match(path) or path in _PROBES or path == _METRICS
+        """Whether our own front may; aiohttp takes what nobody serves, to refuse it."""
+        if self.gateway.plane.match(path) or path in _PROBES or path == _METRICS:
+            return True
+        return not self._admin_is_apart and self._serves_admin(path)
+
+    def _serves_admin(self, path: str) -> bool:
+        return self._relay is not None and self._is_admin(path)
 
     def _refuse(self, status: int) -> BaseAnswer:
         """For what is no valid HTTP, and for faults outside the data plane."""
@@ -187,11 +193,6 @@ class Server:
         if error.status == 400:
             answer.force_close()  # where this request ends is not certain
         return answer
-
-
-def _no_path(_: str) -> bool:
-    """Our own front serves nothing of the admin side."""
-    return False
 
 
 def _make_ssl_context(cert: Path | None, key: Path | None) -> ssl.SSLContext | None:

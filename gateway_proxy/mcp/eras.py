@@ -5,13 +5,14 @@ Source: MCP 2026-07-28, changelog, basic/index (`_meta`, ResultType) and server/
 
 from typing import Any
 
-from gateway_proxy.mcp.errors import INTERNAL_ERROR, McpError
+from gateway_proxy.mcp.errors import INTERNAL_ERROR, INVALID_PARAMS, McpError
 from gateway_proxy.mcp.methods import Method
 from gateway_proxy.mcp.names import join_uri
 from gateway_proxy.mcp.versions import CAPABILITIES_KEY, CLIENT_KEY, VERSION_KEY, is_modern
 
 LIST_TTL_MS = 5_000
 """How long a client may keep a list: as long as a change of its key may stay unseen."""
+_RESOURCE_NOT_FOUND = -32002
 _RESERVED = "io.modelcontextprotocol/"
 _GATEWAY = {"name": "gateway-proxy", "version": "1"}
 _CACHE_MEMBERS = ("ttlMs", "cacheScope")
@@ -55,6 +56,16 @@ def fit_result(result: dict[str, Any], method: Method, *, client: str) -> dict[s
         fitted["ttlMs"] = min(given, LIST_TTL_MS) if usable and given is not None else 0
         fitted["cacheScope"] = "private"
     return fitted
+
+
+def fit_error(error: dict[str, Any], *, client: str) -> McpError:
+    """A server's own error, for a client of revision `client`: codes that the modern era took back are replaced."""
+    code, message = error.get("code"), error.get("message")
+    if isinstance(code, bool) or not isinstance(code, int) or not isinstance(message, str):
+        return McpError(INTERNAL_ERROR, "The MCP server answered with an error that cannot be read.")
+    if is_modern(client) and code == _RESOURCE_NOT_FOUND:
+        code = INVALID_PARAMS
+    return McpError(code, message, data=error.get("data"))
 
 
 def rename_uris(server: str, result: dict[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from gateway_proxy.proxy.body import ClientGone, check_head, read_body
 from gateway_proxy.proxy.credentials import two_credentials
 from gateway_proxy.proxy.edge import check_request_line
 from gateway_proxy.proxy.head_facts import HeadFacts
-from gateway_proxy.proxy.headers import describe_limits
+from gateway_proxy.proxy.headers import describe_limits, describe_refusal
+from gateway_proxy.proxy.mcp.refusals import write_refusal
 from gateway_proxy.proxy.relay import Relay
 from gateway_proxy.proxy.request import ClientRequest, FrontRequest
 from gateway_proxy.proxy.run import Cut, Run
@@ -33,13 +34,14 @@ _DENIED = Outcome.DENIED
 _CLIENT_GONE = Outcome.CLIENT_GONE
 _FAILED = Outcome.FAILED
 _VARY = "vary: Origin\r\n"
-_BELOW = ("/v1/", "/v1beta/", "/openai/")
-_AT = ("/v1", "/v1beta", "/openai")
+_BELOW = ("/v1/", "/v1beta/", "/openai/", "/mcp/")
+_AT = ("/v1", "/v1beta", "/openai", "/mcp")
 _CORS = "access-control-expose-headers: *\r\n" + _VARY
 log = logging.getLogger("gateway_proxy.handler")
 
 Query = Callable[[Exchange, Runtime], BaseAnswer]  # a GET that the gateway answers itself
 Act = Callable[[Exchange, Runtime], Awaitable[BaseAnswer]]  # a POST that it carries out itself
+McpDoor = Callable[[ClientRequest, str | None, Exchange, Runtime], Awaitable[BaseAnswer]]
 MAX_RUNNING = 20_000
 
 
@@ -52,6 +54,7 @@ class DataPlane:
         self.queries: dict[str, Query] = {}  # exact path → GET
         self.prefix_queries: dict[str, Query] = {}  # path prefix → GET, for /v1/models/{id}
         self.acts: dict[str, Act] = {}  # exact path → POST
+        self.mcp: McpDoor | None = None
         self.recall: Callable[[tuple[str, ...]], Awaitable[None]] = _recall_nothing
         self.form_folder: Path | None = None  # where large forms wait on disk; None: in memory
         self.is_barred: Callable[[bool], bool] = lambda strict: (
@@ -177,6 +180,8 @@ class DataPlane:
             runtime.pipeline.check_again(exchange)
         if act is not None:
             return await act(exchange, runtime)
+        if operation == "mcp" and self.mcp is not None:
+            return await self.mcp(request, facts.secret, exchange, runtime)
         try:
             if (waiting := runtime.pipeline.check_body(exchange)) is not None:
                 await _wait(waiting, exchange, facts)
@@ -233,7 +238,10 @@ class DataPlane:
         if exchange.outcome is _OPEN:
             exchange.outcome = exchange.attempts[-1].outcome if exchange.attempts else _DENIED
         lines = exchange.answer_lines + describe_limits(exchange, self._limiter) + describe_error(error)
-        body = runtime.dialects[exchange.dialect].error_body(error, exchange.id)
+        if exchange.dialect == "mcp":
+            body = write_refusal(error)
+        else:
+            body = runtime.dialects[exchange.dialect].error_body(error, exchange.id)
         answer = Answer(error.status, lines, body)
         if isinstance(error, BadExchange) and error.status in (400, 408, 413, 415) and exchange.route is None:
             answer.force_close()  # the body was not, or cannot be, read to its end
@@ -251,15 +259,7 @@ async def _recall_nothing(ids: tuple[str, ...]) -> None:
 
 def describe_error(error: GatewayError) -> str:
     """The header lines of a refusal of our own."""
-    lines = f"content-type: application/json\r\n{header_line('x-gateway-error', error.code)}"
-    if error.status == 401:
-        lines += "www-authenticate: Bearer\r\n"
-    if error.retry_after_ms is not None:
-        seconds = -(-error.retry_after_ms // 1000)
-        lines += f"retry-after: {seconds}\r\nretry-after-ms: {error.retry_after_ms}\r\n"
-    if error.should_retry is False:
-        lines += "x-should-retry: false\r\n"
-    return lines
+    return f"content-type: application/json\r\n{describe_refusal(error)}"
 
 
 def _answer_expectation(request: ClientRequest, expectation: str) -> None:

@@ -26,10 +26,15 @@ _LISTS = {method.lists: method.name for method in METHODS.values() if method.lis
 class Discovery:
     """The offers of all servers; `catalogue` is what is known now."""
 
-    def __init__(self, links: Mapping[str, Link]) -> None:
+    def __init__(self, links: Mapping[str, Link], previous: "Discovery | None" = None) -> None:
+        """What `previous` knows of links that are the same is taken over."""
         self._links = links
         self._peers: dict[str, Peer] = {}
         self._offers = {name: Offer(name, problem="not asked yet") for name in links}
+        if previous is not None:
+            kept = [name for name, link in links.items() if previous._links.get(name) is link]
+            self._offers |= {name: previous._offers[name] for name in kept}
+            self._peers = {name: peer for name, peer in previous._peers.items() if name in kept}
         self._asking: dict[str, asyncio.Task[None]] = {}
 
     @property

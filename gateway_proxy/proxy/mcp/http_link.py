@@ -5,6 +5,7 @@ its answer cancels it there; every failure is an UpstreamFailed. Which client ma
 Source: MCP 2026-07-28, basic/transports/streamable-http (Backward Compatibility); 2025-11-25, basic/lifecycle.
 """
 
+import asyncio
 import itertools
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
@@ -116,7 +117,12 @@ class HttpLink:
     ) -> AsyncIterator["HttpExchange"]:
         """One request. Leaving before its answer came cancels it at the server. Raises UpstreamFailed."""
         message = Message("request", next(self._ids), method, params)
-        response = await self._post(message, {**(headers or {}), **self._headers(peer, message, opens=opens)})
+        sent = {**(headers or {}), **self._headers(peer, message, opens=opens)}
+        try:
+            response = await self._post(message, sent)
+        except asyncio.CancelledError:  # the server answers with a head only once it is done
+            self._cancel(peer, message)
+            raise
         try:
             _check_status(response, peer)
             exchange = HttpExchange(response, message, self._max_bytes)

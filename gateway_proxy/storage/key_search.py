@@ -193,11 +193,9 @@ def _asleep(now: str) -> str:
 
     CASE, so that only tokens cost a look at another row. What ended with its key says so itself.
     """
-    return (
-        "CASE WHEN k.parent_id IS NULL THEN k.inactive ELSE COALESCE((SELECT"
-        f" CASE WHEN p.expires_at <= {now} THEN 2 WHEN p.inactive = 1 THEN 1 ELSE k.inactive END"
-        " FROM keys p WHERE p.id = k.parent_id), k.inactive) END"
-    )
+    parents = f"CASE WHEN p.expires_at <= {now} THEN 2 WHEN p.inactive = 1 THEN 1 ELSE k.inactive END"
+    found = f"(SELECT {parents} FROM keys p WHERE p.id = k.parent_id)"  # noqa: S608
+    return f"CASE WHEN k.parent_id IS NULL THEN k.inactive ELSE COALESCE({found}, k.inactive) END"
 
 
 def _stats(row: Sequence[Any]) -> KeyStats:

@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from gateway_proxy.core.ledger import McpLogRow
 from gateway_proxy.storage.mcp_log import McpLogQuery
 from tests.support.mcp_world import World, open_world
@@ -65,10 +63,7 @@ async def test_the_revision_is_that_of_the_decision(world: World) -> None:
     assert tuple(logged) == (404, "mcp_denied")
 
 
-async def test_bodies_only_where_the_settings_ask_and_redacted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("gateway_proxy.app.server.SETTLE_CONNECTIONS_SECONDS", 0)
+async def test_bodies_only_where_the_settings_ask_and_redacted(tmp_path: Path) -> None:
     async with open_world(tmp_path, "[logs]\nbodies = true\n") as world:
         await world.client().call("echo", query="open", api_key="sk-abcdefghijklmnopqrst")
         row = (await rows_of(world))[0]

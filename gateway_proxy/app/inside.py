@@ -42,6 +42,9 @@ class Inside:
             "health": self._tell_health,
             "counters": self._tell_counters,
             "explain": self._explain,
+            "mcp_servers": gateway.mcp.servers.describe,
+            "mcp_changed": gateway.mcp.servers.find_changed,
+            "mcp_approve": gateway.mcp.servers.approve,
         }
 
     def answer(self, question: str, *arguments: Any) -> Any:
@@ -139,6 +142,17 @@ class SettingsView:
             }
             for provider in self._config.providers
         ]
+
+    async def mcp_servers(self) -> list[dict[str, Any]]:
+        servers: list[dict[str, Any]] = await self._ask("mcp_servers")
+        return servers
+
+    async def changed_tool(self, server: str, tool: str) -> dict[str, str] | None:
+        changed: dict[str, str] | None = await self._ask("mcp_changed", server, tool)
+        return changed
+
+    async def approve_tool(self, server: str, tool: str, fingerprint: str, definition: str) -> None:
+        await self._ask("mcp_approve", server, tool, fingerprint, definition)
 
     async def models(self) -> list[dict[str, Any]]:
         now_ms = self._clock.now_ms()

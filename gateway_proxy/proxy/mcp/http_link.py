@@ -47,12 +47,14 @@ class HttpLink:
         sign_in: SignIn,
         *,
         connect_seconds: float = 5,
+        agree_seconds: float = 20,
         silence_seconds: float = 300,
         max_bytes: int = DEFAULT_MAX_BYTES,
         allow_private: bool = False,
     ) -> None:
         self._url = url
         self._sign_in = sign_in
+        self._agree_seconds = agree_seconds
         self._max_bytes = max_bytes
         self._ids = itertools.count(1)
         self._http = make_http(
@@ -65,6 +67,11 @@ class HttpLink:
 
     async def connect(self) -> Peer:
         """Finds out the server's era; in the legacy one this opens a session. Raises UpstreamFailed."""
+        with failures():
+            async with asyncio.timeout(self._agree_seconds):
+                return await self._agree()
+
+    async def _agree(self) -> Peer:
         modern = Peer(MODERN)
         try:
             answer = await self.ask(modern, "server/discover")

@@ -8,7 +8,6 @@ import signal
 import ssl
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
 
 from aiohttp import web
 
@@ -18,6 +17,7 @@ from gateway_proxy.app.metrics import Metrics
 from gateway_proxy.app.site_pages import accepts_html, answer_moved
 from gateway_proxy.app.site_process import SiteProcess
 from gateway_proxy.app.site_relay import Relay
+from gateway_proxy.app.winding_down import force, wind_down
 from gateway_proxy.config import Config, ConfigError, load_config
 from gateway_proxy.config.values import Address
 from gateway_proxy.config.watch import wait_until_quiet, watch_file
@@ -31,7 +31,6 @@ from gateway_proxy.proxy.request import ClientRequest
 log = logging.getLogger("gateway_proxy.server")
 
 LAZY = "GATEWAY_PROXY_LAZY_ADMIN"  # 1: the admin process is started by the first request for it
-SETTLE_CONNECTIONS_SECONDS = 0.4
 _PROBES = ("/healthz", "/readyz")
 _METRICS = "/metrics"
 _DASHBOARD = "/dashboard"
@@ -75,7 +74,9 @@ class Server:
             self.admin_url = url
             if server.admin_listen is not None:
                 self._admin_is_apart = True
-                runner = EdgeRunner(self._dispatch_admin, self._refuse, _no_path, shutdown_timeout=1.0)
+                runner = EdgeRunner(
+                    self._dispatch_admin, self._refuse, self._serves_admin, shutdown_timeout=1.0
+                )
                 self._runners.append(runner)
                 self.admin_url = await self._listen(runner, server.admin_listen)
         return url
@@ -92,13 +93,13 @@ class Server:
         return f"{'http' if context is None else 'https'}://{shown}:{port}"
 
     async def stop(self) -> None:
-        """Stop listening, let what runs finish, close the books."""
+        """Let clients go elsewhere and what runs finish, all within `drain_seconds`; close the books."""
         self.gateway.draining = True
-        for site in self._sites:
-            await site.stop()
+        ends_at = asyncio.get_running_loop().time() + self.gateway.config.server.drain_seconds
         if self._sites:
-            await asyncio.sleep(SETTLE_CONNECTIONS_SECONDS)
-        endings = [self.gateway.close()]
+            edges = [runner.edge for runner in self._runners]
+            await wind_down(edges, self._sites, ends_at, is_work=self.gateway.plane.match)
+        endings = [self.gateway.close(max(0.0, ends_at - asyncio.get_running_loop().time()))]
         if self.site is not None:
             endings.append(self.site.stop())
         await asyncio.gather(*endings)
@@ -127,10 +128,9 @@ class Server:
             check_request_line(request)
             if path in _PROBES or (path == _METRICS and admin):
                 return await self._answer_operator(request, path)
-            if admin and self._relay is not None and isinstance(request, web.BaseRequest):
+            if admin and self._relay is not None:
                 if self._is_admin(path):
-                    answer = await self._relay.answer(request, self.gateway.runtime.client_ip)
-                    return cast("BaseAnswer", answer)
+                    return await self._relay.answer(request, self.gateway.runtime.client_ip)
                 is_page = path == "/" and request.method == "GET" and accepts_html(request.headers)
                 if is_page and self.gateway.config.dashboard.enabled:
                     return answer_moved(_DASHBOARD)
@@ -169,7 +169,13 @@ class Server:
         return self._error(refusal)
 
     def _serves(self, path: str) -> bool:
-        return self.gateway.plane.match(path) or path in _PROBES or path == _METRICS
+        """Whether our own front may; aiohttp takes what nobody serves, to refuse it."""
+        if self.gateway.plane.match(path) or path in _PROBES or path == _METRICS:
+            return True
+        return not self._admin_is_apart and self._serves_admin(path)
+
+    def _serves_admin(self, path: str) -> bool:
+        return self._relay is not None and self._is_admin(path)
 
     def _refuse(self, status: int) -> BaseAnswer:
         """For what is no valid HTTP, and for faults outside the data plane."""
@@ -189,11 +195,6 @@ class Server:
         return answer
 
 
-def _no_path(_: str) -> bool:
-    """Our own front serves nothing of the admin side."""
-    return False
-
-
 def _make_ssl_context(cert: Path | None, key: Path | None) -> ssl.SSLContext | None:
     if cert is None:
         return None
@@ -204,12 +205,14 @@ def _make_ssl_context(cert: Path | None, key: Path | None) -> ssl.SSLContext | N
 
 
 async def run(server: Server, announce: Callable[[str], None]) -> None:
-    """Serve until SIGTERM or SIGINT; a second one ends what still runs. SIGHUP and file changes reload."""
+    """Serve until SIGTERM or SIGINT; at a second one the process ends at once. SIGHUP and file changes reload."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     gateway = server.gateway
     for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, lambda: _on_stop(stop, gateway))
+        loop.add_signal_handler(
+            name, lambda: spawn(force(gateway), "end at once") if stop.is_set() else stop.set()
+        )
     announce(await server.start())
     if server.site is not None and os.environ.get(LAZY) != "1":
         server.site.begin()
@@ -225,12 +228,6 @@ async def run(server: Server, announce: Callable[[str], None]) -> None:
     if watcher is not None:
         watcher.cancel()
     await server.stop()
-
-
-def _on_stop(stop: asyncio.Event, gateway: Gateway) -> None:
-    if stop.is_set():
-        gateway.plane.sweeper.end_all()
-    stop.set()
 
 
 async def _reload_on_signal(gateway: Gateway, source: Path) -> None:

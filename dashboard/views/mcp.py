@@ -59,15 +59,8 @@ def _count_waiting(server: dict[str, Any]) -> int:
     return sum(tool["status"] != "ok" for tool in server["tools"])
 
 
-async def show_log(request: web.Request) -> web.Response:
-    """The tab of the log that is about MCP."""
-    current_actor(request)
-    return render(request, "logs/mcp.html")
-
-
 ROUTES = [
     web.get(PATH, list_servers),
     web.get(PATH + "/{name}", show_server),
     web.post(PATH + "/{name}/approve", approve_tool),
-    web.get("/logs/mcp", show_log),
 ]

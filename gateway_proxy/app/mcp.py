@@ -1,4 +1,4 @@
-"""MCP in a gateway: the door in front of the servers of the settings, made anew for each revision.
+"""MCP in a gateway: the door in front of the servers of the settings, made anew for each revision, and its log.
 
 The servers themselves, their links and what they offer, belong to `mcp_servers`.
 """
@@ -9,20 +9,23 @@ from decimal import Decimal
 from functools import partial
 
 from gateway_proxy.admin.addresses import host_checker
+from gateway_proxy.app.mcp_log import McpLogBooks
 from gateway_proxy.app.mcp_servers import McpServers
 from gateway_proxy.app.runtimes import Services, build_mcp_stages
 from gateway_proxy.config import Config
 from gateway_proxy.config.mcp import McpServer
 from gateway_proxy.core.money import NANOS_PER_USD
+from gateway_proxy.core.tasks import spawn
 from gateway_proxy.core.usage import Price
 from gateway_proxy.pipeline import Pipeline
 from gateway_proxy.plugins.load import Plugins
 from gateway_proxy.proxy.handler import DataPlane
 from gateway_proxy.proxy.mcp.calls import Calls
 from gateway_proxy.proxy.mcp.door import Door
+from gateway_proxy.proxy.mcp.noting import Notes
 from gateway_proxy.proxy.mcp.revision import CallPrices, McpRevision, price_call
 from gateway_proxy.proxy.mcp.sessions import Sessions
-from gateway_proxy.proxy.settle import Settlement
+from gateway_proxy.proxy.settle import GatewayIdentity, Settlement
 from gateway_proxy.storage import Store
 
 
@@ -36,13 +39,16 @@ class McpGate:
         services: Services,
         pepper: bytes,
         store: Store,
-        organization: str,
+        identity: GatewayIdentity,
     ) -> None:
+        """Begins to write the log at once, so a loop must run."""
         self._services = services
+        self.books = McpLogBooks(store.mcp_log, services.clock)
+        self._writing = spawn(self.books.run(), "write the MCP log")
         sessions = Sessions(hmac.new(pepper, b"mcp session", hashlib.sha256).digest(), services.clock)
         calls = Calls(settlement, services.limiter, services.clock, plane.sweeper, sessions)
         self.servers = McpServers(
-            store.mcp_tools, organization, services.breakers, services.clock, calls.in_use.__getitem__
+            store.mcp_tools, identity.organization, services.breakers, services.clock, calls.in_use
         )
         self._plane = plane
         self._make_door = partial(
@@ -52,11 +58,13 @@ class McpGate:
             settlement=settlement,
             limiter=services.limiter,
             clock=services.clock,
+            notes=Notes(self.books, identity.id, services.clock),
         )
         self._door: Door | None = None
 
     def apply(self, config: Config, plugins: Plugins) -> None:
         """Put new settings in force for requests from now on."""
+        self.books.keeps, self.books.keeps_bodies = config.logs.requests, config.logs.bodies
         asked = self.servers.apply(config)
         mcp = config.mcp
         revision = McpRevision(
@@ -75,7 +83,9 @@ class McpGate:
 
     async def close(self) -> None:
         """Once no call runs."""
+        self._writing.cancel()
         await self.servers.close()
+        await self.books.close()
 
 
 def _read_prices(server: McpServer) -> CallPrices:

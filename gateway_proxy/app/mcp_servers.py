@@ -7,7 +7,7 @@ written to the store behind everything else. Serving clients belongs to `app.mcp
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections import Counter
 from typing import Any
 
 from gateway_proxy.app.mcp_facts import describe_server
@@ -42,7 +42,7 @@ class McpServers:
         organization: str,
         breakers: Breakers,
         clock: Clock,
-        in_use: Callable[[Link], int],
+        in_use: Counter[Link],
     ) -> None:
         self._rows = rows
         self._organization = organization
@@ -177,8 +177,9 @@ class McpServers:
         return self._health[name]
 
     async def _close_when_idle(self, link: Link) -> None:
-        while self._in_use(link):
+        while self._in_use[link]:
             await asyncio.sleep(IDLE_CHECK_SECONDS)
+        del self._in_use[link]
         await link.close()
 
 

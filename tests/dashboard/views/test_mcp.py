@@ -24,12 +24,6 @@ async def test_without_servers_the_page_says_how_to_name_one(dashboard: Dashboar
     assert "[[mcp.servers]]" in (await dashboard.get("/configuration/mcp-servers")).text
 
 
-async def test_the_log_has_a_tab_for_mcp(dashboard: Dashboard) -> None:
-    page = await dashboard.get("/logs/mcp")
-    assert page.status == 200
-    assert "No MCP calls yet" in page.text
-
-
 async def test_a_server_with_its_tools_and_what_changed(dashboard: Dashboard) -> None:
     dashboard.view.facts = McpFacts(server_facts("github", tool_facts("search"), changed_tool("create")))
     assert "1 changed" in (await dashboard.get("/configuration/mcp-servers")).text

@@ -146,7 +146,7 @@ def test_byte_for_byte(gateway: RunningGateway, replayer: Replayer, name: str, w
     credential = {
         "anthropic": b"x-api-key: ",
         "gemini": b"x-goog-api-key: ",
-        "openai": b"authorization: Bearer ",
+        "openai": b"authorization: bearer ",
     }
     assert b"\r\n" + credential[name.partition("_")[0]] + b"fake-key\r\n" in sent
     assert (b"\r\nanthropic-version: 2023-06-01\r\n" in sent) == name.startswith("anthropic")

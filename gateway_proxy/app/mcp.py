@@ -46,7 +46,7 @@ class McpGate:
         self.books = McpLogBooks(store.mcp_log, services.clock)
         self._writing = spawn(self.books.run(), "write the MCP log")
         sessions = Sessions(hmac.new(pepper, b"mcp session", hashlib.sha256).digest(), services.clock)
-        calls = Calls(settlement, services.limiter, services.clock, plane.sweeper, sessions)
+        self.calls = calls = Calls(settlement, services.limiter, services.clock, plane.sweeper, sessions)
         self.servers = McpServers(
             store.mcp_tools, identity.organization, services.breakers, services.clock, calls.in_use
         )

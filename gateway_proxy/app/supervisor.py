@@ -180,7 +180,7 @@ class Supervisor:
 
     async def _wait_until_ready(self, workers: Sequence[Worker]) -> None:
         for worker in workers:
-            waits = [asyncio.ensure_future(event.wait()) for event in (worker.is_ready, self._stopping)]  # noqa: TID251
+            waits = [spawn(event.wait(), "wait for a worker") for event in (worker.is_ready, self._stopping)]
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             for wait in waits:
                 wait.cancel()

@@ -175,6 +175,7 @@ class Gateway:
     async def drain(self, most_seconds: float | None = None) -> None:
         """Let running exchanges finish for so long, by default `drain_seconds`, then end them."""
         self.draining = True
+        self.mcp.end_streams()
         seconds = self.config.server.drain_seconds if most_seconds is None else most_seconds
         await self._wait_until_idle(seconds)
         self.plane.sweeper.end_all()

@@ -30,6 +30,7 @@ from gateway_proxy.proxy.mcp.links import make_link
 from gateway_proxy.proxy.mcp.noting import Notes
 from gateway_proxy.proxy.mcp.revision import CallPrices, McpRevision, price_call
 from gateway_proxy.proxy.mcp.sessions import Sessions
+from gateway_proxy.proxy.mcp.streams import Streams
 from gateway_proxy.proxy.settle import Settlement
 from gateway_proxy.storage.mcp_log import McpLog
 
@@ -63,6 +64,7 @@ class McpGate:
         calls = Calls(settlement, services.limiter, services.clock, plane.sweeper, sessions)
         self._calls = calls
         self._plane = plane
+        self._streams = Streams(plane.sweeper, services.clock, self._present, plane.relay.find_policy)
         self._make_door = partial(
             Door,
             calls=calls,
@@ -71,6 +73,7 @@ class McpGate:
             limiter=services.limiter,
             clock=services.clock,
             notes=Notes(self.books, gateway_id, services.clock),
+            streams=self._streams,
         )
         self._door: Door | None = None
 
@@ -93,6 +96,10 @@ class McpGate:
             self._plane.mcp = self._door.answer
         self._door.revision = revision
 
+    def end_streams(self) -> None:
+        """For a shutdown: what only listens must not hold it up."""
+        self._streams.end_all()
+
     async def close(self) -> None:
         """Once no call runs."""
         self._writing.cancel()
@@ -100,6 +107,10 @@ class McpGate:
             self._refreshing.cancel()
         await self.books.close()
         await asyncio.gather(*(link.close() for link in self._links.values()))
+
+    def _present(self) -> McpRevision:
+        assert self._door is not None
+        return self._door.revision
 
     def _connect(self, config: Config) -> asyncio.Task[None] | None:
         """Links for the servers as they are now set; the task ends when all that are new were asked."""

@@ -47,7 +47,7 @@ async def listen(client: McpClient, **wanted: Any) -> AsyncIterator[Events]:
 
 
 async def refresh(world: World) -> None:
-    await world.served.gateway.mcp._discovery.refresh()
+    await world.served.gateway.mcp.servers.discovery.refresh()
 
 
 async def test_a_modern_client_hears_of_what_it_asked_for(world: World) -> None:
@@ -87,7 +87,7 @@ async def test_updates_of_resources_come_from_the_server_under_the_clients_name(
         assert told is not None and told["method"] == "notifications/resources/updated"
         assert told["params"] == {"uri": "mcp+new+test://a", "_meta": {SUBSCRIPTION_KEY: 1}}
     await wait_for(lambda: not world.served.gateway.plane.sweeper.runs)
-    assert world.served.gateway.mcp._calls.in_use.total() == 0
+    assert world.served.gateway.mcp.calls.in_use.total() == 0
 
 
 async def test_another_keys_server_cannot_be_listened_to(world: World) -> None:

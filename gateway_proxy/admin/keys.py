@@ -11,7 +11,7 @@ from gateway_proxy.admin.problem import Conflict, Invalid, NotAllowed, NotFound,
 from gateway_proxy.admin.roles import is_manager, require_key_writer, require_manager, visible_owner
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.ids import is_id
-from gateway_proxy.core.key import Key, find_token_status
+from gateway_proxy.core.key import Key, find_listed_status
 from gateway_proxy.keys.draft import DraftError
 from gateway_proxy.keys.fields import FieldError
 from gateway_proxy.keys.service import Caller, Changed, KeyService, ServiceError, token_object
@@ -219,7 +219,7 @@ class KeyAdmin:
             view = KeyStats(used.requests, used.last_used_at, percent, used.spent_nanos, used.reserved_nanos)
             described = key_object(key, now_ms, view, live_on or live[key.id])
             if key.parent_id is not None:
-                described["status"] = find_token_status(key, found[key.parent_id], now_ms).value
+                described["status"] = find_listed_status(key, found[key.parent_id], now_ms).value
             shown.append(described)
         return shown
 

@@ -32,10 +32,13 @@ async def wind_down(
     sites: Sequence[web.BaseSite],
     ends_at: float,
     is_work: Callable[[str], bool],
+    *,
+    at_once: bool = False,
 ) -> None:
     """Stop listening once nobody comes any more, and wait for requests whose body is still on its way.
 
     Returns at the loop time `ends_at` at the latest, but for a moment. `is_work` tells paths from those of health checks.
+    With `at_once` nobody is accepted any more.
     """
     loop = asyncio.get_running_loop()
     began = last = loop.time()
@@ -45,7 +48,7 @@ async def wind_down(
         if is_work(path):
             last = loop.time()
 
-    is_used = any(edge.is_used for edge in edges)
+    is_used = not at_once and any(edge.is_used for edge in edges)
     for edge in edges:
         edge.wind_down(note)
     # Half of the time is for streams that began at the very end of it.

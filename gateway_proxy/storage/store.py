@@ -11,6 +11,7 @@ from gateway_proxy.storage.identity import Identity
 from gateway_proxy.storage.keys import SqlKeys
 from gateway_proxy.storage.ledger import SqlLedger
 from gateway_proxy.storage.made_ids import MadeIdRows
+from gateway_proxy.storage.mcp_log import McpLog
 from gateway_proxy.storage.outbox import Outbox
 from gateway_proxy.storage.registry import Registry
 from gateway_proxy.storage.replays import Replays
@@ -34,6 +35,7 @@ class Store:
         self.deliveries = Deliveries(db)
         self.registry = Registry(db, clock)
         self.made_ids = MadeIdRows(db)
+        self.mcp_log = McpLog(db)
         self.replays = Replays(db)
         self.identity = Identity(db, clock)
         self.is_joined = False  # it was reached, and has our schema

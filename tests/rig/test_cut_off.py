@@ -11,12 +11,14 @@ import pytest
 from tests.rig.cluster import Cluster
 from tests.support.fake_provider import FakeProvider
 from tests.support.gateway import RunningGateway
+from tests.support.money import PRICE
 from tests.support.postgres import PostgresServer
 
 pytestmark = pytest.mark.slow
 BODY = {"model": "chat", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 8}
 CHAT = "/v1/chat/completions"
 SERVED = (200, "")
+COST = 8 * (Decimal(PRICE.input) + Decimal(PRICE.output)) / 1_000_000  # of one request
 
 
 @pytest.fixture(scope="module")
@@ -68,8 +70,7 @@ def test_in_a_black_hole_it_goes_on_and_heals_within_a_second(cluster: Cluster) 
     status, minted = there.fetch("/v1/key/ephemeral", secret=plain.secret, body={"ttl_seconds": 300})
     assert status == 201
     assert [ask(cut, secret) for secret in (plain.secret, minted["token"], paid.secret)] == [SERVED] * 3
-    wait_until(lambda: spent_on(there, token, paid.id) > 0)
-    cost = spent_on(there, token, paid.id)
+    wait_until(lambda: spent_on(there, token, paid.id) == COST)
 
     link.blackhole()
     shown = act(there, token, f"/keys/{paused.id}/deactivate")
@@ -86,7 +87,7 @@ def test_in_a_black_hole_it_goes_on_and_heals_within_a_second(cluster: Cluster) 
     assert (
         ask(cut, strict.secret) == SERVED and healed < 3
     )  # a second on a machine that has nothing else to do
-    wait_until(lambda: spent_on(there, token, paid.id) == 2 * cost)
+    wait_until(lambda: spent_on(there, token, paid.id) == 2 * COST)
 
 
 def test_over_a_restart_it_goes_on_from_what_it_knew(cluster: Cluster) -> None:
@@ -101,8 +102,7 @@ def test_over_a_restart_it_goes_on_from_what_it_knew(cluster: Cluster) -> None:
     assert status == 201
     act(there, token, f"/keys/{revoked.id}/revoke")
     assert [ask(cut, secret)[0] for secret in (plain.secret, minted["token"])] == [200, 200]
-    wait_until(lambda: spent_on(there, token, plain.id) > 0)
-    cost = spent_on(there, token, plain.id)
+    wait_until(lambda: spent_on(there, token, plain.id) == 2 * COST)
 
     link.reset(refuse=True)
     assert ask(cut, paid.secret) == SERVED  # this one waits in the spool
@@ -119,8 +119,8 @@ def test_over_a_restart_it_goes_on_from_what_it_knew(cluster: Cluster) -> None:
 
     link.heal()
     wait_until(lambda: ask(cut, paid.secret) == SERVED)
-    wait_until(lambda: spent_on(there, token, paid.id) == 2 * cost)
-    wait_until(lambda: spent_on(there, token, plain.id) == 3 * cost)
+    wait_until(lambda: spent_on(there, token, paid.id) == 2 * COST)
+    wait_until(lambda: spent_on(there, token, plain.id) == 5 * COST)
     shown = act(there, token, f"/keys/{plain.id}/deactivate")
     assert shown["live_on"] == {"gateways": 2, "acked": 2} and ask(cut, plain.secret) == (401, "key_inactive")
     assert "Traceback" not in cut.log_text()

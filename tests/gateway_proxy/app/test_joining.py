@@ -124,7 +124,9 @@ async def test_who_was_away_for_too_long_serves_nobody(tmp_path: Path) -> None:
         await gateway.close()
 
 
-async def test_a_store_that_is_not_the_one_is_not_joined(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_store_that_is_not_the_one_is_not_joined(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     await start_once(tmp_path)
     async with opened(tmp_path, away=True) as (store, gateway):
         await gateway.open()

@@ -25,7 +25,14 @@ _CONNECT_SECONDS = 5.0
 _COMMAND_SECONDS = 30.0
 _STALL_SECONDS = 10
 _MOST_CONNECTIONS = 6
-_FAULTS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, ValueError)
+_FAULTS = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # of a connection that the server ended between two statements
+    OSError,
+    TimeoutError,
+    ValueError,
+)
 Connection = Any  # asyncpg brings no types
 
 

@@ -96,7 +96,7 @@ async def test_a_thousand_calls_at_once_and_nothing_is_left(
             "SELECT outcome, COUNT(*) FROM ledger GROUP BY outcome ORDER BY 1"
         )
         assert [tuple(row) for row in rows] == [("client_gone", 500), ("completed", 501)]
-        assert not +served.gateway.mcp._calls.in_use
+        assert not +served.gateway.mcp.calls.in_use
         await http.close()
         await wait_for(lambda: count_tasks() <= before)
 

@@ -79,6 +79,7 @@ async def test_a_thousand_calls_at_once_and_nothing_is_left(
         async with asyncio.timeout(30):
             while server.running < 1000:
                 await asyncio.sleep(0.05)
+                assert not [task.result() for task in waiting if task.done()]
         assert len(served.gateway.plane.sweeper.runs) == 1000
         for task in waiting[:500]:
             task.cancel()
@@ -96,7 +97,7 @@ async def test_a_thousand_calls_at_once_and_nothing_is_left(
             "SELECT outcome, COUNT(*) FROM ledger GROUP BY outcome ORDER BY 1"
         )
         assert [tuple(row) for row in rows] == [("client_gone", 500), ("completed", 501)]
-        assert not +served.gateway.mcp._calls.in_use
+        assert not +served.gateway.mcp.calls.in_use
         await http.close()
         await wait_for(lambda: count_tasks() <= before)
 

@@ -14,7 +14,7 @@ from gateway_proxy.app.audit import AuditTrail
 from gateway_proxy.app.books import GatewayBooks
 from gateway_proxy.app.extensions import Extensions
 from gateway_proxy.app.follower import Follower
-from gateway_proxy.app.leftovers import carry_over
+from gateway_proxy.app.joining import Joining
 from gateway_proxy.app.live_tokens import LiveTokens
 from gateway_proxy.app.made_ids import IdBooks
 from gateway_proxy.app.mcp import McpGate
@@ -50,8 +50,7 @@ from gateway_proxy.proxy.settle import GatewayIdentity, Settlement
 from gateway_proxy.routing.breaker import Breakers
 from gateway_proxy.stages.rate import LearnedOutput
 from gateway_proxy.storage import Store
-from gateway_proxy.storage.database import StoreConflict, StoreError
-from gateway_proxy.storage.maintenance import clear_reserved
+from gateway_proxy.storage.database import StoreError
 from gateway_proxy.storage.registry import Gateway as GatewayRecord
 from gateway_proxy.telemetry.pulse import Pulse
 from gateway_proxy.telemetry.spans import Server
@@ -63,6 +62,9 @@ log = logging.getLogger("gateway_proxy.gateway")
 
 class Gateway:
     """Open it once, serve its data plane, close it once."""
+
+    spool: Spool  # these two come with `open`
+    writer: BooksWriter
 
     def __init__(
         self,
@@ -107,16 +109,18 @@ class Gateway:
         self.reloading = asyncio.Lock()  # held from reading the file until its settings are in force
 
     async def open(self) -> None:
-        """Recover the books, load the keys, build the first runtime.
+        """Recover the books, load the keys, build the first runtime. Where the store is out of reach, from the snapshot.
 
         Raises StoreError, SpoolUnavailable, ValueError, and ConfigError for a plugin that cannot be used.
         """
         config = self.config
         make_private_folder(config.storage.data_dir)
         self.id = read_gateway_id(config.storage.data_dir)
-        await self.attachment.refuse_company(self.id)
-        await self._open_books()
-        await carry_over(self.part, self.store, config.storage.data_dir, self.id, self.clock)
+        self.joining = Joining(self, self._pepper)
+        recalled = await self.joining.recall()
+        if recalled is None:
+            await self.attachment.refuse_company(self.id)
+        await self.joining.open_books()
         self.pulse = Pulse(Tally(self._lists_model))
         self.tracing = Tracing(self._find_server, self.id)
         self.books = GatewayBooks(self.writer, self.limiter, self.directory, self.clock, self.pulse.tally)
@@ -140,18 +144,17 @@ class Gateway:
             prepare=self._prepare_keys,
             end_keys=self._end_keys,
             acknowledge=self._acknowledge,
+            kept=self.joining.keeping,
         )
         self._add_own_routes()
-        await clear_reserved(self.store.db)
-        await self.live_tokens.load()
-        await self.follower.load()
-        self.limiter.take_reserved()  # zeros, and the store has them now
-        self.books.collect_events()  # of thresholds that were reached just before an earlier process died
-        await self.attachment.report()
+        if recalled is None:
+            await self.joining.load()
+        else:
+            await self.joining.resume(*recalled)
         self.part.on_news = self._hear_others
         self._tasks = [
             spawn(self.part.tell_again(self._tell_others), "tell the other workers"),
-            spawn(self.follower.follow(), "follow the change log"),
+            spawn(self.joining.follow(), "follow the change log"),
             spawn(self.attachment.run(), "heartbeat"),
             spawn(self.made_ids.run(), "write the ids of stored responses"),
             spawn(self.audit.run(), "write the audit log"),
@@ -160,6 +163,8 @@ class Gateway:
             spawn(self.pulse.run(), "add up metrics"),
             spawn(self.tracing.run(), "hand on spans"),
         ]
+        if self.joining.keeping is not None:
+            self._tasks.append(spawn(self.joining.keeping.run(), "keep the snapshot"))
 
     def _make_plane(self) -> DataPlane:
         plane = DataPlane(self.runtime, self.settlement, self.limiter, self.clock)
@@ -188,6 +193,7 @@ class Gateway:
     async def drain(self, most_seconds: float | None = None) -> None:
         """Let running exchanges finish for so long, by default `drain_seconds`, then end them."""
         self.draining = True
+        self.mcp.end_streams()
         seconds = self.config.server.drain_seconds if most_seconds is None else most_seconds
         await self._wait_until_idle(seconds)
         self.plane.sweeper.end_all()
@@ -211,6 +217,7 @@ class Gateway:
         await self.tracing.close()
         await self.writer.stop()  # it runs until it is told to end: waiting for it first would wait in vain
         await drain(5)
+        await self.joining.close()
         await asyncio.to_thread(self.audit.log.close)  # after what a cancelled task left it to write
         self.spool.close()
         for link in self.runtime.links.values():
@@ -371,24 +378,6 @@ class Gateway:
                 (provider.name, self.breakers.health(provider.name)) for provider in config.providers
             ),
         )
-
-    async def _open_books(self) -> None:
-        """The spool and its writer; what an earlier process left in it is in the store when this returns."""
-        books_id, folder = self.part.books_id(self.id), self.part.spool_folder(self.config.storage.data_dir)
-        cursor = await self.store.ledger.cursor(books_id)
-        self.spool = Spool(folder, after_segment=0 if cursor is None else cursor[0])
-        self.writer = BooksWriter(
-            self.store.ledger,
-            self.spool,
-            books_id,
-            self.clock,
-            reserved=self.limiter.take_reserved,
-            row_errors=(StoreConflict,),
-        )
-        recovered = await self.writer.replay()
-        if recovered:
-            log.warning("%d ledger rows of an earlier process were recovered from the spool", recovered)
-        self.writer.start()
 
     def _make_audit(self) -> AuditTrail | QuietTrail:
         if not self.part.is_first:

@@ -102,6 +102,10 @@ class Part:
         """Each process has a journal of its own."""
         return data_dir / name_spool(self.number)
 
+    def name_file(self, name: str) -> str:
+        """Of what each process keeps for itself."""
+        return name if self.number == 0 else f"{name}-{self.number}"
+
     def books_id(self, gateway_id: str) -> str:
         """Under which the store keeps how far that journal is in the books."""
         return name_books(gateway_id, self.number)

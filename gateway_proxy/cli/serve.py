@@ -155,7 +155,7 @@ async def _serve(
         await part.join(place)
     async with OpenedStore(config) as (store, pepper):
         gateway = await open_gateway(config, store, pepper, part)
-        if config.dashboard.enabled and part.is_first:
+        if config.dashboard.enabled and store.is_joined and part.is_first:
             await _offer_setup(config, store)
         site = make_site(gateway, pepper) if part.is_first else None
         server = Server(gateway, site=site, inherited=inherited)

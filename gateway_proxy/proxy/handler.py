@@ -11,7 +11,8 @@ from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.errors import BadExchange, GatewayError, NotRemembered, Unavailable
 from gateway_proxy.core.exchange import Exchange, Outcome
 from gateway_proxy.core.ids import new_id
-from gateway_proxy.core.limiter import Limiter
+from gateway_proxy.core.limiter import Limiter, WaitingLimiter
+from gateway_proxy.core.policy import KeyPolicy
 from gateway_proxy.proxy.answers import Answer, BaseAnswer, header_line
 from gateway_proxy.proxy.body import ClientGone, check_head, read_body
 from gateway_proxy.proxy.credentials import two_credentials
@@ -46,7 +47,9 @@ MAX_RUNNING = 20_000
 class DataPlane:
     """Serves the API of each dialect. `runtime` is replaced as a whole by a reload; running exchanges keep theirs."""
 
-    def __init__(self, runtime: Runtime, settlement: Settlement, limiter: Limiter, clock: Clock) -> None:
+    def __init__(
+        self, runtime: Runtime, settlement: Settlement, limiter: Limiter | WaitingLimiter, clock: Clock
+    ) -> None:
         self.runtime = runtime
         self.sweeper = Sweeper()
         self.queries: dict[str, Query] = {}  # exact path → GET
@@ -54,6 +57,7 @@ class DataPlane:
         self.acts: dict[str, Act] = {}  # exact path → POST
         self.recall: Callable[[tuple[str, ...]], Awaitable[None]] = _recall_nothing
         self.form_folder: Path | None = None  # where large forms wait on disk; None: in memory
+        self.refresh: Callable[[KeyPolicy], Awaitable[None]] | None = None  # have a key's counters told anew
         self.is_stale: Callable[[bool], bool] = lambda strict: False
         self.begin_trace: Callable[[Exchange], None] | None = None
         self._settlement = settlement
@@ -161,6 +165,8 @@ class DataPlane:
         if self.is_stale(policy.strict):
             raise _stale()
         if query is not None:
+            if self.refresh is not None:
+                await self.refresh(policy)
             return query(exchange, runtime)
         announced = request.content.length if type(request) is FrontRequest else facts.body_length
         check_head(facts, announced, runtime.max_body_bytes)
@@ -180,14 +186,23 @@ class DataPlane:
             waiting = runtime.pipeline.check_body(exchange)
             if waiting is not None:
                 exchange.secret = facts.secret
-                await waiting
+                await self._wait(waiting, exchange)
         except NotRemembered as missing:
             await self.recall(missing.ids)
             exchange.recalled = True
             waiting = runtime.pipeline.check_body(exchange)
             if waiting is not None:
-                await waiting
+                await self._wait(waiting, exchange)
         return await self._relay_admitted(request, facts.upward, exchange, runtime)
+
+    async def _wait(self, waiting: Awaitable[None], exchange: Exchange) -> None:
+        """Nothing is owed for what was admitted and then refused, as when its key is revoked meanwhile."""
+        try:
+            await waiting
+        except BaseException:
+            if exchange.lease is not None:
+                self._limiter.settle_nanos(exchange.lease, 0)
+            raise
 
     async def _relay_admitted(
         self, request: ClientRequest, upward: bytes, exchange: Exchange, runtime: Runtime

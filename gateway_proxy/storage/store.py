@@ -6,6 +6,7 @@ from gateway_proxy.core.clock import Clock
 from gateway_proxy.storage import migrations
 from gateway_proxy.storage.database import Database, StoreError
 from gateway_proxy.storage.deliveries import Deliveries
+from gateway_proxy.storage.epochs import Epochs
 from gateway_proxy.storage.identity import Identity
 from gateway_proxy.storage.keys import SqlKeys
 from gateway_proxy.storage.ledger import SqlLedger
@@ -35,6 +36,7 @@ class Store:
         self.made_ids = MadeIdRows(db)
         self.replays = Replays(db)
         self.identity = Identity(db, clock)
+        self.epochs = Epochs(db, clock)
 
     async def migrate(self) -> list[str]:
         """Bring the schema up to date; returns the names of the files applied."""

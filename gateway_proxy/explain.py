@@ -243,11 +243,6 @@ def _judge_mcp(policy: KeyPolicy, named: str) -> Verdict:
     return Verdict(MCP_RULE, "deny", code="mcp_disabled", detail=why)
 
 
-def _shadow_of(policy: KeyPolicy) -> KeyPolicy | None:
-    """The rules that refuse nothing. A token's own do: of a shadowed key's token those are told."""
-    return policy.shadow if policy.parent is None else None
-
-
 def _describe(rule: str, trial: Trial, limiter: Counters) -> str:
     """Why a rule lets the request pass."""
     policy, key = trial.rules_policy, trial.rules_policy.key

@@ -48,10 +48,7 @@ class Pipeline:
 
     def check_again(self, exchange: Exchange) -> None:
         """Whether the key is still good after a wait, by the secret in the exchange; its rules stay those of the start."""
-        policy = exchange.policy
-        if policy is not None and self._again is not None:
-            _check((self._again,), exchange)
-            exchange.policy = policy
+        _check_again(self._again, exchange)
 
 
 def _compile(stages: Stages, authenticate: Stage | None) -> Check:
@@ -99,12 +96,16 @@ async def _check_waiting(
             raise
         except Exception as broken:  # noqa: BLE001 - as above
             raise _refuse(stage, exchange, broken) from None
-        policy = exchange.policy
-        if policy is not None and authenticate is not None:  # the key may have been revoked meanwhile
-            exchange.secret = secret
-            _check((authenticate,), exchange)
-            exchange.policy = policy
+        exchange.secret = secret
+        _check_again(authenticate, exchange)  # the key may have been revoked meanwhile
     exchange.secret = None
+
+
+def _check_again(authenticate: Stage | None, exchange: Exchange) -> None:
+    policy = exchange.policy
+    if policy is not None and authenticate is not None:
+        _check((authenticate,), exchange)
+        exchange.policy = policy
 
 
 def _refuse(stage: Stage | WaitingStage | None, exchange: Exchange, broken: Exception) -> GatewayError:

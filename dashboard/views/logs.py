@@ -16,6 +16,7 @@ from dashboard.plain_form import Mistakes, PlainForm, find_mistakes
 from dashboard.ranges import RANGES, Range, read_range
 from gateway_proxy.admin.logs import LATEST, LogQuery
 from gateway_proxy.admin.problem import Invalid
+from gateway_proxy.core.tasks import wait_for_event
 from gateway_proxy.keys.fields import FieldError
 
 FIELDS = ("key", "owner", "model", "provider", "status", "error", "would_deny")
@@ -99,7 +100,7 @@ async def follow_requests(request: web.Request) -> web.StreamResponse:
             await response.write(b": still there\n\n")
             told = loop.time()
         if len(page.data) < _FOLLOW_ROWS:
-            await _wait(request.app[CLOSING])
+            await wait_for_event(request.app[CLOSING], _FOLLOW_SECONDS)
         if request.transport is None or request.transport.is_closing():
             break
         page = await logs.follow(actor, query, after=str(page.next_cursor), limit=_FOLLOW_ROWS)
@@ -171,14 +172,6 @@ def _event(request: web.Request, rows: list[dict[str, Any]], cursor: str) -> byt
     )
     data = "".join(f"data: {line}\n" for line in html.splitlines() if line.strip())
     return f"id: {cursor}\nevent: rows\n{data or 'data:' + chr(10)}\n".encode()
-
-
-async def _wait(closing: asyncio.Event) -> None:
-    try:
-        async with asyncio.timeout(_FOLLOW_SECONDS):
-            await closing.wait()
-    except TimeoutError:
-        return
 
 
 def _count_tokens(usage: dict[str, int]) -> list[tuple[str, int]]:

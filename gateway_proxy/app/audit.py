@@ -14,6 +14,7 @@ import orjson
 from gateway_proxy.audit.chain import parse_head
 from gateway_proxy.audit.log import AuditLog, AuditUnavailable
 from gateway_proxy.core.clock import format_time
+from gateway_proxy.core.tasks import wait_for_event
 from gateway_proxy.storage import Store
 from gateway_proxy.storage.changes import ChangeRow, list_changes
 from gateway_proxy.storage.database import StoreError
@@ -65,11 +66,7 @@ class AuditTrail:
             except (AuditUnavailable, StoreError) as error:
                 log.debug("the audit log waits: %s", error)
                 wait_seconds = RETRY_SECONDS
-            try:
-                async with asyncio.timeout(wait_seconds):  # not wait_for: it may swallow a cancellation
-                    await self._news.wait()
-            except TimeoutError:
-                continue
+            await wait_for_event(self._news, wait_seconds)
 
     async def catch_up(self) -> int:
         """Write what is not written yet; returns how many acts. Raises AuditUnavailable, StoreError."""

@@ -15,6 +15,7 @@ from gateway_proxy.app.extensions import Extensions
 from gateway_proxy.app.follower import Follower
 from gateway_proxy.app.live_tokens import LiveTokens
 from gateway_proxy.app.made_ids import IdBooks
+from gateway_proxy.app.mcp import McpGate
 from gateway_proxy.app.notices import make_notifier
 from gateway_proxy.app.own_routes import add_own_routes
 from gateway_proxy.app.probes import Probes
@@ -26,7 +27,7 @@ from gateway_proxy.config import Config
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.policy import KeyPolicy
 from gateway_proxy.core.store import KeyRecord
-from gateway_proxy.core.tasks import drain, running, spawn
+from gateway_proxy.core.tasks import drain, end, running, spawn
 from gateway_proxy.keys.directory import KeyDirectory
 from gateway_proxy.keys.gateway_id import read_gateway_id
 from gateway_proxy.keys.pepper import make_private_folder
@@ -41,7 +42,6 @@ from gateway_proxy.limits.memory import MemoryLimiter
 from gateway_proxy.notify.endpoints import list_endpoints
 from gateway_proxy.proxy.handler import DataPlane
 from gateway_proxy.proxy.minting import TokenMint
-from gateway_proxy.proxy.runtime import Runtime
 from gateway_proxy.proxy.settle import GatewayIdentity, Settlement
 from gateway_proxy.routing.breaker import Breakers
 from gateway_proxy.stages.rate import LearnedOutput
@@ -108,12 +108,12 @@ class Gateway:
         self.runtime = await asyncio.to_thread(build_runtime, config, self.revision, self.services, None)
         identity = GatewayIdentity(self.id, config.gateway.organization)
         self.settlement = Settlement(self.books, self.limiter, learned, self.clock, identity)
-        self._extend()
         self.plane = self._make_plane()
+        self.mcp = McpGate(self.plane, self.settlement, self.services, self._pepper)
         await self._trace(config)
         self.audit = self._make_audit()
         self.notifier = make_notifier(self.store, self.clock, self.breakers, self.id, self._organization)
-        self.notifier.configure(list_endpoints(config.notifications, self._pepper))
+        self._put_in_force(config)
         self.follower = Follower(
             self.store.keys,
             self.directory,
@@ -129,7 +129,6 @@ class Gateway:
         self.limiter.take_reserved()  # zeros, and the store has them now
         self.books.collect_events()  # of thresholds that were reached just before an earlier process died
         await self._heartbeat()
-        self.probes.configure(config, self.runtime.links)
         self._tasks = [
             spawn(self.follower.follow(), "follow the change log"),
             spawn(self._beat(), "heartbeat"),
@@ -168,23 +167,23 @@ class Gateway:
     async def drain(self) -> None:
         """Let running exchanges finish for `drain_seconds`, then end them."""
         self.draining = True
-        deadline = asyncio.get_running_loop().time() + self.config.server.drain_seconds
-        while self.plane.sweeper.runs and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.05)
+        await self._wait_until_idle(self.config.server.drain_seconds)
         self.plane.sweeper.end_all()
-        ends_at = asyncio.get_running_loop().time() + 2
-        while self.plane.sweeper.runs and asyncio.get_running_loop().time() < ends_at:
+        await self._wait_until_idle(2)
+
+    async def _wait_until_idle(self, most_seconds: float) -> None:
+        deadline = asyncio.get_running_loop().time() + most_seconds
+        while self.plane.sweeper.runs and asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(0.02)
 
     async def close(self) -> None:
         """Let running exchanges finish, then end them; write the books to the end."""
         await self.drain()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
         with contextlib.suppress(StoreError):
             await self.notifier.close()
         await self.probes.close()
+        await self.mcp.close()
         await self.extensions.close()
         await self.made_ids.close()
         await self.tracing.close()
@@ -213,19 +212,20 @@ class Gateway:
         self.applied_at = self.clock.now_ms()
         self._take_staleness(config)
         self.runtime = self.plane.runtime = runtime
-        self._extend()
-        self.notifier.configure(list_endpoints(config.notifications, self._pepper))
+        self._put_in_force(config)
         for name, link in before.links.items():
             if runtime.links.get(name) is not link:
                 spawn(link.close_when_idle(), "close a retired provider's connections")
-        self.probes.configure(config, runtime.links)
         self.on_applied()
         log.info("configuration revision %d is in force (digest %s)", self.revision, config.digest[:12])
 
-    def _extend(self) -> None:
-        """Put the runtime's plugins in force."""
+    def _put_in_force(self, config: Config) -> None:
+        """Tell everybody beside the data plane of the runtime's plugins, and of the settings."""
         self.extensions.apply(self.runtime.plugins)
-        self.books.share(self.extensions.tee, keep_logs=self.config.logs.requests)
+        self.books.share(self.extensions.tee, keep_logs=config.logs.requests)
+        self.mcp.apply(config, self.runtime.plugins)
+        self.notifier.configure(list_endpoints(config.notifications, self._pepper))
+        self.probes.configure(config, self.runtime.links)
 
     async def _trace(self, config: Config) -> None:
         await self.tracing.configure(config.telemetry)
@@ -395,6 +395,3 @@ class Gateway:
                     f'another gateway ("{other.name}", {other.id}) is live on this store; several gateways on one store '
                     "are not possible with SQLite: stop it, or give this one its own store"
                 )
-
-
-__all__ = ["Gateway", "Runtime"]

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from gateway_proxy.config import Config, Provider
 from gateway_proxy.core.tasks import spawn
+from gateway_proxy.dialects.anthropic.version import VERSION_LINE
 from gateway_proxy.proxy.links import ProviderLink
 from gateway_proxy.proxy.upstream import PoolExhausted, UpstreamError
 from gateway_proxy.routing.breaker import Breakers
@@ -17,7 +18,7 @@ from gateway_proxy.routing.breaker import Breakers
 FAILURES_TO_REST = 2
 MAX_ANSWER_BYTES = 1_048_576
 _PATHS = {"openai": "/models", "anthropic": "/v1/models?limit=1", "gemini": "/v1beta/models?pageSize=1"}
-_HEADERS = {"anthropic": b"anthropic-version: 2023-06-01\r\n"}
+_HEADERS = {"anthropic": VERSION_LINE}
 
 
 class Probes:

@@ -34,6 +34,7 @@ from gateway_proxy.stages.allow import Allow
 from gateway_proxy.stages.authenticate import Authenticate, FindKey
 from gateway_proxy.stages.budget import Budget
 from gateway_proxy.stages.kept import FindId, Keeper, Keeping, NoteIds
+from gateway_proxy.stages.mcp import CallRate, McpRule
 from gateway_proxy.stages.network import Network
 from gateway_proxy.stages.rate import LearnedOutput, Rate
 from gateway_proxy.stages.route import Route
@@ -80,7 +81,7 @@ def build_runtime(config: Config, revision: int, services: Services, previous: R
         ):
             links[provider.name] = kept
         else:
-            links[provider.name] = ProviderLink(provider, foreign or _choose_dialect(provider, dialects))
+            links[provider.name] = ProviderLink(provider, _choose_dialect(provider, dialects, plugins))
     chooser = services.chooser
     return Runtime(
         revision=revision,
@@ -117,7 +118,10 @@ def make_dialects() -> dict[str, Dialect]:
     return {dialect.name: dialect for dialect in every}
 
 
-def _choose_dialect(provider: Provider, dialects: dict[str, Dialect]) -> Dialect:
+def _choose_dialect(provider: Provider, dialects: dict[str, Dialect], plugins: Plugins) -> Dialect:
+    foreign = plugins.dialects.get(provider.dialect)
+    if foreign is not None:
+        return foreign
     if provider.dialect == "azure":
         return AzureDialect(provider.api_version, keeps=provider.allow_stateful)
     if provider.dialect == "openai" and not provider.allow_stateful:
@@ -145,9 +149,7 @@ def build_stages(
     plugins: Plugins = NO_PLUGINS,
 ) -> list[Stage | WaitingStage]:
     """The built-in stages in their order; plugins are inserted before the stage that they name."""
-    providers = {
-        p.name: plugins.dialects.get(p.dialect) or _choose_dialect(p, dialects) for p in config.providers
-    }
+    providers = {p.name: _choose_dialect(p, dialects, plugins) for p in config.providers}
     network = Network()
     allow = Allow(hide_forbidden_models=config.security.hide_forbidden_models)
     rate, budget = Rate(services.learned), Budget(services.limiter, services.books_open)
@@ -175,6 +177,23 @@ def _make_admission(
             limiter, budget, budget_status=status, shadowed=shadowed
         )
     return budget, Admission(limiter, budget_status=status, shadowed=shadowed)
+
+
+def build_mcp_stages(
+    config: Config, services: Services, plugins: Plugins = NO_PLUGINS
+) -> list[Stage | WaitingStage]:
+    """The stages of an MCP request, its head's included: a plugin runs before the same rule as elsewhere."""
+    mcp, rate, budget = McpRule(), CallRate(), Budget(services.limiter, services.books_open)
+    head: tuple[Stage, ...] = (Authenticate(services.find_key, services.clock), Network())
+    limited = _make_admission(config, services.limiter, budget, (mcp, rate, budget))
+    stages: list[Stage | WaitingStage] = list(head)
+    for name, stage in zip(
+        ("route", "allow", "rate", "budget", "admission"), (None, mcp, rate, *limited), strict=True
+    ):
+        stages += [guard for before, guard in plugins.guards if before == name and guard.needs_body]
+        if stage is not None:
+            stages.append(stage)
+    return stages
 
 
 def list_fixed(old: Config, new: Config) -> list[tuple[str, object, object]]:

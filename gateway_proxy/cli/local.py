@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -158,14 +158,15 @@ async def open_local(config_path: Path | None, *, create: bool = False) -> Async
 
 def run_async(work: Coroutine[Any, Any, _Result]) -> _Result:
     """Run a command's coroutine; what storage and services refuse becomes a Refusal, wrong values a UsageError."""
-    from gateway_proxy.admin.problem import Invalid, Problem
-    from gateway_proxy.keys.service import ServiceError
-    from gateway_proxy.storage import StoreError
+    with closing(work):  # an interrupt may come before it has begun
+        from gateway_proxy.admin.problem import Invalid, Problem
+        from gateway_proxy.keys.service import ServiceError
+        from gateway_proxy.storage import StoreError
 
-    try:
-        return asyncio.run(work)
-    except Invalid as problem:
-        mistakes = [f"{_FLAGS.get(e.path, f'--{e.path}')}: {e.message}" for e in problem.errors]
-        raise click.UsageError("; ".join(mistakes)) from None
-    except (StoreError, ServiceError, Problem) as error:
-        raise Refusal(str(error)) from None
+        try:
+            return asyncio.run(work)
+        except Invalid as problem:
+            mistakes = [f"{_FLAGS.get(e.path, f'--{e.path}')}: {e.message}" for e in problem.errors]
+            raise click.UsageError("; ".join(mistakes)) from None
+        except (StoreError, ServiceError, Problem) as error:
+            raise Refusal(str(error)) from None

@@ -105,6 +105,12 @@ tokens = LazyGroup(
     help="Admin tokens: secrets for programs that use the admin API.",
     context_settings=_CONTEXT,
 )
+store = LazyGroup(
+    "store",
+    commands_by_name={"copy": (f"{_CLI}.store:copy", "Copy everything into an empty store elsewhere.")},
+    help="The store itself.",
+    context_settings=_CONTEXT,
+)
 _COMMANDS = {
     "demo": (f"{_CLI}.demo:demo", "Try everything on this machine, with a built-in fake provider."),
     "serve": (f"{_CLI}.serve:serve", "Start the gateway."),
@@ -118,6 +124,7 @@ _COMMANDS = {
     "members": (f"{_CLI}.main:members", "Members: who may sign in."),
     "tokens": (f"{_CLI}.main:tokens", "Admin tokens, for programs."),
     "audit": (f"{_CLI}.main:audit", "The local audit log: show it, check it."),
+    "store": (f"{_CLI}.main:store", "Move the store, for example to PostgreSQL."),
     "migrate": (f"{_CLI}.migrate:migrate", "Bring the store's schema up to date."),
 }
 

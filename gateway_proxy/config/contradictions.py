@@ -4,13 +4,16 @@ Works on the parsed file, not on the models, so that these are found even where 
 Anything of the wrong type is left to the models.
 """
 
+import contextlib
 import importlib.util
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 from gateway_proxy.config.credentials import resolve_text
 from gateway_proxy.config.mistakes import KeyPath
 from gateway_proxy.config.values import LoadContext
+from gateway_proxy.core.addresses import is_public
 
 Found = Iterator[tuple[KeyPath, str]]
 
@@ -126,12 +129,42 @@ def _check_telemetry(telemetry: dict[str, Any]) -> Found:
         yield ("telemetry", "traces"), "needs OpenTelemetry's packages; pip install 'gateway-proxy[otel]'"
 
 
+_OF_URLS = ("auth", "transport", "allow_private")
+_OF_COMMANDS = ("env", "cwd", "limits")
+
+
 def _check_mcp_server(server: dict[str, Any], path: KeyPath) -> Found:
     has_url, has_command = bool(server.get("url")), bool(server.get("command"))
     if has_url == has_command:
         problem = "has both url and command" if has_url else "has neither url nor command"
         yield path, f'{problem}; write one of url = "https://…" and command = ["program", "argument"]'
-    elif has_url and server.get("env"):
-        yield (*path, "env"), "only goes with command; write auth = { bearer = … } for a URL"
-    elif has_command and server.get("auth"):
-        yield (*path, "auth"), "only goes with url; write env = { … } for a command"
+    elif has_url:
+        for name in (name for name in _OF_COMMANDS if server.get(name)):
+            yield (*path, name), "only goes with command; for a URL write auth = { bearer = … }"
+        yield from _check_mcp_addresses(server, path)
+    else:
+        for name in (name for name in _OF_URLS if server.get(name)):
+            yield (*path, name), "only goes with url; for a command write env = { … }"
+    signs_in = [name for name in ("bearer", "header", "basic", "oauth2") if name in table_at(server, "auth")]
+    if len(signs_in) > 1:
+        yield (*path, "auth"), f"has {' and '.join(signs_in)}; write one of them"
+
+
+def _check_mcp_addresses(server: dict[str, Any], path: KeyPath) -> Found:
+    if server.get("allow_private") is True:
+        return
+    oauth2 = table_at(server, "auth", "oauth2")
+    for place, url in (
+        (("url",), server.get("url")),
+        (("auth", "oauth2", "token_url"), oauth2.get("token_url")),
+    ):
+        if isinstance(url, str) and _is_plainly_private(url):
+            yield (*path, *place), "leads to a private address; write allow_private = true if that is meant"
+
+
+def _is_plainly_private(url: str) -> bool:
+    """Whether the URL itself says so; where a name leads is seen when it is connected to."""
+    with contextlib.suppress(ValueError):
+        host = (urlsplit(url).hostname or "").rstrip(".")
+        return host == "localhost" or host.endswith(".localhost") or not is_public(host)
+    return False

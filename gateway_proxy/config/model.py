@@ -9,8 +9,6 @@ from typing import Annotated, Literal
 from pydantic import Field, PrivateAttr
 
 from gateway_proxy.config.credentials import (
-    AnySecret,
-    HeaderSecret,
     HeaderValue,
     NotificationUrl,
     OptionalSecret,
@@ -19,12 +17,12 @@ from gateway_proxy.config.credentials import (
     StoreUrl,
     WebhookSecret,
 )
+from gateway_proxy.config.mcp import Mcp
 from gateway_proxy.config.plugins import PluginValue
 from gateway_proxy.config.routing import Model, ModelsDefault, Provider
 from gateway_proxy.config.values import (
     AtLeastOne,
     BaseUrl,
-    Command,
     EventPattern,
     FolderPath,
     HeaderName,
@@ -40,9 +38,6 @@ from gateway_proxy.config.values import (
     PluginName,
     Seconds,
     Section,
-    ServerName,
-    Usd,
-    VariableName,
     WebUrl,
     setting,
 )
@@ -137,34 +132,6 @@ class Pipeline(Section):
     """Additions to the built-in stages, which cannot be removed."""
 
     stages: Items[StageUse] = setting((), "Plugin stages to add.")
-
-
-class McpAuth(Section):
-    """How the gateway signs in at an MCP server."""
-
-    bearer: HeaderSecret | None = setting(None, "Bearer token, as env:NAME or file:PATH.")
-
-
-class McpServer(Section):
-    """An MCP server: a URL or a command."""
-
-    name: ServerName = setting(..., "Unique name; part of the path /mcp/NAME.")
-    url: WebUrl | None = setting(None, "Its Streamable HTTP endpoint.")
-    command: Command = setting((), "Program and arguments that serve MCP on standard input and output.")
-    env: dict[VariableName, AnySecret] = setting(
-        {}, "Environment of the command; values are env:NAME or file:PATH."
-    )
-    auth: McpAuth = setting({}, "Credential for the URL.")
-    price_per_call: Usd = setting("0", "USD per tool call.")
-
-
-class Mcp(Section):
-    """The MCP gateway."""
-
-    denied_style: Literal["unknown", "forbidden"] = setting(
-        "unknown", "How a denied server answers: like an unknown one, or as forbidden."
-    )
-    servers: Items[McpServer] = setting((), "Servers that keys may be allowed to use.")
 
 
 class Webhook(Section):

@@ -242,6 +242,15 @@ def _resolve_optional_file(value: object, info: ValidationInfo) -> Path | None:
     return path
 
 
+def _resolve_optional_folder(value: object, info: ValidationInfo) -> Path:
+    if value == "":
+        return load_context(info).folder
+    path = _resolve_path(value, info)
+    if not path.is_dir():
+        raise ValueError(f"folder {path} does not exist; write the path of a folder")
+    return path
+
+
 def _parse_usd(value: object) -> Decimal:
     """Whole nano-USD as Decimal; a TOML float counts as the digits that were written."""
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
@@ -327,6 +336,9 @@ Host = Annotated[str, AfterValidator(_check_host)]
 FolderPath = Annotated[Path, PlainValidator(_resolve_path), AS_TEXT, WithJsonSchema({"type": "string"})]
 OptionalFile = Annotated[
     Path | None, PlainValidator(_resolve_optional_file), AS_TEXT, WithJsonSchema({"type": "string"})
+]
+OptionalFolder = Annotated[
+    Path, PlainValidator(_resolve_optional_folder), AS_TEXT, WithJsonSchema({"type": "string"})
 ]
 Usd = Annotated[Decimal, PlainValidator(_parse_usd), AS_TEXT, _USD_SCHEMA]
 Seconds = Annotated[float, Field(gt=0, le=604_800, allow_inf_nan=False)]

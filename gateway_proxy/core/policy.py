@@ -91,6 +91,10 @@ class KeyPolicy:
     def allows_endpoint(self, name: str) -> bool:
         return self.endpoints is None or name in self.endpoints
 
+    def allows_server(self, server: str) -> bool:
+        """Whether this MCP server may be used at all."""
+        return self.key.mcp.allows_server(server)
+
     def allows_tool(self, server: str, tool: str) -> bool:
         """Whether this tool of this MCP server may be called."""
         return self.key.mcp.allows_tool(server, tool)
@@ -145,6 +149,9 @@ class TokenPolicy(KeyPolicy):
 
     def allows_ip(self, address: IpAddress | None) -> bool:
         return super().allows_ip(address) and (self.parent is None or self.parent.allows_ip(address))
+
+    def allows_server(self, server: str) -> bool:
+        return super().allows_server(server) and (self.parent is None or self.parent.allows_server(server))
 
     def allows_tool(self, server: str, tool: str) -> bool:
         return super().allows_tool(server, tool) and (

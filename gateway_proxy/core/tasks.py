@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from typing import Any
 
 log = logging.getLogger("gateway_proxy.tasks")
+_MOST_CANCELLATIONS = 3
 _running: set[asyncio.Task[Any]] = set()
 
 
@@ -26,6 +27,30 @@ def _finish(task: asyncio.Task[Any]) -> None:
 def running() -> int:
     """How many spawned tasks have not ended."""
     return len(_running)
+
+
+async def wait_for_event(event: asyncio.Event, timeout_seconds: float) -> None:
+    """Return when the event is set, or after the time.
+
+    Not `asyncio.wait_for`, which may swallow a cancellation that comes together with the event (Python 3.11).
+    """
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            await event.wait()
+    except TimeoutError:
+        return
+
+
+async def end(tasks: Iterable[asyncio.Task[Any]], patience_seconds: float = 2.0) -> None:
+    """Cancel the tasks and wait until they have ended: one that swallows a cancellation gets another."""
+    late = set(tasks)
+    for _ in range(_MOST_CANCELLATIONS):
+        for task in late:
+            task.cancel()
+        if late:
+            _, late = await asyncio.wait(late, timeout=patience_seconds)
+    for task in late:
+        log.error("task %s does not end; it is left behind", task.get_name())
 
 
 async def drain(timeout_seconds: float) -> int:

@@ -31,14 +31,23 @@ def parse_object(body: bytes, policy_members: frozenset[str]) -> dict[str, Any]:
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        if "depth" in error.msg or "ecursion" in error.msg:
-            raise _too_deep() from None
-        raise BadExchange(_explain(body, error), code="invalid_json") from None
+        raise _unreadable(body, error) from None
     if type(value) is not dict:
         raise BadExchange("The request body must be a JSON object.", code="invalid_type")
     if _may_be_deep(body):
         _check_depth(value)
     refuse_variants(value, policy_members)
+    return value
+
+
+def parse_document(body: bytes) -> Any:
+    """The body's value, whatever stands at the top. Raises BadExchange: invalid_json, too_deep."""
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise _unreadable(body, error) from None
+    if (type(value) is dict or type(value) is list) and _may_be_deep(body):
+        _check_depth(value)
     return value
 
 
@@ -87,6 +96,12 @@ def _check_depth(value: Any, left: int = MAX_DEPTH) -> None:
     for member in value.values() if type(value) is dict else value:
         if type(member) is dict or type(member) is list:
             _check_depth(member, left - 1)
+
+
+def _unreadable(body: bytes, error: orjson.JSONDecodeError) -> BadExchange:
+    if "depth" in error.msg or "ecursion" in error.msg:
+        return _too_deep()
+    return BadExchange(_explain(body, error), code="invalid_json")
 
 
 def _too_deep() -> BadExchange:

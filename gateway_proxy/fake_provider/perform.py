@@ -130,7 +130,10 @@ async def _stream(exchange: Exchange) -> None:
     collect = mode in ("gzip_bomb", "wrong_length")
     output = EventOutput(connection, behaviour, collect)
     if not collect:
-        connection.write(response_head(200, [*_headers(exchange, reply.stream_type), _CHUNKED]))
+        head = [*_headers(exchange, reply.stream_type), _CHUNKED]
+        if mode == "stream_error_after":  # ends as it should, and the connection with it
+            head.append(("connection", "close"))
+        connection.write(response_head(200, head))
     for event in reply.opening():
         output.add(event)
     if mode in ("stream_error_after", "reset", "bad_chunk"):

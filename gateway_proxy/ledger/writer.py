@@ -16,7 +16,7 @@ from itertools import islice
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.ledger import EventRow, LedgerRow, LogRow
 from gateway_proxy.core.store import Batch, LedgerStore
-from gateway_proxy.core.tasks import spawn
+from gateway_proxy.core.tasks import spawn, wait_for_event
 from gateway_proxy.ledger.isolate import Isolation
 from gateway_proxy.ledger.replay import recover
 from gateway_proxy.ledger.spool import Position, Spool, SpoolUnavailable
@@ -165,8 +165,8 @@ class BooksWriter:
                 await asyncio.sleep(_backoff_seconds(failures))
             else:
                 busy = self._due.is_set()
-                await _wait(self._due, IDLE_SECONDS)
-                await _wait(self._full, BUSY_FLUSH_SECONDS if busy else FLUSH_SECONDS)
+                await wait_for_event(self._due, IDLE_SECONDS)
+                await wait_for_event(self._full, BUSY_FLUSH_SECONDS if busy else FLUSH_SECONDS)
             try:
                 await self.flush()
             except Exception as error:  # noqa: BLE001 - any fault of the store: keep the rows, try again
@@ -260,11 +260,3 @@ class BooksWriter:
 
 def _backoff_seconds(failures: int) -> float:
     return float(min(MAX_BACKOFF_SECONDS, FLUSH_SECONDS * 2 ** min(failures, 10)))
-
-
-async def _wait(event: asyncio.Event, timeout_seconds: float) -> None:
-    try:
-        async with asyncio.timeout(timeout_seconds):
-            await event.wait()
-    except TimeoutError:
-        return

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.ledger import EventRow
-from gateway_proxy.core.tasks import spawn
+from gateway_proxy.core.tasks import spawn, wait_for_event
 from gateway_proxy.notify.endpoints import TEST_EVENT, Endpoint
 from gateway_proxy.notify.occasions import Occasions, ProviderWatch
 from gateway_proxy.notify.webhook import Outcome
@@ -90,12 +90,7 @@ class Notifier:
                 if not failing:
                     log.error("events wait: %s", error)
                 failing = True
-            try:
-                # Not wait_for, which may swallow a cancellation that comes with the news (Python 3.11).
-                async with asyncio.timeout(TURN_SECONDS):
-                    await self._news.wait()
-            except TimeoutError:
-                continue
+            await wait_for_event(self._news, TURN_SECONDS)
 
     async def turn(self) -> None:
         """Look for occasions, spread new events, and set to work what is due. Raises StoreError."""

@@ -7,12 +7,9 @@ connected to is checked, so a name that resolves to another one a moment later c
 
 import asyncio
 import base64
-import errno
 import hashlib
 import hmac
-import socket
 from dataclasses import dataclass
-from typing import Any
 
 import aiohttp
 import orjson
@@ -20,8 +17,8 @@ import orjson
 from gateway_proxy import __version__
 from gateway_proxy.core.clock import Clock, format_time
 from gateway_proxy.core.ledger import EventRow
-from gateway_proxy.notify.addresses import is_public
 from gateway_proxy.notify.endpoints import Endpoint
+from gateway_proxy.notify.sockets import is_refused, make_any_socket, make_public_socket
 
 TIMEOUT_SECONDS = 10.0
 GONE = 410
@@ -107,7 +104,7 @@ class WebhookSender:
             connector = aiohttp.TCPConnector(
                 force_close=True,
                 use_dns_cache=False,
-                socket_factory=_make_any if self._endpoint.allow_private else _make_public,
+                socket_factory=make_any_socket if self._endpoint.allow_private else make_public_socket,
             )
             self._session = aiohttp.ClientSession(
                 connector=connector,
@@ -117,22 +114,9 @@ class WebhookSender:
         return self._session
 
 
-def _make_any(address: Any) -> socket.socket:
-    family, kind, protocol, _, _ = address
-    return socket.socket(family, kind, protocol)
-
-
-def _make_public(address: Any) -> socket.socket:
-    """The socket for an address that is about to be connected to. Raises OSError(EACCES) for a private one."""
-    if not is_public(address[4][0]):
-        raise OSError(errno.EACCES, "not a public address")
-    return _make_any(address)
-
-
 def _explain(error: Exception) -> str:
     """What went wrong without the URL, in which a receiver may have put a secret."""
-    cause = getattr(error, "os_error", error)
-    if isinstance(cause, OSError) and cause.errno == errno.EACCES:
+    if is_refused(error):
         return "its address is not public; set allow_private = true if that is meant"
     if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
         return "its certificate is not trusted"

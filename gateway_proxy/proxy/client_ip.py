@@ -14,13 +14,11 @@ from gateway_proxy.core.key import IpAddress, IpNetwork
 MAX_HOP_CHARACTERS = 64  # no address is longer, and what is remembered must stay small
 
 
-class _IPv4(ipaddress.IPv4Address):
-    """As its base, but what every request asks for is computed once."""
+class _Remembered:
+    """As the address that it is made of, but what every request asks for is computed once."""
 
-    __slots__ = ("_hash", "_text")
-
-    def __init__(self, address: ipaddress.IPv4Address) -> None:
-        super().__init__(int(address))
+    def __init__(self, address: IpAddress) -> None:
+        super().__init__(int(address))  # type: ignore[call-arg]
         self._hash, self._text = hash(address), str(address)
 
     def __hash__(self) -> int:
@@ -30,18 +28,12 @@ class _IPv4(ipaddress.IPv4Address):
         return self._text
 
 
-class _IPv6(ipaddress.IPv6Address):
-    __slots__ = ("_hash", "_text")
+class _IPv4(_Remembered, ipaddress.IPv4Address):
+    pass
 
-    def __init__(self, address: ipaddress.IPv6Address) -> None:
-        super().__init__(int(address))
-        self._hash, self._text = hash(address), str(address)
 
-    def __hash__(self) -> int:
-        return self._hash
-
-    def __str__(self) -> str:
-        return self._text
+class _IPv6(_Remembered, ipaddress.IPv6Address):
+    pass
 
 
 @lru_cache(maxsize=4096)

@@ -9,6 +9,7 @@ CUT_OUTCOMES = {
     Cut.CLIENT_GONE: Outcome.CLIENT_GONE,
     Cut.REVOKED: Outcome.REVOKED,
     Cut.SHUTDOWN: Outcome.FAILED,
+    Cut.CANCELLED: Outcome.CLIENT_GONE,
 }
 
 
@@ -37,4 +38,6 @@ def cut_error(cut: Cut) -> GatewayError:
         return Unauthenticated("This API key was revoked while the request ran.", code="key_revoked")
     if cut is Cut.CLIENT_GONE:
         return GatewayError("The client left.", code="client_gone", status=499)
+    if cut is Cut.CANCELLED:
+        return GatewayError("The client cancelled the request.", code="cancelled", status=499)
     return Unavailable("The gateway is shutting down.", retry_after_ms=1000)

@@ -18,7 +18,8 @@ from gateway_proxy.proxy.body import ClientGone, check_head, read_body
 from gateway_proxy.proxy.credentials import two_credentials
 from gateway_proxy.proxy.edge import check_request_line
 from gateway_proxy.proxy.head_facts import HeadFacts
-from gateway_proxy.proxy.headers import describe_limits
+from gateway_proxy.proxy.headers import describe_limits, describe_refusal
+from gateway_proxy.proxy.mcp.refusals import write_refusal
 from gateway_proxy.proxy.relay import Relay
 from gateway_proxy.proxy.request import ClientRequest, FrontRequest
 from gateway_proxy.proxy.run import Cut, Run
@@ -34,13 +35,14 @@ _DENIED = Outcome.DENIED
 _CLIENT_GONE = Outcome.CLIENT_GONE
 _FAILED = Outcome.FAILED
 _VARY = "vary: Origin\r\n"
-_BELOW = ("/v1/", "/v1beta/", "/openai/")
-_AT = ("/v1", "/v1beta", "/openai")
+_BELOW = ("/v1/", "/v1beta/", "/openai/", "/mcp/")
+_AT = ("/v1", "/v1beta", "/openai", "/mcp")
 _CORS = "access-control-expose-headers: *\r\n" + _VARY
 log = logging.getLogger("gateway_proxy.handler")
 
 Query = Callable[[Exchange, Runtime], BaseAnswer]  # a GET that the gateway answers itself
 Act = Callable[[Exchange, Runtime], Awaitable[BaseAnswer]]  # a POST that it carries out itself
+McpDoor = Callable[[ClientRequest, str | None, Exchange, Runtime], Awaitable[BaseAnswer]]
 MAX_RUNNING = 20_000
 
 
@@ -55,6 +57,7 @@ class DataPlane:
         self.queries: dict[str, Query] = {}  # exact path → GET
         self.prefix_queries: dict[str, Query] = {}  # path prefix → GET, for /v1/models/{id}
         self.acts: dict[str, Act] = {}  # exact path → POST
+        self.mcp: McpDoor | None = None
         self.recall: Callable[[tuple[str, ...]], Awaitable[None]] = _recall_nothing
         self.form_folder: Path | None = None  # where large forms wait on disk; None: in memory
         self.refresh: Callable[[KeyPolicy], Awaitable[None]] | None = None  # have a key's counters told anew
@@ -156,10 +159,8 @@ class DataPlane:
         if facts.secrets_differ:
             raise two_credentials()
         exchange.secret = facts.secret
-        waiting = runtime.pipeline.check_head(exchange)
-        if waiting is not None:
-            exchange.secret = facts.secret
-            await waiting
+        if (waiting := runtime.pipeline.check_head(exchange)) is not None:
+            await _wait(waiting, exchange, facts)
         policy = exchange.policy
         assert policy is not None
         if self.is_stale(policy.strict):
@@ -182,27 +183,18 @@ class DataPlane:
             runtime.pipeline.check_again(exchange)
         if act is not None:
             return await act(exchange, runtime)
+        if operation == "mcp" and self.mcp is not None:
+            return await self.mcp(request, facts.secret, exchange, runtime)
         try:
-            waiting = runtime.pipeline.check_body(exchange)
-            if waiting is not None:
-                exchange.secret = facts.secret
-                await self._wait(waiting, exchange)
+            if (waiting := runtime.pipeline.check_body(exchange)) is not None:
+                await _wait(waiting, exchange, facts)
         except NotRemembered as missing:
             await self.recall(missing.ids)
-            exchange.recalled = True
-            waiting = runtime.pipeline.check_body(exchange)
-            if waiting is not None:
-                await self._wait(waiting, exchange)
+            exchange.recalled, exchange.secret = True, facts.secret
+            runtime.pipeline.check_again(exchange)
+            if (waiting := runtime.pipeline.check_body(exchange)) is not None:
+                await _wait(waiting, exchange, facts)
         return await self._relay_admitted(request, facts.upward, exchange, runtime)
-
-    async def _wait(self, waiting: Awaitable[None], exchange: Exchange) -> None:
-        """Nothing is owed for what was admitted and then refused, as when its key is revoked meanwhile."""
-        try:
-            await waiting
-        except BaseException:
-            if exchange.lease is not None:
-                self._limiter.settle_nanos(exchange.lease, 0)
-            raise
 
     async def _relay_admitted(
         self, request: ClientRequest, upward: bytes, exchange: Exchange, runtime: Runtime
@@ -249,11 +241,19 @@ class DataPlane:
         if exchange.outcome is _OPEN:
             exchange.outcome = exchange.attempts[-1].outcome if exchange.attempts else _DENIED
         lines = exchange.answer_lines + describe_limits(exchange, self._limiter) + describe_error(error)
-        body = runtime.dialects[exchange.dialect].error_body(error, exchange.id)
+        if exchange.dialect == "mcp":
+            body = write_refusal(error)
+        else:
+            body = runtime.dialects[exchange.dialect].error_body(error, exchange.id)
         answer = Answer(error.status, lines, body)
         if isinstance(error, BadExchange) and error.status in (400, 408, 413, 415) and exchange.route is None:
             answer.force_close()  # the body was not, or cannot be, read to its end
         return answer
+
+
+async def _wait(waiting: Awaitable[None], exchange: Exchange, facts: HeadFacts) -> None:
+    exchange.secret = facts.secret  # the key is authenticated anew after the wait
+    await waiting
 
 
 async def _recall_nothing(ids: tuple[str, ...]) -> None:
@@ -262,15 +262,7 @@ async def _recall_nothing(ids: tuple[str, ...]) -> None:
 
 def describe_error(error: GatewayError) -> str:
     """The header lines of a refusal of our own."""
-    lines = f"content-type: application/json\r\n{header_line('x-gateway-error', error.code)}"
-    if error.status == 401:
-        lines += "www-authenticate: Bearer\r\n"
-    if error.retry_after_ms is not None:
-        seconds = -(-error.retry_after_ms // 1000)
-        lines += f"retry-after: {seconds}\r\nretry-after-ms: {error.retry_after_ms}\r\n"
-    if error.should_retry is False:
-        lines += "x-should-retry: false\r\n"
-    return lines
+    return f"content-type: application/json\r\n{describe_refusal(error)}"
 
 
 def _answer_expectation(request: ClientRequest, expectation: str) -> None:

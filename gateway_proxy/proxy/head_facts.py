@@ -6,13 +6,13 @@ Values only, and nothing that a reload or an edit of a key could change: those a
 from multidict import CIMultiDictProxy, istr
 
 from gateway_proxy.core.errors import BadExchange
+from gateway_proxy.dialects.anthropic.version import VERSION_LINE
 from gateway_proxy.proxy.credentials import find_secret
 from gateway_proxy.proxy.headers import encode_upward, is_plain
 from gateway_proxy.proxy.routes import OPERATIONS, read_target
 from gateway_proxy.proxy.trace import MAX_TRACESTATE_CHARACTERS, parse_traceparent
 
 MAX_CLIENT_ID_CHARACTERS = 128
-_OLDEST_VERSION = b"anthropic-version: 2023-06-01\r\n"  # the only one there has been since; the API wants one
 _CONTENT_TYPE, _CONTENT_ENCODING, _CONTENT_LENGTH = (
     istr("Content-Type"),
     istr("Content-Encoding"),
@@ -59,7 +59,7 @@ class HeadFacts:
         self.client_request_id = client_id if fits else ""
         self.upward = encode_upward(headers)
         if dialect == "anthropic" and "anthropic-version" not in headers:
-            self.upward += _OLDEST_VERSION
+            self.upward += VERSION_LINE
         self.origin = headers.get("Origin")
         self.expects = headers.get("Expect")
         encodings = headers.getall(_CONTENT_ENCODING, ())

@@ -11,11 +11,13 @@ from typing import NamedTuple
 from multidict import CIMultiDictProxy
 
 from gateway_proxy.core.clock import format_time
+from gateway_proxy.core.errors import GatewayError
 from gateway_proxy.core.exchange import Exchange
 from gateway_proxy.core.key import Key
 from gateway_proxy.core.limiter import BucketState, BudgetState, Counters, CounterUnknown, Meter
 from gateway_proxy.core.money import format_usd
 from gateway_proxy.core.policy import BucketRules, Budgets
+from gateway_proxy.proxy.answers import header_line
 from gateway_proxy.proxy.trace import new_span_id
 from gateway_proxy.proxy.upstream import UpstreamResponse
 
@@ -81,6 +83,19 @@ def pass_downward(
             continue
         passed += f"{line}{value.decode('latin-1')}\r\n"
     return passed
+
+
+def describe_refusal(error: GatewayError) -> str:
+    """The lines of a refusal of our own, but for the type of its body."""
+    lines = header_line("x-gateway-error", error.code)
+    if error.status == 401:
+        lines += "www-authenticate: Bearer\r\n"
+    if error.retry_after_ms is not None:
+        seconds = -(-error.retry_after_ms // 1000)
+        lines += f"retry-after: {seconds}\r\nretry-after-ms: {error.retry_after_ms}\r\n"
+    if error.should_retry is False:
+        lines += "x-should-retry: false\r\n"
+    return lines
 
 
 class ShapeNote(NamedTuple):

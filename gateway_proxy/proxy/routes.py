@@ -38,6 +38,8 @@ _STORED_QUERY = frozenset(
         "limit", "order",
     )
 )  # fmt: skip
+_MCP = "/mcp"
+_MCP_METHODS = "POST, GET, DELETE"
 EVENT_STREAM = "?alt=sse"
 """What stays of a query: Gemini's stream is an array of JSON without it."""
 
@@ -72,6 +74,8 @@ def read_target(target: str, header_names: Container[str]) -> Target:
             return Target(path, "gemini", "gemini")
     elif path.startswith("/openai/"):
         return _read_azure(path, query)
+    elif path == _MCP or (path.startswith(f"{_MCP}/") and path.count("/") == 2 and not path.endswith("/")):
+        return Target(path, "mcp", "mcp", _MCP_METHODS)
     return Target(path, "", _guess_dialect(path, header_names))
 
 
@@ -142,6 +146,7 @@ def list_routes() -> tuple[DataRoute, ...]:
         for method in methods.split(", ")
     ]
     dispatching.append(DataRoute(f"{_DEPLOYMENTS}{{model}}/chat/completions", "POST", "chat", "azure"))
+    dispatching += [DataRoute(path, "POST", "mcp", "mcp") for path in (_MCP, f"{_MCP}/{{server}}")]
     own = [
         DataRoute(path, "GET")
         for path in (

@@ -18,6 +18,7 @@ class Cut(StrEnum):
     CLIENT_GONE = "client_gone"
     REVOKED = "revoked"
     SHUTDOWN = "shutdown"
+    CANCELLED = "cancelled"  # the client took its request back and stays
 
 
 class Run:

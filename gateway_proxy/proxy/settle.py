@@ -123,6 +123,8 @@ class Settlement:
             last, used = None, 0
             for last in exchange.attempts:
                 used += last.usage.tokens()
+            if last is None:  # admitted, and then refused or ended: what was never tried owes nothing
+                self._limiter.settle_nanos(lease, 0)
             self._limiter.release(lease, used)
             if (
                 last is not None

@@ -4,6 +4,7 @@ Statements use `$1` placeholders. Rows are tuples in the order of the columns as
 driver; nothing above this interface knows which one is at work.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
@@ -85,3 +86,26 @@ class Database(Statements, Protocol):
     async def close(self) -> None:
         """Finish what was submitted and let go of the file or connections. May be called twice."""
         ...
+
+
+class AutoCommit(ABC):
+    """What a statement outside of a transaction means: one of its own."""
+
+    @abstractmethod
+    def transaction(self, *, exclusive: bool = False) -> AbstractAsyncContextManager[Statements]:
+        """As in `Database`."""
+
+    async def execute(self, sql: str, *args: Any) -> int:
+        async with self.transaction() as tx:
+            return await tx.execute(sql, *args)
+
+    async def insert_many(
+        self,
+        table: str,
+        columns: Sequence[str],
+        rows: Iterable[Sequence[Any]],
+        conflict: str = "",
+        shared: Sequence[Any] = (),
+    ) -> int:
+        async with self.transaction() as tx:
+            return await tx.insert_many(table, columns, rows, conflict, shared)

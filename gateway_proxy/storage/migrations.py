@@ -1,6 +1,9 @@
 """Brings a store's schema up to date: forward only, one transaction a file, every file held to its checksum.
 
 Several processes may start at once: each file is applied under an exclusive lock, after looking again.
+
+Programs of this version and of the next one work on a store side by side: files add, and a store that a newer program has
+migrated is used as it is. A file that older programs could not live with says so in its name, and then they refuse.
 """
 
 import hashlib
@@ -13,6 +16,9 @@ from gateway_proxy.core.clock import Clock
 from gateway_proxy.storage.database import Database, Statements, StoreError
 
 _NAME = re.compile(r"(\d{4})_([a-z0-9_]+)(?:\.(sqlite|postgres))?\.sql")
+_BREAKING = (
+    "breaking_"  # a file's name begins with it: programs that do not know the file must not use the store
+)
 _CREATE = (
     "CREATE TABLE IF NOT EXISTS schema_migrations"
     " (version BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL, sha256 TEXT NOT NULL, applied_at BIGINT NOT NULL)"
@@ -66,7 +72,7 @@ async def schema_version(db: Database) -> int:
 
 
 async def check_schema(db: Database, folder: Path | None = None) -> None:
-    """Raise `StoreError` unless the store has exactly the schema that this program knows."""
+    """Raise `StoreError` unless the store has the schema that this program knows, or a newer one that it can use."""
     migrations = load_migrations(db.dialect, folder)
     version = await schema_version(db)
     if version < len(migrations):
@@ -80,8 +86,8 @@ async def check_schema(db: Database, folder: Path | None = None) -> None:
 async def migrate(db: Database, folder: Path | None = None, clock: Clock | None = None) -> list[str]:
     """Apply what is missing; returns the names of the files applied. May be interrupted and run again.
 
-    Raises `StoreError`, having changed nothing, if the store is newer than the program, was made from an edited
-    file, or belongs to another application.
+    Raises `StoreError`, having changed nothing, if the store is newer than the program can use, was made from an
+    edited file, or belongs to another application.
     """
     migrations = load_migrations(db.dialect, folder)
     tables = await db.tables()
@@ -93,7 +99,7 @@ async def migrate(db: Database, folder: Path | None = None, clock: Clock | None 
     if tables:
         applied = await _applied(db)
         _verify(applied, migrations)
-        if len(applied) == len(migrations):
+        if len(applied) >= len(migrations):
             return []
     done: list[str] = []
     for migration in migrations:
@@ -140,12 +146,14 @@ async def _applied(statements: Statements) -> dict[int, tuple[str, str]]:
 
 
 def _verify(applied: dict[int, tuple[str, str]], migrations: list[Migration]) -> None:
-    newest = max(applied, default=0)
-    if newest > len(migrations):
-        raise StoreError(
-            f"the store was written by a newer gateway-proxy (schema {newest}, this one knows {len(migrations)}); "
-            "nothing was changed: install that version again, or restore a backup from before the upgrade"
-        )
+    for version in range(len(migrations) + 1, max(applied, default=0) + 1):
+        name, _ = applied.get(version, (_BREAKING, ""))
+        if name.startswith(_BREAKING):
+            raise StoreError(
+                f"the store was written by a newer gateway-proxy (schema {version}, this one knows {len(migrations)}) "
+                "in a way that this one cannot use; nothing was changed: install that version again, or restore a "
+                "backup from before the upgrade"
+            )
     for migration in migrations:
         name, sha256 = applied.get(migration.version, ("", ""))
         if sha256 and sha256 != migration.sha256:

@@ -14,11 +14,10 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
-from gateway_proxy.storage.database import Row, Statements, StoreError
+from gateway_proxy.storage.database import AutoCommit, Row, Statements, StoreError
 from gateway_proxy.storage.postgres_errors import explain
 
 _TURN = 0x67777031  # "gwp1": who writes
-_EXCLUSIVE = 0x67777032  # "gwp2": who changes the schema
 _CHANNEL = "gateway_proxy_changes"
 _ASK_AGAIN_SECONDS = 0.5  # a notification may be lost with its connection
 _CONNECT_SECONDS = 5.0
@@ -92,7 +91,7 @@ class _Statements:
         await self.execute(f"NOTIFY {_CHANNEL}")
 
 
-class PostgresDatabase:
+class PostgresDatabase(AutoCommit):
     """One database on a server. Open it with `PostgresDatabase.open`."""
 
     dialect = "postgres"
@@ -100,10 +99,7 @@ class PostgresDatabase:
     def __init__(self, pool: Any, url: str) -> None:
         self._pool = pool
         self._url = url
-        parts = urlsplit(url)
-        self.name = (
-            f"postgresql://{parts.hostname or 'localhost'}{parts.path}"  # as shown: without user and password
-        )
+        self.name = _shown(url)
         self._types: dict[str, dict[str, str]] = {}
         self._turn = asyncio.Lock()
         self._listener: Connection = None
@@ -113,7 +109,6 @@ class PostgresDatabase:
     @classmethod
     async def open(cls, url: str) -> "PostgresDatabase":
         """Connect. Raises `StoreError`."""
-        name = f"postgresql://{urlsplit(url).hostname or 'localhost'}{urlsplit(url).path}"
         try:
             pool = await asyncpg.create_pool(
                 url,
@@ -132,7 +127,7 @@ class PostgresDatabase:
             database = cls(pool, url)
             await database.fetch("SELECT 1")
         except _FAULTS as error:
-            raise explain(error, name) from error
+            raise explain(error, _shown(url)) from error
         except StoreError:
             await pool.close()
             raise
@@ -166,26 +161,12 @@ class PostgresDatabase:
         async with self._connected() as connection:
             return await _Statements(self, connection).fetch_one(sql, *args)
 
-    async def execute(self, sql: str, *args: Any) -> int:
-        async with self.transaction() as tx:
-            return await tx.execute(sql, *args)
-
-    async def insert_many(
-        self,
-        table: str,
-        columns: Sequence[str],
-        rows: Iterable[Sequence[Any]],
-        conflict: str = "",
-        shared: Sequence[Any] = (),
-    ) -> int:
-        async with self.transaction() as tx:
-            return await tx.insert_many(table, columns, rows, conflict, shared)
-
     async def announce(self) -> None:
         await self.execute(f"NOTIFY {_CHANNEL}")
 
     @asynccontextmanager
     async def transaction(self, *, exclusive: bool = False) -> AsyncIterator[Statements]:
+        """Every one is exclusive, whether asked for or not."""
         # This process's own turn first, so that those who wait for it hold no connection.
         async with self._turn, self._connected() as connection:
             with self.explaining():
@@ -194,8 +175,6 @@ class PostgresDatabase:
             try:
                 with self.explaining():
                     await connection.execute(f"SELECT pg_advisory_xact_lock({_TURN})")
-                    if exclusive:
-                        await connection.execute(f"SELECT pg_advisory_xact_lock({_EXCLUSIVE})")
                 yield _Statements(self, connection)
                 with self.explaining():
                     await transaction.commit()
@@ -258,6 +237,12 @@ class PostgresDatabase:
             await asyncio.wait_for(self._pool.close(), _STALL_SECONDS)
         except TimeoutError:
             self._pool.terminate()
+
+
+def _shown(url: str) -> str:
+    """Without user and password."""
+    parts = urlsplit(url)
+    return f"postgresql://{parts.hostname or 'localhost'}{parts.path}"
 
 
 async def _roll_back(transaction: Any, connection: Connection) -> None:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from gateway_proxy.storage.database import Row, Statements, StoreError
+from gateway_proxy.storage.database import AutoCommit, Row, Statements, StoreError
 from gateway_proxy.storage.sqlite_errors import explain
 from gateway_proxy.storage.worker import JobQueue, Worker
 
@@ -110,7 +110,7 @@ class _Statements:
         """Nothing to do: whoever polls sees the file's version."""
 
 
-class SqliteDatabase:
+class SqliteDatabase(AutoCommit):
     """One SQLite file. Open it with `SqliteDatabase.open`."""
 
     dialect = "sqlite"
@@ -153,21 +153,6 @@ class SqliteDatabase:
 
     async def fetch_one(self, sql: str, *args: Any) -> Row | None:
         return await self._reading.fetch_one(sql, *args)
-
-    async def execute(self, sql: str, *args: Any) -> int:
-        async with self.transaction() as tx:
-            return await tx.execute(sql, *args)
-
-    async def insert_many(
-        self,
-        table: str,
-        columns: Sequence[str],
-        rows: Iterable[Sequence[Any]],
-        conflict: str = "",
-        shared: Sequence[Any] = (),
-    ) -> int:
-        async with self.transaction() as tx:
-            return await tx.insert_many(table, columns, rows, conflict, shared)
 
     async def announce(self) -> None:
         """Nothing to do: whoever polls sees the file's version."""

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.storage import migrations
+from gateway_proxy.storage.copying import UNFINISHED
 from gateway_proxy.storage.database import Database, StoreError
 from gateway_proxy.storage.deliveries import Deliveries
 from gateway_proxy.storage.epochs import Epochs
@@ -60,6 +61,10 @@ async def open_store(
             await store.migrate()
         else:
             await migrations.check_schema(store.db)
+        if await store.registry.get_meta(UNFINISHED) is not None:
+            raise StoreError(
+                "the store is an unfinished copy of another one; run `gateway-proxy store copy` again, to its end"
+            )
     except BaseException:
         await store.close()
         raise

@@ -1,6 +1,7 @@
 """Every route that dispatches upstream goes through the same checks: taken from the route table itself."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -9,11 +10,14 @@ from gateway_proxy.proxy.routes import DataRoute, list_routes
 from tests.support.client import CHAT
 from tests.support.fake_provider import FakeProvider
 from tests.support.gateway import CreatedKey, RunningGateway, provider_toml
+from tests.support.mcp_server import McpServer, serve_in_thread, server_toml
 from tests.support.money import model_toml
 from tests.support.raw import RawAnswer, make_request, send
 
 # What asks for a stored response needs one first: see test_stateful.
-DISPATCHING = [route for route in list_routes() if route.operation is not None and "{id}" not in route.path]
+EVERY = [route for route in list_routes() if route.operation is not None and "{id}" not in route.path]
+MCP = [route for route in EVERY if route.operation == "mcp"]
+DISPATCHING = [route for route in EVERY if route not in MCP]
 _FORMS = ("/v1/images/edits", "/v1/images/variations", "/v1/audio/transcriptions", "/v1/audio/translations")
 _BODIES = {
     "chat": '{"model":"%s","messages":[{"role":"user","content":"hi"}],"max_tokens":5}',
@@ -54,9 +58,18 @@ def request_for(route: DataRoute, secret: str, model: str = "") -> bytes:
 
 
 @pytest.fixture(scope="module")
-def gateway(provider: FakeProvider, run_gateway: Callable[..., RunningGateway]) -> RunningGateway:
+def tools() -> Iterator[McpServer]:
+    with serve_in_thread(McpServer()) as (server,):
+        yield server
+
+
+@pytest.fixture(scope="module")
+def gateway(
+    provider: FakeProvider, tools: McpServer, run_gateway: Callable[..., RunningGateway]
+) -> RunningGateway:
     extra = "max_input_tokens = 1000\nmax_output_tokens = 100"
     tables = provider_toml(provider.base_url) + model_toml(extra=extra)
+    tables += server_toml("tools", tools.url, 'price_per_call = "0.01"')
     for dialect in ("anthropic", "gemini"):
         tables += provider_toml(provider.origin, name=dialect, dialect=dialect)
         tables += model_toml(_MODELS[dialect], targets=[dialect], extra=extra)
@@ -76,12 +89,15 @@ def keys(gateway: RunningGateway) -> dict[str, CreatedKey]:
         "no requests": {"requests_per_minute": 0},
         "no slot": {"max_parallel_requests": 0},
     }
-    return {name: gateway.create_key(name, **members) for name, members in scopes.items()}
+    scopes["no server"] = {"mcp": {"enabled": True, "access_mode": "deny_all"}}
+    mcp = {"mcp": {"enabled": True}}
+    made = {name: gateway.create_key(name, **{**mcp, **members}) for name, members in scopes.items()}
+    return made | {"no mcp": gateway.create_key("no mcp")}
 
 
 def test_the_table_is_the_whole_truth() -> None:
-    assert len(DISPATCHING) == 12 + 2 + 10 + 1
-    assert {route.method for route in DISPATCHING} == {"POST"}
+    assert len(DISPATCHING) == 12 + 2 + 10 + 1 and len(MCP) == 2
+    assert {route.method for route in EVERY} == {"POST"}
     assert CHAT in {route.path for route in DISPATCHING}
 
 
@@ -120,6 +136,47 @@ def test_the_pipeline_stands_before_every_route(
     assert provider.stats()["requests"] == before + 1
     if free:
         assert ask("no money").status == 200
+
+
+@pytest.mark.parametrize("route", MCP, ids=lambda route: route.path)
+def test_the_pipeline_stands_before_every_mcp_route(
+    route: DataRoute, gateway: RunningGateway, tools: McpServer, keys: dict[str, CreatedKey]
+) -> None:
+    def ask(name: str, secret: str = "") -> tuple[int, Any]:
+        tool = "echo" if "{" in route.path else "tools__echo"
+        meta = {"protocolVersion": "2026-07-28", "clientCapabilities": {}}
+        params = {
+            "name": tool,
+            "_meta": {f"io.modelcontextprotocol/{member}": value for member, value in meta.items()},
+        }
+        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).encode()
+        head = f"MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: {tool}\r\n".encode()
+        line = f"POST {route.path.replace('{server}', 'tools')} HTTP/1.1".encode()
+        known = keys[name].secret if name else secret
+        answer = send(
+            gateway.port, make_request(known, line=line, body=body, headers=head, host=b"Host: localhost\r\n")
+        )
+        return answer.status, answer.headers.get("x-gateway-error", "") or json.loads(answer.body)
+
+    before = len(tools.calls)
+    assert ask("") == (401, "missing_api_key")
+    assert ask("", "gwk_" + "A" * 49) == (401, "invalid_api_key")
+    expected = {
+        "no endpoint": (403, "endpoint_not_allowed"),
+        "other network": (403, "ip_not_allowed"),
+        "no requests": (429, "rate_limit_exceeded"),
+        "no slot": (429, "rate_limit_exceeded"),
+        "no money": (429, "insufficient_quota"),
+        "no mcp": (403, "mcp_disabled"),
+    }
+    assert {name: ask(name) for name in expected} == expected
+    status, refused = ask("no server")
+    assert (status, refused["error"]["code"]) == (404 if "{" in route.path else 200, -32602)
+    assert len(tools.calls) == before
+    for name in ("free", "no model", "no provider"):  # models and providers are no rules of tools
+        status, answer = ask(name)
+        assert status == 200 and answer["result"]["content"]
+    assert len(tools.calls) == before + 3
 
 
 @pytest.mark.parametrize(

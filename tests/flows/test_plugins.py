@@ -9,6 +9,7 @@ import pytest
 from gateway_proxy.app import sinks
 from gateway_proxy.app.server import reload
 from gateway_proxy.core.ledger import LedgerRow, LogRow
+from gateway_proxy.routing.made_ids import MadeIds
 from tests.support.fake_provider import FakeProvider
 from tests.support.in_process import Served, serve
 from tests.support.plugins import InstallPlugin
@@ -38,6 +39,10 @@ class Asks(AsyncStage):
         await asyncio.sleep(30 if "slow" in str(exchange.body) else 0)
     async def close(self):
         CLOSED.append("asks")
+
+class Waits(AsyncStage):
+    async def check(self, exchange):
+        await asyncio.sleep(0)
 
 class Vendor(OpenAIDialect):
     def upstream_headers(self, api_key):
@@ -129,3 +134,34 @@ async def check_reloads(served: Served, path: Path) -> None:
     await reload(served.gateway, path)
     assert not served.gateway.reload_error
     assert (await say(served, "my secret project")).status == 200
+
+
+async def test_a_stage_that_waits_before_and_after_an_id_was_looked_up(
+    tmp_path: Path, install_plugin: InstallPlugin, fake_provider: FakeProvider
+) -> None:
+    install_plugin(SOURCE, stages={"waits": "Waits"})
+    settings = f"""
+[pipeline]
+stages = [{{ use = "waits", before = "budget" }}]
+[[providers]]
+name = "fake"
+dialect = "openai"
+base_url = "{fake_provider.base_url}"
+api_key = "file:provider.key"
+[[models]]
+name = "chat"
+targets = [{{ provider = "fake", model = "chat" }}]
+"""
+    async with serve(tmp_path, settings) as served:
+        first = await respond(served, {})
+        assert first.status == 200
+        await served.gateway.made_ids.flush()
+        served.gateway.made_ids.memory = MadeIds()
+        again = await respond(served, {"previous_response_id": json.loads(first.body)["id"]})
+        assert (again.status, again.code) == (200, "")
+
+
+async def respond(served: Served, extra: dict[str, str]) -> RawAnswer:
+    body = json.dumps({"model": "chat", "input": "hello", "max_output_tokens": 9, **extra}).encode()
+    line = b"POST /v1/responses HTTP/1.1"
+    return await asyncio.to_thread(send, served.port, make_request(served.secret, line=line, body=body))

@@ -1,12 +1,17 @@
 """A gateway whose store is a PostgreSQL server: the same life as on the embedded one, and a server that goes away."""
 
 import asyncio
+import shutil
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gateway_proxy.core.money import parse_usd
+from gateway_proxy.storage import open_database
+from gateway_proxy.storage.migrations import load_migrations, migrate, sql_folder
 from tests.support.command_line import keys
 from tests.support.fake_provider import FakeProvider
 from tests.support.gateway import RunningGateway, provider_toml
@@ -17,7 +22,7 @@ BODY = {"model": "chat", "messages": [{"role": "user", "content": "hello"}], "ma
 CHAT = "/v1/chat/completions"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def server() -> Iterator[PostgresServer]:
     with run_postgres() as server:
         yield server
@@ -63,6 +68,52 @@ async def test_its_life(
     while gateway.fetch(CHAT, secret=key.secret, body=BODY)[0] != 401:
         assert time.monotonic() < deadline
         await asyncio.sleep(0.02)
+    assert "Traceback" not in gateway.log_text()
+
+
+# What a next version may do to the schema: new columns, tables, indexes.
+NEXT_VERSION = """
+ALTER TABLE keys ADD COLUMN next_text TEXT NOT NULL DEFAULT '';
+ALTER TABLE ledger ADD COLUMN next_number BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE request_log ADD COLUMN next_number BIGINT;
+CREATE INDEX keys_by_next_text ON keys (next_text);
+CREATE TABLE next_table (id TEXT NOT NULL PRIMARY KEY);
+"""
+
+
+async def test_a_newer_version_migrates_the_store_while_this_one_runs(
+    server: PostgresServer,
+    start_gateway: Callable[..., RunningGateway],
+    fake_provider: FakeProvider,
+    tmp_path: Path,
+) -> None:
+    url = await server.make_database()
+    gateway = start_gateway(provider_toml(fake_provider.base_url) + TABLES, store_url=url)
+    key = gateway.create_key(budget_usd="1")
+    assert gateway.fetch(CHAT, secret=key.secret, body=BODY)[0] == 200
+
+    folder = tmp_path / "sql"
+    shutil.copytree(sql_folder(), folder)
+    known = len(load_migrations("postgres"))
+    (folder / f"{known + 1:04d}_next.sql").write_text(NEXT_VERSION)
+    newer = await open_database(url)
+    assert await migrate(newer, folder) == [f"{known + 1:04d}_next"]
+
+    # This version goes on: books, new keys, and a start with a spool that is not empty.
+    for secret in (key.secret, gateway.create_key().secret):
+        assert gateway.fetch(CHAT, secret=secret, body=BODY)[0] == 200
+    await wait_for_requests(gateway, key.id, 2)
+    assert gateway.fetch(CHAT, secret=key.secret, body=BODY)[0] == 200
+    gateway.restart()
+    shown = keys(gateway, "show", key.id)
+    assert gateway.fetch("/api/v1/keys", secret=gateway.admin_token())[0] == 200
+    [(rows, charged)] = await newer.fetch(
+        "SELECT COUNT(*), CAST(SUM(charged_nanos) AS BIGINT) FROM ledger WHERE key_id = $1 AND next_number = 0",
+        key.id,
+    )
+    assert (rows, charged) == (3, parse_usd(shown["spent_usd"]))
+    await newer.close()
+    assert "ERROR" not in gateway.log_text()
     assert "Traceback" not in gateway.log_text()
 
 

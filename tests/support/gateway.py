@@ -169,6 +169,11 @@ class RunningGateway:
         self.kill()
         self.start()
 
+    def use_store(self, tables: str, store_url: str) -> None:
+        """Write settings with another store; it is taken at the next start."""
+        self._head = re.sub(r'^url = ".*"$', f'url = "{store_url}"', self._head, count=1, flags=re.MULTILINE)
+        self.write_config(tables)
+
     def close(self) -> None:
         """Kill it and delete its folder."""
         self.kill()

@@ -7,10 +7,9 @@ from gateway_proxy.core.errors import BadExchange
 from gateway_proxy.core.route import Route
 from gateway_proxy.core.usage import Usage
 from gateway_proxy.dialects.anthropic import neutral_answer, neutral_request
+from gateway_proxy.dialects.anthropic.version import VERSION_LINE
 from gateway_proxy.dialects.neutral.answer import Answer, StreamReader, StreamWriter
 from gateway_proxy.dialects.neutral.request import Request
-
-VERSION = "2023-06-01"
 
 
 class AnthropicForm:
@@ -53,4 +52,4 @@ class AnthropicForm:
 
     def head_lines(self) -> bytes:
         """The version of the API that all of this is about."""
-        return f"anthropic-version: {VERSION}\r\n".encode()
+        return VERSION_LINE

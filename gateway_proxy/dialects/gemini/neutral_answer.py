@@ -17,6 +17,7 @@ from gateway_proxy.dialects.neutral.answer import (
     TextDelta,
     ThinkingDelta,
     Unreadable,
+    read_event,
 )
 from gateway_proxy.dialects.neutral.request import Call, Text, Thinking
 
@@ -99,12 +100,7 @@ class ContentReader:
 
     def read(self, data: bytes) -> Iterable[Event]:
         """Raises Unreadable."""
-        try:
-            value = orjson.loads(data)
-        except orjson.JSONDecodeError:
-            raise Unreadable("an event that is not JSON") from None
-        if type(value) is not dict:
-            raise Unreadable("an event that is not an object")
+        value = read_event(data)
         error = value.get("error")
         if error is not None:
             told = error if type(error) is dict else {"message": str(error)}

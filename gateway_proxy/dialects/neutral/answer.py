@@ -5,7 +5,9 @@ Usage is not part of it: the tap of the provider's dialect reads that from the p
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
+
+import orjson
 
 from gateway_proxy.core.usage import Usage
 from gateway_proxy.dialects.neutral.request import Call, Text, Thinking
@@ -13,6 +15,17 @@ from gateway_proxy.dialects.neutral.request import Call, Text, Thinking
 
 class Unreadable(ValueError):
     """A provider's answer is not what its dialect says it is."""
+
+
+def read_event(data: bytes) -> dict[str, Any]:
+    """The object in an event's data. Raises Unreadable."""
+    try:
+        value = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        raise Unreadable("an event that is not JSON") from None
+    if type(value) is not dict:
+        raise Unreadable("an event that is not an object")
+    return value
 
 
 class Stop(NamedTuple):

@@ -24,6 +24,7 @@ from gateway_proxy.dialects.neutral.answer import (
     ThinkingDelta,
     ThinkingSigned,
     Unreadable,
+    read_event,
 )
 from gateway_proxy.dialects.neutral.request import Call, Text, Thinking
 
@@ -155,12 +156,7 @@ class ChatReader:
         """Raises Unreadable."""
         if data.strip() == b"[DONE]":
             return (End(),)
-        try:
-            value = orjson.loads(data)
-        except orjson.JSONDecodeError:
-            raise Unreadable("an event that is not JSON") from None
-        if type(value) is not dict:
-            raise Unreadable("an event that is not an object")
+        value = read_event(data)
         error = value.get("error")
         if error:
             told = error if type(error) is dict else {"message": str(error)}

@@ -15,7 +15,20 @@ from gateway_proxy.cli import main
 from gateway_proxy.cli.main import run
 
 ROOT = Path(__file__).parents[3]
-START = [sys.executable, "-c", "from gateway_proxy.cli.main import main; main()"]
+START = [sys.executable, "-m", "gateway_proxy"]
+INTERRUPTED = """
+import os, signal, sys
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "gateway_proxy.cli.main":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+if {ignored}:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+sys.argv = ["gateway-proxy", "--version"]
+from gateway_proxy.__main__ import main
+main()
+"""
 
 
 def start(*arguments: str, cwd: Path, **options) -> subprocess.Popen[str]:
@@ -74,6 +87,19 @@ def test_an_interrupt_ends_with_130(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=20)
     assert (process.returncode, err) == (130, "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("ignored", "code"), [(False, -signal.SIGINT), (True, 0)])
+def test_an_interrupt_while_modules_are_imported(ignored: bool, code: int) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED.format(ignored=ignored)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert (done.returncode, done.stderr) == (code, "")
 
 
 @pytest.mark.parametrize(

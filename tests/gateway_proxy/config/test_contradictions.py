@@ -94,11 +94,23 @@ def test_strict_staleness_is_the_shorter_one() -> None:
         ({"url": "", "command": []}, ()),
         ({"url": "u", "command": ["c"]}, ()),
         ({"url": "u", "env": {"A": "b"}}, ("env",)),
+        ({"url": "u", "cwd": "b"}, ("cwd",)),
         ({"command": ["c"], "auth": {"bearer": "b"}}, ("auth",)),
+        ({"command": ["c"], "allow_private": True}, ("allow_private",)),
+        ({"url": "u", "auth": {"bearer": "b", "basic": {}}}, ("auth",)),
+        ({"url": "http://127.0.0.1/mcp"}, ("url",)),
+        ({"url": "http://[::1]:80/mcp"}, ("url",)),
+        ({"url": "http://db.localhost/mcp"}, ("url",)),
+        ({"url": "u", "auth": {"oauth2": {"token_url": "http://10.0.0.1"}}}, ("auth", "oauth2", "token_url")),
     ],
 )
 def test_an_mcp_server_is_a_url_or_a_command(server: dict[str, Any], path: tuple[str, ...]) -> None:
     assert list(found({"mcp": {"servers": [server]}})) == [("mcp", "servers", 0, *path)]
+
+
+def test_an_mcp_server_may_be_near_if_that_is_meant() -> None:
+    assert not found({"mcp": {"servers": [{"url": "http://127.0.0.1/mcp", "allow_private": True}]}})
+    assert not found({"mcp": {"servers": [{"url": "https://mcp.example.com"}, {"url": "http://["}]}})
 
 
 def test_wrong_types_are_left_to_the_models() -> None:

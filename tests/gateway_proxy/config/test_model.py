@@ -16,6 +16,9 @@ ENVIRONMENT = {
     "ANTHROPIC_API_KEY": "canary-anthropic",
     "GITHUB_MCP_TOKEN": "canary-mcp",
     "FILES_MCP_TOKEN": "canary-files",
+    "INTERN_MCP_SECRET": "canary-intern",
+    "SEARCH_MCP_KEY": "canary-search",
+    "OLD_MCP_PASSWORD": "canary-old",
     "OTLP_AUTHORIZATION": "Bearer canary-otlp",
     "HOOK_SECRET": "whsec_Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5",
 }
@@ -65,7 +68,7 @@ def test_the_example_loads_with_everything_used(full: Config) -> None:
     assert [provider.name for provider in full.providers] == ["openai", "anthropic"]
     assert full.providers[0].api_key == Secret("canary-openai")
     assert full.models[0].price is not None
-    assert [server.name for server in full.mcp.servers] == ["github", "files"]
+    assert [server.name for server in full.mcp.servers] == ["github", "files", "intern", "search", "old"]
     assert full.mcp.servers[1].env == {"TOKEN": Secret("canary-files")}
     assert full.pipeline.stages[0].before == "admission"
     assert full.logs.sinks[0].use == "plugin_sink"

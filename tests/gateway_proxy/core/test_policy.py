@@ -159,3 +159,10 @@ def test_the_addresses_of_a_parent_hold_for_its_tokens() -> None:
     both = TokenPolicy(make_policy(ip_allowlist=("10.1.0.0/16", "192.0.2.0/24")).key, parent)
     for address, allowed in (("10.1.0.1", True), ("10.2.0.1", False), ("192.0.2.1", False)):
         assert both.allows_ip(ipaddress.ip_address(address)) is allowed
+
+
+def test_a_token_may_use_servers_that_both_allow() -> None:
+    parent = make_policy(mcp=McpScope(True, McpMode.ALLOW_LIST, ("github",)))
+    token = TokenPolicy(make_policy(mcp=McpScope(True)).key, parent)
+    assert token.allows_server("github") and not token.allows_server("jira")
+    assert not TokenPolicy(make_policy().key, parent).allows_server("github")

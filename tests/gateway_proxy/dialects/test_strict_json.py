@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gateway_proxy.core.errors import BadExchange
 from gateway_proxy.dialects import strict_json
-from gateway_proxy.dialects.strict_json import MAX_DEPTH, parse_object
+from gateway_proxy.dialects.strict_json import MAX_DEPTH, parse_document, parse_object
 
 MEMBERS = frozenset(("model", "stream", "max_tokens", "n", "background"))
 
@@ -156,3 +156,11 @@ def test_any_bytes_are_parsed_or_refused(body: bytes) -> None:
     except BadExchange:
         return
     assert json.loads(body) == value
+
+
+def test_a_document_may_be_anything_but_deep() -> None:
+    assert parse_document(b"[1]") == [1] and parse_document(b'"x"') == "x"
+    for body, code in ((b"[" * 129 + b"]" * 129, "too_deep"), (b"[", "invalid_json"), (b"", "invalid_json")):
+        with pytest.raises(BadExchange) as caught:
+            parse_document(body)
+        assert caught.value.code == code

@@ -1,10 +1,13 @@
 import asyncio
+import signal
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from gateway_proxy.storage import Store, StoreError, open_store
+from gateway_proxy.storage import Store, StoreError, open_database, open_store
 from gateway_proxy.storage.migrations import (
     check_schema,
     load_migrations,
@@ -14,6 +17,8 @@ from gateway_proxy.storage.migrations import (
     sql_folder,
 )
 from gateway_proxy.storage.sqlite import SqliteDatabase
+from tests.support.postgres import PostgresServer
+from tests.support.stores import DATABASES
 
 ONE = "CREATE TABLE one (id BIGINT);\nINSERT INTO one (id) VALUES (1);\n"
 TWO = "-- a remark; with a semicolon\nCREATE TABLE two (id BIGINT);\n"
@@ -73,15 +78,29 @@ async def test_an_edited_file_is_refused(db: SqliteDatabase, folder: Path) -> No
         await check_schema(db, folder)
 
 
-async def test_a_newer_store_is_refused_unchanged(db: SqliteDatabase, folder: Path) -> None:
+async def test_a_newer_store_is_used_as_it_is(db: SqliteDatabase, folder: Path) -> None:
     await migrate(db, folder)
     (folder / "0002_two.sql").unlink()
+    assert await migrate(db, folder) == []
+    await check_schema(db, folder)
+    assert await schema_version(db) == 2
+
+
+async def test_a_store_that_broke_with_this_program_is_refused_unchanged(
+    db: SqliteDatabase, folder: Path
+) -> None:
+    (folder / "0003_breaking_names.sql").write_text("ALTER TABLE one RENAME TO eins;\n")
+    (folder / "0004_four.sql").write_text("CREATE TABLE four (id BIGINT);\n")
+    await migrate(db, folder)
+    (folder / "0004_four.sql").unlink()
+    assert await migrate(db, folder) == []
+    (folder / "0003_breaking_names.sql").unlink()
     for refuse in (migrate, check_schema):
         with pytest.raises(
-            StoreError, match=r"newer gateway-proxy \(schema 2, this one knows 1\); nothing was changed"
+            StoreError, match=r"newer gateway-proxy \(schema 3, this one knows 2\).*nothing was changed"
         ):
             await refuse(db, folder)
-    assert await schema_version(db) == 2
+    assert await schema_version(db) == 4
 
 
 async def test_the_database_of_something_else_is_refused_unchanged(tmp_path: Path) -> None:
@@ -94,12 +113,70 @@ async def test_the_database_of_something_else_is_refused_unchanged(tmp_path: Pat
     assert (tmp_path / "theirs.db").read_bytes() == before
 
 
-async def test_several_starting_at_once_apply_each_file_once(tmp_path: Path, folder: Path) -> None:
-    dbs = [await SqliteDatabase.open(tmp_path / "a.db") for _ in range(3)]
+@pytest.fixture(params=DATABASES)
+async def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:{tmp_path}/empty.db"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return await server.make_database()
+
+
+async def test_several_starting_at_once_apply_each_file_once(empty_url: str, folder: Path) -> None:
+    dbs = [await open_database(empty_url) for _ in range(3)]
     applied = await asyncio.gather(*(migrate(db, folder) for db in dbs))
     assert sorted(name for names in applied for name in names) == ["0001_one", "0002_two"]
     for db in dbs:
         await db.close()
+
+
+# Dies by SIGKILL after so many statements of all its transactions.
+_DYING = """
+import asyncio, contextlib, os, signal, sys
+from pathlib import Path
+from gateway_proxy.storage import open_database
+from gateway_proxy.storage.migrations import migrate
+
+class Dying:
+    def __init__(self, tx): self._tx = tx
+    def __getattr__(self, name): return getattr(self._tx, name)
+    async def execute(self, *args):
+        global left
+        await self._tx.execute(*args)
+        left -= 1
+        if left == 0: os.kill(os.getpid(), signal.SIGKILL)
+
+async def main():
+    db = await open_database(sys.argv[1])
+    whole = db.transaction
+    @contextlib.asynccontextmanager
+    async def transaction(**options):
+        async with whole(**options) as tx: yield Dying(tx)
+    db.transaction = transaction
+    await migrate(db)
+
+left = int(sys.argv[2])
+asyncio.run(main())
+"""
+
+
+@pytest.mark.slow
+async def test_killed_in_the_middle_it_is_resumed_by_the_next_start(empty_url: str) -> None:
+    versions = []
+    for statements in (9, 31, 47):
+        died = await asyncio.to_thread(
+            subprocess.run, [sys.executable, "-c", _DYING, empty_url, str(statements)], check=False
+        )
+        assert died.returncode == -signal.SIGKILL
+        db = await open_database(empty_url)
+        tables = await db.tables()
+        versions.append(await schema_version(db))
+        await db.close()
+        assert ("ledger" in tables) == (versions[-1] >= 2)  # each file is in as a whole, or not at all
+    assert versions == sorted(set(versions))
+    db = await open_database(empty_url)
+    assert len(await migrate(db)) == len(load_migrations(db.dialect)) - versions[-1] > 0
+    await check_schema(db)
+    await db.close()
 
 
 def test_numbering_has_no_gaps_and_names_have_a_form(folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway_proxy.notify.addresses import is_public
+from gateway_proxy.core.addresses import is_public
 
 
 @pytest.mark.parametrize(

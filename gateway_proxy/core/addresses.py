@@ -1,4 +1,4 @@
-"""Which addresses a webhook may go to: public ones, so that no setting turns the gateway against its own network."""
+"""Which addresses the gateway goes to unasked: public ones, so that no setting turns it against its own network."""
 
 import ipaddress
 

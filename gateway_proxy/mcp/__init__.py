@@ -1,0 +1,1 @@
+"""MCP without sockets: messages, versions, names, and what a key's rule lets pass."""

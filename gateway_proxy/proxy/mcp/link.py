@@ -1,0 +1,78 @@
+"""The way to one MCP server, whatever carries it: what the door and discovery may rely on.
+
+Promises of every link: nothing of a client reaches the server but what it is given; each request gets an id of the
+link's own; leaving an exchange before its response cancels it at the server; a `ping` of the server is answered by the
+link itself; no message is longer than the server's cap; every failure is an UpstreamFailed. Which client may ask what
+is decided before. How a link is made of its settings belongs to `links.py`.
+"""
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from gateway_proxy.core.errors import UpstreamFailed
+from gateway_proxy.mcp.message import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """What was agreed with a server: the revision, in the legacy era perhaps a session, and what the server can do
+    (the `capabilities` of its `initialize` or `server/discover`).
+    """
+
+    version: str
+    session_id: str | None = None
+    capabilities: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+
+class SessionEnded(UpstreamFailed):
+    """The server has forgotten a legacy session: connect again."""
+
+
+class LinkExchange(Protocol):
+    """The messages that answer one request: notifications and requests that belong to it, and at last its response."""
+
+    def messages(self) -> AsyncGenerator[Message, None]:
+        """Each as it comes; the response is the last. Raises UpstreamFailed where none comes."""
+        ...
+
+    async def final(self) -> Message:
+        """The response, passing over what comes before. Raises UpstreamFailed."""
+        ...
+
+
+class Link(Protocol):
+    """One for each server, shared by all exchanges."""
+
+    async def connect(self) -> Peer:
+        """Finds out the server's era; in the legacy one this opens a session. Raises UpstreamFailed."""
+        ...
+
+    async def ask(self, peer: Peer, method: str, params: dict[str, Any] | None = None) -> Message:
+        """The response to a request of the gateway's own, which is fitted to the era here. Raises UpstreamFailed."""
+        ...
+
+    def exchange(
+        self,
+        peer: Peer,
+        method: str,
+        params: dict[str, Any] | None,
+        headers: Mapping[str, str] | None = None,
+    ) -> AbstractAsyncContextManager[LinkExchange]:
+        """One request, whose params are fitted to the peer's era already (`eras.fit_params`); `headers` are a client's
+        Mcp-Param-*. Raises UpstreamFailed.
+        """
+        ...
+
+    async def notify(self, peer: Peer, method: str, params: dict[str, Any] | None = None) -> None:
+        """Sends a notification. Raises UpstreamFailed."""
+        ...
+
+    async def end(self, peer: Peer) -> None:
+        """Ends a legacy session; whether the server minds does not matter."""
+        ...
+
+    async def close(self) -> None:
+        """Ends everything that the link holds: connections, processes, tasks."""
+        ...

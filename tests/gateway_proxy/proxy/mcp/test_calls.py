@@ -1,0 +1,77 @@
+"""Calls through the real routes: metered, cut, settled."""
+
+import asyncio
+
+import pytest
+
+from tests.support.mcp_server import WHOLE
+from tests.support.mcp_world import World, wait_for
+
+
+async def test_calls_are_counted_and_charged_exactly(world: World) -> None:
+    _, secret = await world.key(requests_per_minute=4, budget_usd="0.52", tokens_per_minute=0)
+    client = world.client(secret=secret)
+    assert (await client.call("echo")).headers["x-gateway-cost-usd"] == "0.01"
+    assert (await client.ask("tools/call", name="tell")).result["content"] == WHOLE["content"]
+    await client.names()  # what the gateway answers itself is no request of the limits
+    assert (await client.call("ask")).result["resultType"] == "input_required"
+    refused = await client.ask("tools/call", name="tell")
+    assert refused.error == (429, 429) and refused.value["error"]["data"]["code"] == "insufficient_quota"
+    assert (await client.call("echo")).status == 200
+    limited = await client.call("echo")
+    assert limited.error == (429, 429) and limited.value["error"]["data"]["code"] == "rate_limit_exceeded"
+    assert int(limited.headers["retry-after"]) > 0
+    ledger = await world.rows(
+        "SELECT provider, model_requested, operation, charged_nanos, usage_source FROM ledger ORDER BY admitted_at"
+    )
+    assert [tuple(row) for row in ledger] == [
+        ("mcp:new", "new/echo", "mcp", 10_000_000, "provider"),
+        ("mcp:new", "new/tell", "mcp", 500_000_000, "provider"),
+        ("mcp:new", "new/ask", "mcp", 0, "none"),
+        ("mcp:new", "new/echo", "mcp", 10_000_000, "provider"),
+    ]
+
+
+async def test_a_key_that_is_revoked_ends_its_calls(world: World) -> None:
+    key_id, secret = await world.key(max_parallel_requests=1)
+    running = asyncio.ensure_future(world.client(secret=secret).call("wait"))
+    while not world.new.running:
+        await asyncio.sleep(0.01)
+    assert (await world.client(secret=secret).call("echo")).error == (429, 429)
+    await world.revoke(key_id)
+    async with asyncio.timeout(2):
+        told = await running
+    assert told.error == (401, 401) and told.value["error"]["data"]["code"] == "key_revoked"
+    await wait_for(lambda: world.new.dropped == 1)
+
+
+@pytest.mark.parametrize("server", ["new", "old"])
+async def test_a_client_that_leaves_cancels_its_call(world: World, server: str) -> None:
+    upstream = {"new": world.new, "old": world.old}[server]
+    running = asyncio.ensure_future(world.client(f"/mcp/{server}").call("wait"))
+    await wait_for(lambda: upstream.running)
+    running.cancel()
+    await wait_for(lambda: upstream.dropped == 1 and not world.served.gateway.plane.sweeper.runs)
+    if server == "old":
+        await wait_for(lambda: upstream.cancelled)
+    rows = await world.rows("SELECT outcome, charged_nanos FROM ledger")
+    assert [row[0] for row in rows] == ["client_gone"]
+
+
+async def test_a_session_that_the_server_forgot_is_made_anew(world: World) -> None:
+    client = world.client("/mcp/old")
+    assert (await client.call("echo")).status == 200
+    before = world.old.sessions
+    world.old.forget()
+    assert (await client.call("echo")).status == 200
+    assert world.old.sessions == before + 1
+
+
+async def test_a_legacy_client_cancels_by_notification(world: World) -> None:
+    client = await world.legacy()
+    running = asyncio.ensure_future(client.call("wait"))
+    await wait_for(lambda: world.new.running)
+    assert (await client.notify("notifications/cancelled", requestId=1)).status == 202
+    told = await running
+    assert told.status == 499 or told.value is None
+    await wait_for(lambda: world.new.dropped == 1)

@@ -15,6 +15,7 @@ pytest_plugins = (
     "tests.support.gateway",
     "tests.support.plugins",
     "tests.support.postgres",
+    "tests.support.redis",
 )
 
 _REQUIRE_ALL = os.environ.get("GATEWAY_REQUIRE_ALL") == "1"

@@ -13,6 +13,7 @@ from gateway_proxy.app.audit import AuditTrail
 from gateway_proxy.app.books import GatewayBooks
 from gateway_proxy.app.extensions import Extensions
 from gateway_proxy.app.follower import Follower
+from gateway_proxy.app.limits import make_limits
 from gateway_proxy.app.live_tokens import LiveTokens
 from gateway_proxy.app.made_ids import IdBooks
 from gateway_proxy.app.mcp import McpGate
@@ -37,8 +38,6 @@ from gateway_proxy.keys.signing import SigningFile
 from gateway_proxy.keys.token import PREFIX
 from gateway_proxy.ledger.spool import Spool
 from gateway_proxy.ledger.writer import BooksWriter
-from gateway_proxy.limits.budget import Rebuild
-from gateway_proxy.limits.memory import MemoryLimiter
 from gateway_proxy.notify.endpoints import list_endpoints
 from gateway_proxy.proxy.handler import DataPlane
 from gateway_proxy.proxy.minting import TokenMint
@@ -47,7 +46,6 @@ from gateway_proxy.routing.breaker import Breakers
 from gateway_proxy.stages.rate import LearnedOutput
 from gateway_proxy.storage import Store
 from gateway_proxy.storage.database import StoreConflict, StoreError
-from gateway_proxy.storage.maintenance import clear_reserved
 from gateway_proxy.storage.registry import Gateway as GatewayRecord
 from gateway_proxy.telemetry.pulse import Pulse
 from gateway_proxy.telemetry.spans import Server
@@ -70,7 +68,8 @@ class Gateway:
         self.clock = clock or Clock()
         self.store = store
         self.directory = KeyDirectory()
-        self.limiter = MemoryLimiter(self.clock)
+        self.limits = make_limits(config, store, self.clock)
+        self.limiter = self.limits.limiter
         self.live_tokens = LiveTokens(store.keys, self.directory, self.limiter, self.clock)
         self.tokens = self.live_tokens.directory
         self.breakers = Breakers(self.clock)
@@ -99,6 +98,7 @@ class Gateway:
         make_private_folder(config.storage.data_dir)
         self.id = read_gateway_id(config.storage.data_dir)
         await self._refuse_company()
+        self.limits.begin(self.id)
         await self._open_books()
         self.pulse = Pulse(Tally(self._lists_model))
         self.tracing = Tracing(self._find_server, self.id)
@@ -123,7 +123,7 @@ class Gateway:
             acknowledge=self._acknowledge,
         )
         self._add_own_routes()
-        await clear_reserved(self.store.db)
+        await self.limits.open(self.books.collect_events)
         await self.live_tokens.load()
         await self.follower.load()
         self.limiter.take_reserved()  # zeros, and the store has them now
@@ -142,7 +142,7 @@ class Gateway:
 
     def _make_plane(self) -> DataPlane:
         plane = DataPlane(self.runtime, self.settlement, self.limiter, self.clock)
-        plane.is_stale = self._is_stale
+        plane.is_stale, plane.refresh = self._is_stale, self.limits.refresh
         plane.recall, plane.form_folder = self.made_ids.recall, self.config.storage.data_dir
         plane.relay.find_policy = self.directory.policy
         return plane
@@ -188,6 +188,7 @@ class Gateway:
         await self.made_ids.close()
         await self.tracing.close()
         await self.writer.stop()  # it runs until it is told to end: waiting for it first would wait in vain
+        await self.limits.close()
         await drain(5)
         await asyncio.to_thread(self.audit.log.close)  # after what a cancelled task left it to write
         self.spool.close()
@@ -258,6 +259,7 @@ class Gateway:
             "running": len(self.plane.sweeper.runs),
             "tasks": running(),
             "audit": self.audit.describe(),
+            "shared": self.limits.describe(),
             "providers": {name: link.pool.stats()._asdict() for name, link in self.runtime.links.items()},
         }
         return not problems, details
@@ -286,23 +288,7 @@ class Gateway:
     async def _prepare_keys(self, records: Sequence[KeyRecord]) -> None:
         """Make the counters of these keys ready for their new revision, and what verifies tokens."""
         await self.live_tokens.prepare(records)
-        keys = [record.key for record in records if record.key is not None]
-        missing = [key for key in keys if self.limiter.needs_rebuild(key)]
-        jobs: list[Rebuild] = []
-
-        def plan() -> list[tuple[str, int, int]]:
-            jobs[:] = self.limiter.begin_rebuilds(missing)
-            return [job.window for job in jobs]
-
-        if missing:
-            sums = await self.writer.flush_and_sum(plan)
-            for job, nanos in zip(jobs, sums, strict=True):
-                self.limiter.finish_rebuild(job, nanos)
-        for key in keys:
-            self.limiter.update(key)
-        for record in records:
-            if record.key is None:
-                self.limiter.forget(record.key_id)
+        await self.limits.prepare(records, self.writer)
 
     async def _acknowledge(self, seq: int) -> None:
         self.books.collect_events()  # an edit alone can put the spend beyond a threshold
@@ -376,6 +362,7 @@ class Gateway:
             self.clock,
             reserved=self.limiter.take_reserved,
             row_errors=(StoreConflict,),
+            written=self.limits.take_written,
         )
         recovered = await self.writer.replay()
         if recovered:
@@ -388,10 +375,7 @@ class Gateway:
         return AuditTrail(audit_log, self.store, self.id, self._organization, self._heartbeat)
 
     async def _refuse_company(self) -> None:
-        now = self.clock.now_ms()
-        for other in await self.store.registry.list_gateways():
-            if other.id != self.id and now - other.last_seen_at < OFFLINE_MS:
-                raise StoreError(
-                    f'another gateway ("{other.name}", {other.id}) is live on this store; several gateways on one store '
-                    "are not possible with SQLite: stop it, or give this one its own store"
-                )
+        live_since = self.clock.now_ms() - OFFLINE_MS
+        everybody = await self.store.registry.list_gateways()
+        others = [other for other in everybody if other.id != self.id and other.last_seen_at > live_since]
+        await self.limits.refuse_company(others)

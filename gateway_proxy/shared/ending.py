@@ -29,6 +29,7 @@ class Ending:
     def __init__(self, server: Server, view: View, clock: Clock) -> None:
         self.leases = Leases()
         self.on_events: Callable[[], None] = lambda: None  # an alert was reached
+        self.knows_keys = False  # until then every key may have a budget
         self._server = server
         self._view = view
         self._clock = clock
@@ -73,7 +74,7 @@ class Ending:
                 continue
             root = row.parent_id or row.key_id
             for key_id in {row.key_id, root}:
-                if self._view.has_budget(key_id):
+                if not self.knows_keys or self._view.has_budget(key_id):
                     self.invalidate(root, key_id)
         self._tell_leaving()
 
@@ -99,7 +100,8 @@ class Ending:
         for name, held in list(self.leases.held.items()):
             if held.charged is not None:
                 self.leases.confirm(name)
-        self._stale.clear()
+        for root, key_id in list(self._stale):
+            self._tell_stale(root, key_id)
         self._tell_leaving()
 
     @property

@@ -25,6 +25,7 @@ log = logging.getLogger("gateway_proxy.shared")
 
 BEAT_SECONDS = 1.0
 GATHER_SECONDS = 0.1
+TELL_SECONDS = 1.0  # so long nobody needs to know
 PATIENT_SECONDS = 3.0  # from then on what is waited for is looked at every BEAT_SECONDS
 DEAD_MS = 15_000
 CLEAN_SECONDS = 5.0
@@ -192,6 +193,9 @@ class Keeper:
         return []
 
     def _note_missing(self, missing: list[str]) -> None:
+        waited = asyncio.get_running_loop().time() - self._gathering_since
+        if missing and waited < TELL_SECONDS:
+            missing = []
         if missing and missing != self.waiting_for:
             log.warning(
                 "shared counters: budgets wait for the leases of %s; a gateway that will not come back is let go by"

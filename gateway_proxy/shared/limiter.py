@@ -31,10 +31,10 @@ from gateway_proxy.limits.periods import Window, find_window
 from gateway_proxy.shared.ending import Ending
 from gateway_proxy.shared.leases import Held, SharedLease
 from gateway_proxy.shared.link import Refused
-from gateway_proxy.shared.loading import Loader, Wanted, span_of
+from gateway_proxy.shared.loading import Loader, Wanted
 from gateway_proxy.shared.local_share import LocalShare
-from gateway_proxy.shared.names import SEPARATOR, Names
-from gateway_proxy.shared.resp import Disconnected, Part, Reply, TooSlow
+from gateway_proxy.shared.names import SEPARATOR, Windows, write_claims
+from gateway_proxy.shared.resp import Disconnected, Reply, TooSlow
 from gateway_proxy.shared.scripts import ACQUIRE
 from gateway_proxy.shared.server import Lost, Server
 from gateway_proxy.shared.tally import Decisions
@@ -47,7 +47,6 @@ MOST_TRIES = 4
 REQUESTS, TOKENS, PARALLEL, NANOS = Meter.REQUESTS, Meter.TOKENS, Meter.PARALLEL, Meter.NANOS
 _GRANTED, _REFUSED, _UNKNOWN, _OTHER_PERIOD = 1, 0, 2, 3
 _FAULTS = (Disconnected, TooSlow, Refused, Lost)
-Windows = dict[str, Window]
 
 
 class SharedLimiter:
@@ -129,7 +128,7 @@ class SharedLimiter:
             if names is None or left <= 0:
                 break
             windows = self._find_windows(ordered)
-            keys, arguments = _write(ordered, names, root, windows)
+            keys, arguments = write_claims(ordered, names, root, windows)
             reply = await server.ask(left, late, ACQUIRE, keys, name, mode, self.dead, *arguments)
             if reply[0] in (_GRANTED, _REFUSED):
                 return reply, windows
@@ -382,25 +381,3 @@ MINUTE_US = 60_000_000
 
 def _rank(claim: Claim) -> int:
     return REFUSAL_ORDER[claim.meter]
-
-
-def _write(
-    ordered: Sequence[Claim], names: Names, root: str, windows: Windows
-) -> tuple[tuple[str, ...], list[Part]]:
-    """Keys and arguments of the claims, as acquire.lua takes them."""
-    keys = [names.entries(root)]
-    arguments: list[Part] = []
-    for claim in ordered:
-        meter, key_id, amount = claim.meter, claim.key_id, claim.amount
-        rule: Any = claim.rule
-        if meter is NANOS:
-            keys.append(names.budget(root, key_id))
-            window = windows[key_id]
-            arguments += ("b", amount, rule.limit_nanos, window.label, span_of(window), key_id)
-        elif meter is PARALLEL:
-            keys.append(names.slots(root, key_id))
-            arguments += ("p", amount, rule.limit, "", "", "")
-        else:
-            keys.append((names.requests if meter is REQUESTS else names.tokens)(root, key_id))
-            arguments += ("q", amount, rule.per_minute, rule.capacity, "", "")
-    return tuple(keys), arguments

@@ -15,7 +15,7 @@ from gateway_proxy.core.store import Spending
 from gateway_proxy.core.tasks import spawn
 from gateway_proxy.limits.periods import FAR_MS, Window
 from gateway_proxy.shared.link import Refused
-from gateway_proxy.shared.names import split_lease
+from gateway_proxy.shared.names import span_of, split_lease
 from gateway_proxy.shared.resp import SLOW_SECONDS, Disconnected, TooSlow
 from gateway_proxy.shared.scripts import INSTALL, LOAD
 from gateway_proxy.shared.server import Lost, Server
@@ -23,7 +23,7 @@ from gateway_proxy.shared.server import Lost, Server
 log = logging.getLogger("gateway_proxy.shared")
 
 MOST_AT_ONCE = 200
-INSTALL_SECONDS = 1.0
+_LOADED = 2  # by somebody else, meanwhile
 
 
 class Wanted(NamedTuple):
@@ -33,21 +33,20 @@ class Wanted(NamedTuple):
     key_id: str
     window: Window
 
-    @property
-    def span(self) -> str:
-        """The window in milliseconds, as the scripts take it."""
-        return span_of(self.window)
-
-
-def span_of(window: Window) -> str:
-    return f"{window.start_ms}:{FAR_MS if window.end_ms is None else window.end_ms}"
-
 
 class SpendStore(Protocol):
     """The ledger's sums."""
 
-    async def sum_spending(self, plan: Callable[[], Awaitable[Sequence[Spending]]], /) -> list[int]:
-        """The charged nano-USD of each. `plan` is called while nobody can add to the ledger. Raises StoreError."""
+    async def sum_spending(
+        self,
+        plan: Callable[[], Awaitable[Sequence[Spending]]],
+        take: Callable[[list[int]], Awaitable[None]],
+        /,
+    ) -> None:
+        """`take` gets the charged nano-USD of each that `plan` names; both while nobody can add to the ledger.
+
+        Raises StoreError, and what these two raise.
+        """
         ...
 
 
@@ -88,11 +87,12 @@ class Loader:
 
     async def _load(self, batch: list[Wanted]) -> None:
         server, token = self._server, secrets.token_hex(8)
+        names = server.names
+        if names is None:
+            raise Disconnected
+        missing: list[Wanted] = []
 
         async def plan() -> list[Spending]:
-            names = server.names
-            if names is None:
-                raise Disconnected
             asked = [
                 server.ask(
                     SLOW_SECONDS, None, LOAD, (names.entries(root), names.budget(root, key_id)),
@@ -100,26 +100,35 @@ class Loader:
                 )
                 for root, key_id, window in batch
             ]  # fmt: skip
-            return [
-                Spending(
-                    wanted.key_id, wanted.window.start_ms, FAR_MS if wanted.window.end_ms is None else wanted.window.end_ms,
-                    [found[1:] for name in reply[3:] if isinstance(name, bytes) and (found := split_lease(name.decode())) is not None],
-                )
-                for wanted, reply in zip(batch, await _gather(asked), strict=True)
-            ]  # fmt: skip
+            spending = []
+            for wanted, reply in zip(batch, await _gather(asked), strict=True):
+                if reply[0] != _LOADED:
+                    missing.append(wanted)
+                    window = wanted.window
+                    end_ms = FAR_MS if window.end_ms is None else window.end_ms
+                    spending.append(
+                        Spending(wanted.key_id, window.start_ms, end_ms, _list_attempts(reply[3:]))
+                    )
+            return spending
 
-        sums = await self._store.sum_spending(plan)
-        names = server.names
-        if names is None:
-            raise Disconnected
-        installs = [
-            server.ask(
-                INSTALL_SECONDS, None, INSTALL, (names.budget(root, key_id),), window.label, token, nanos
+        async def take(sums: list[int]) -> None:
+            await _gather(
+                [
+                    server.ask(
+                        SLOW_SECONDS, None, INSTALL, (names.budget(root, key_id),), window.label, token, nanos
+                    )
+                    for (root, key_id, window), nanos in zip(missing, sums, strict=True)
+                ]
             )
-            for (root, key_id, window), nanos in zip(batch, sums, strict=True)
-        ]
-        await _gather(installs)
-        self.loads += len(batch)
+
+        await self._store.sum_spending(plan, take)
+        self.loads += len(missing)
+
+
+def _list_attempts(leases: Sequence[object]) -> list[tuple[str, int]]:
+    """The rows that leases will have."""
+    found = (split_lease(name.decode()) for name in leases if isinstance(name, bytes))
+    return [(lease[1], lease[2]) for lease in found if lease is not None]
 
 
 async def _gather(calls: Sequence[Awaitable[list[object]]]) -> list[list[object]]:

@@ -1,11 +1,19 @@
-"""What the keys on the server are called.
+"""What the keys on the server are called, and how claims on them are written.
 
 All that belongs to one root key (a key, and the ephemeral tokens made from it) carries one hash tag, so that a script
 finds it on one server of a cluster. The epoch stands in each name: what an earlier one left is never read.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
+from gateway_proxy.core.limiter import Claim, Meter
+from gateway_proxy.limits.periods import FAR_MS, Window
+from gateway_proxy.shared.resp import Part
+
 EPOCH = "gateway-proxy:epoch"
 SEPARATOR = "~"
+Windows = dict[str, Window]  # key id → the period of its budget
 
 
 class Names:
@@ -51,3 +59,30 @@ def split_lease(name: str) -> tuple[str, str, int] | None:
     part, _, rest = name.partition(SEPARATOR)
     request_id, _, attempt = rest.partition(SEPARATOR)
     return (part, request_id, int(attempt)) if attempt.isdecimal() else None
+
+
+def span_of(window: Window) -> str:
+    """A period in milliseconds, as the scripts take it."""
+    return f"{window.start_ms}:{FAR_MS if window.end_ms is None else window.end_ms}"
+
+
+def write_claims(
+    ordered: Sequence[Claim], names: Names, root: str, windows: Windows
+) -> tuple[tuple[str, ...], list[Part]]:
+    """Keys and arguments of the claims, as acquire.lua takes them."""
+    keys = [names.entries(root)]
+    arguments: list[Part] = []
+    for claim in ordered:
+        meter, key_id, amount = claim.meter, claim.key_id, claim.amount
+        rule: Any = claim.rule
+        if meter is Meter.NANOS:
+            keys.append(names.budget(root, key_id))
+            window = windows[key_id]
+            arguments += ("b", amount, rule.limit_nanos, window.label, span_of(window), key_id)
+        elif meter is Meter.PARALLEL:
+            keys.append(names.slots(root, key_id))
+            arguments += ("p", amount, rule.limit, "", "", "")
+        else:
+            keys.append((names.requests if meter is Meter.REQUESTS else names.tokens)(root, key_id))
+            arguments += ("q", amount, rule.per_minute, rule.capacity, "", "")
+    return tuple(keys), arguments

@@ -7,7 +7,7 @@ the reply is still taken out in its place, and is handed to `late` if that was a
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import hiredis
 
@@ -59,8 +59,7 @@ class Connection(asyncio.Protocol):
     # What asyncio calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's are no subclass
         self.is_open = True
 
     def data_received(self, data: bytes) -> None:
@@ -99,7 +98,7 @@ class Connection(asyncio.Protocol):
         future: asyncio.Future[Reply] = self._loop.create_future()
         self._waiters.append(_Waiter(future, deadline, late))
         self._write(parts)
-        if self._timer is None:
+        if self._timer is None or deadline < self._timer_due:
             self._wake_at(deadline)
         return future
 
@@ -133,6 +132,8 @@ class Connection(asyncio.Protocol):
             self._transport.write(b"".join(out))
 
     def _wake_at(self, at: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
         self._timer_due = at
         self._timer = self._loop.call_at(at, self._expire)
 

@@ -30,7 +30,6 @@ class Server:
     def __init__(self, link: Link, clock: Clock, part: str, *, server_time: bool = True) -> None:
         """Without `server_time` this clock's time goes with each command, for tests that turn its hands."""
         self.link = link
-        self.part = part
         self.names: Names | None = None
         self.is_ready = False
         self.on_lost: Callable[[], None] = lambda: None
@@ -39,6 +38,11 @@ class Server:
         self.number = 0  # the highest that a reply carried
         self._generation = 0
         self._offset_ms = 0
+        self.name_part(part)
+
+    def name_part(self, part: str) -> None:
+        """By what name this process is known: gateway id / place . instance. Before anything is asked."""
+        self.part = part
         self._field = f"c:{part}"
 
     @property

@@ -77,6 +77,10 @@ class Epochs:
         """A process ends, and holds nothing any more."""
         await self._db.execute("DELETE FROM shared_parts WHERE part = $1", part)
 
+    async def sharing(self) -> set[str]:
+        """The gateways that take part, alive or not."""
+        return {str(row[0]) for row in await self._db.fetch("SELECT gateway_id FROM shared_parts")}
+
     async def known_gateways(self) -> set[str]:
         """Those whose leases count though they may be away: their books will come, or they will be forgotten."""
         return {str(row[0]) for row in await self._db.fetch("SELECT id FROM gateways")}

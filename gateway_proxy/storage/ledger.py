@@ -85,15 +85,25 @@ class SqlLedger:
                 await books.insert([], [log])
             return await books.finish(gateway_id, batch, windows)
 
-    async def sum_spending(self, plan: Callable[[], Awaitable[Sequence[Spending]]], /) -> list[int]:
-        """The charged nano-USD of each. `plan` is called while nobody else can add to the ledger, and must not take long."""
+    async def sum_spending(
+        self,
+        plan: Callable[[], Awaitable[Sequence[Spending]]],
+        take: Callable[[list[int]], Awaitable[None]],
+        /,
+    ) -> None:
+        """`take` gets the charged nano-USD of each that `plan` names.
+
+        Both are called while nobody else can add to the ledger, and must not take long.
+        """
         async with self._db.transaction() as tx:
             wanted = await plan()
             sums = await sum_windows(tx, [(one.key_id, one.start_ms, one.end_ms) for one in wanted])
-            return [
-                nanos - (await _sum_attempts(tx, one) if one.without else 0)
-                for one, nanos in zip(wanted, sums, strict=True)
-            ]
+            await take(
+                [
+                    nanos - (await _sum_attempts(tx, one) if one.without else 0)
+                    for one, nanos in zip(wanted, sums, strict=True)
+                ]
+            )
 
     def _remember(self, minutes: _Minutes) -> None:
         """Only after the commit: what was rolled back has to be written."""

@@ -1,9 +1,11 @@
 -- Begins to load a budget's counter: from now on it counts what happens, on top of what the leases here hold.
 -- KEYS: 1 epoch, 2 entries of the root key, 3 the budget. ARGV: 5 key id, 6 label, 7 'start:end' in ms, 8 token.
--- Returns 1, number, now (ms), then the names of the leases whose charges the ledger's sum must leave out.
+-- Returns 2 if somebody has loaded it meanwhile; else 1, number, now (ms), then the names of the leases whose charges the ledger's sum must leave out.
 local key, key_id, label = KEYS[3], ARGV[5], ARGV[6]
 local from, to = string.match(ARGV[7], '^(%d+):(%d+)$')
 from, to = tonumber(from), tonumber(to)
+local there = redis.call('HMGET', key, label .. '|s', label .. '|t')
+if there[1] and not there[2] then return {2, number, now_ms} end
 local flat = redis.call('HGETALL', key)
 for i = 1, #flat, 2 do
   local other = string.match(flat[i], '^(.*)|w$')

@@ -53,7 +53,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "upstream_broken": ("The provider's answer broke off, or could not be passed on.", "Retry; if it repeats, look at the provider."),
     "upstream_error": ("The provider reported an error inside the stream.", "The client has the provider's own text."),
     "overloaded": ("Too many requests ran at once, or the gateway was shutting down.", "Retry; if it repeats, add gateways."),
-    "store_stale": ("The store was out of reach for longer than allowed.", "Look at the store."),
+    "store_stale": ("The store was out of reach for longer than allowed, or the gateway was revoked.", "Look at the store and at Gateways."),
     "internal_error": ("A fault of the gateway.", "Its log has the reason under the request id."),
     "client_gone": ("The client left before the answer was complete.", "Nothing, if that was meant; else see the client's timeouts."),
 }  # fmt: skip

@@ -9,7 +9,7 @@ from dashboard.frame import ADMIN, current_actor, go_to, render
 from gateway_proxy.admin.paging import Listing
 
 COLUMNS = (
-    "id", "name", "status", "version", "organization", "config_digest", "applied_changes", "changes_behind", "started_at",
+    "id", "name", "status", "version", "organization", "config_digest", "config_differs", "providers", "applied_changes", "changes_behind", "started_at",
     "last_seen_at", "revoked_at",
 )  # fmt: skip
 STATUSES = {
@@ -32,15 +32,12 @@ async def list_gateways(request: web.Request) -> web.StreamResponse:
     page = await request.app[ADMIN].gateways.search(actor, listing, None if status == "all" else status)
     if wants_file(request):
         return await send_table(request, "gateways", COLUMNS, page.data)
-    digests = {
-        gateway["config_digest"] for gateway in page.data if gateway["status"] in ("healthy", "pending")
-    }
     context = {
         "gateways": page.data,
         "search": search,
         "status": status,
         "statuses": STATUSES,
-        "differing": len(digests) > 1,
+        "differing": any(gateway["config_differs"] for gateway in page.data),
     }
     return render(request, "gateways/list.html", context)
 

@@ -40,12 +40,21 @@ async def show_key(request: web.Request) -> web.Response:
     counters = await use.counters(actor, key_id)
     context = {
         "key": key,
+        "sleeps": await _sleeps(request, key),
         "counters": counters,
         "budget": describe_budget(key, counters),
         "requests": await use.last_requests(actor, key_id),
         "gateways": await use.gateways(actor, key_id),
     }
     return await render_dialog(request, "keys/detail.html", context)
+
+
+async def _sleeps(request: web.Request, key: Mapping[str, Any]) -> bool:
+    """Whether a token is inactive because its key is: nothing that is done to the token would wake it."""
+    if key["status"] != "inactive" or key["parent_id"] is None:
+        return False
+    parent = await request.app[ADMIN].keys.find(current_actor(request), key["parent_id"])
+    return bool(parent["status"] != "active")
 
 
 async def list_context(request: web.Request) -> dict[str, Any]:

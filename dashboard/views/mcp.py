@@ -1,4 +1,4 @@
-"""MCP servers as the settings have them, and the log of what was called there."""
+"""MCP servers as the settings have them."""
 
 from aiohttp import web
 
@@ -20,10 +20,4 @@ async def list_servers(request: web.Request) -> web.StreamResponse:
     return render(request, "mcp/servers.html", {"servers": page.data, "search": search})
 
 
-async def show_log(request: web.Request) -> web.Response:
-    """The tab of the log that is about MCP."""
-    current_actor(request)
-    return render(request, "logs/mcp.html")
-
-
-ROUTES = [web.get("/configuration/mcp-servers", list_servers), web.get("/logs/mcp", show_log)]
+ROUTES = [web.get("/configuration/mcp-servers", list_servers)]

@@ -1,6 +1,7 @@
 """The attached gateways: how a change is known to be live, and their list with revoke, allow and forget."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ from gateway_proxy.admin.paging import Listing, Page, cut_page
 from gateway_proxy.admin.problem import NotAllowed, NotFound
 from gateway_proxy.admin.roles import require_manager, require_reader
 from gateway_proxy.core.clock import Clock, format_time
+from gateway_proxy.core.key import Key
 from gateway_proxy.keys.view import LiveOn
 from gateway_proxy.storage.registry import Gateway, GatewayAct, Registry
 from gateway_proxy.storage.store import Store
@@ -35,9 +37,28 @@ async def wait_until_live(
 
 async def list_attached(registry: Registry, clock: Clock, organization: str) -> list[Gateway]:
     """The gateways that serve this organization's keys now."""
-    fresh_since = clock.now_ms() - ATTACHED_MS
-    gateways = await registry.list_gateways(organization)
-    return [g for g in gateways if g.last_seen_at >= fresh_since and g.revoked_at is None]
+    now_ms = clock.now_ms()
+    return [g for g in await registry.list_gateways(organization) if is_attached(g, now_ms)]
+
+
+async def find_live_on(store: Store, clock: Clock, keys: Sequence[Key]) -> dict[str, LiveOn]:
+    """Where each of these keys is live as it stands now, by its id."""
+    changes = await store.keys.last_changes([key.id for key in keys])
+    attached: dict[str, list[Gateway]] = {}
+    for organization in {key.organization for key in keys}:
+        attached[organization] = await list_attached(store.registry, clock, organization)
+    return {
+        key.id: LiveOn(
+            len(attached[key.organization]),
+            sum(gateway.applied_seq >= changes.get(key.id, 0) for gateway in attached[key.organization]),
+        )
+        for key in keys
+    }
+
+
+def is_attached(gateway: Gateway, now_ms: int) -> bool:
+    """Whether it serves now: heard of lately, and not revoked."""
+    return gateway.last_seen_at >= now_ms - ATTACHED_MS and gateway.revoked_at is None
 
 
 class GatewayAdmin:
@@ -50,13 +71,13 @@ class GatewayAdmin:
     async def search(self, actor: Actor, listing: Listing, status: str | None = None) -> Page:
         """Gateway objects by name. `status` is one of pending, healthy, offline, revoked."""
         require_reader(actor, "gateways")
-        shown = await self._describe(await self._store.registry.list_gateways(actor.organization))
+        shown = await self._describe(actor)
         return cut_page([item for item in shown if status in (None, item["status"])], listing, ("name", "id"))
 
     async def find(self, actor: Actor, gateway_id: str) -> dict[str, Any]:
         """One gateway object."""
         require_reader(actor, "gateways")
-        return (await self._describe([await self._find(actor, gateway_id)]))[0]
+        return await self._show(actor, gateway_id)
 
     async def revoke(self, actor: Actor, gateway_id: str) -> dict[str, Any]:
         """Have it refuse all traffic."""
@@ -72,7 +93,7 @@ class GatewayAdmin:
 
     async def _change(self, actor: Actor, gateway_id: str, act: GatewayAct) -> dict[str, Any]:
         await self._act(actor, gateway_id, act)
-        return (await self._describe([await self._find(actor, gateway_id)]))[0]
+        return await self._show(actor, gateway_id)
 
     async def _act(self, actor: Actor, gateway_id: str, act: GatewayAct) -> None:
         gateway = await self._find(actor, gateway_id)
@@ -94,13 +115,32 @@ class GatewayAdmin:
                 return gateway
         raise NotFound(f"there is no gateway {gateway_id}")
 
-    async def _describe(self, gateways: Sequence[Gateway]) -> list[dict[str, Any]]:
-        now_ms, newest = self._clock.now_ms(), await self._store.keys.last_sequence()
-        return [gateway_object(gateway, now_ms, newest) for gateway in gateways]
+    async def _show(self, actor: Actor, gateway_id: str) -> dict[str, Any]:
+        for shown in await self._describe(actor):
+            if shown["id"] == gateway_id:
+                return shown
+        raise NotFound(f"there is no gateway {gateway_id}")
+
+    async def _describe(self, actor: Actor) -> list[dict[str, Any]]:
+        # The number first: a gateway that has a newer one is not behind.
+        newest = await self._store.keys.last_sequence()
+        gateways = await self._store.registry.list_gateways(actor.organization)
+        now_ms = self._clock.now_ms()
+        usual = _find_usual_digest(gateways, now_ms)
+        return [gateway_object(gateway, now_ms, newest, usual) for gateway in gateways]
 
 
-def gateway_object(gateway: Gateway, now_ms: int, newest: int) -> dict[str, Any]:
-    """A gateway as JSON. `newest` is the number of the last change in the store."""
+def _find_usual_digest(gateways: Sequence[Gateway], now_ms: int) -> str:
+    """That of most attached gateways; "" where that is said of several."""
+    digests = Counter(gateway.config_digest for gateway in gateways if is_attached(gateway, now_ms))
+    ranked = digests.most_common(2)
+    if not ranked or (len(ranked) == 2 and ranked[0][1] == ranked[1][1]):
+        return ""
+    return ranked[0][0]
+
+
+def gateway_object(gateway: Gateway, now_ms: int, newest: int, usual: str) -> dict[str, Any]:
+    """A gateway as JSON. `newest` is the number of the last change in the store, `usual` the digest that settings have."""
     return {
         "id": gateway.id,
         "name": gateway.name,
@@ -113,6 +153,8 @@ def gateway_object(gateway: Gateway, now_ms: int, newest: int) -> dict[str, Any]
         "applied_changes": gateway.applied_seq,
         "changes_behind": max(0, newest - gateway.applied_seq),
         "config_digest": gateway.config_digest,
+        "config_differs": is_attached(gateway, now_ms) and gateway.config_digest != usual,
+        "providers": [{"name": name, "health": health} for name, health in gateway.providers],
     }
 
 

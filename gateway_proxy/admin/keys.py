@@ -6,12 +6,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gateway_proxy.admin.actor import Actor, Role
-from gateway_proxy.admin.gateways import wait_until_live
+from gateway_proxy.admin.gateways import find_live_on, wait_until_live
 from gateway_proxy.admin.problem import Conflict, Invalid, NotAllowed, NotFound, Problem, Stale, Unavailable
 from gateway_proxy.admin.roles import is_manager, require_key_writer, require_manager, visible_owner
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.ids import is_id
-from gateway_proxy.core.key import Key, find_token_status
+from gateway_proxy.core.key import Key, find_listed_status
 from gateway_proxy.keys.draft import DraftError
 from gateway_proxy.keys.fields import FieldError
 from gateway_proxy.keys.service import Caller, Changed, KeyService, ServiceError, token_object
@@ -73,14 +73,7 @@ class KeyAdmin:
     async def find(self, actor: Actor, key_id: str) -> dict[str, Any]:
         """The key object with where it is live."""
         key = await self._find(actor, key_id)
-        live_on = await wait_until_live(
-            self._store.registry,
-            self._clock,
-            key.organization,
-            await self._last_change(key_id),
-            wait=False,
-        )
-        return (await self._describe(actor, [key], live_on))[0]
+        return (await self._describe(actor, [key]))[0]
 
     async def create(self, actor: Actor, document: object, *, once: str = "") -> KeySecret:
         """A new key for the actor, or for the owner that the document names (owners and admins only).
@@ -218,14 +211,15 @@ class KeyAdmin:
         now_ms = self._clock.now_ms()
         parents = {key.parent_id for key in keys if key.parent_id is not None}
         found = {key_id: await self._store.keys.find(key_id) for key_id in parents}
+        live = {} if live_on else await find_live_on(self._store, self._clock, keys)
         shown = []
         for key in keys:
             used = stats[key.id]
             percent = round(100 * used.requests / total, 2) if total else 0.0
             view = KeyStats(used.requests, used.last_used_at, percent, used.spent_nanos, used.reserved_nanos)
-            described = key_object(key, now_ms, view, live_on or LiveOn())
+            described = key_object(key, now_ms, view, live_on or live[key.id])
             if key.parent_id is not None:
-                described["status"] = find_token_status(key, found[key.parent_id], now_ms).value
+                described["status"] = find_listed_status(key, found[key.parent_id], now_ms).value
             shown.append(described)
         return shown
 

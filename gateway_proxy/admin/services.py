@@ -18,6 +18,7 @@ from gateway_proxy.admin.key_use import KeyUseAdmin
 from gateway_proxy.admin.keys import KeyAdmin
 from gateway_proxy.admin.links import Links
 from gateway_proxy.admin.logs import LogAdmin
+from gateway_proxy.admin.mcp_log import McpLogAdmin
 from gateway_proxy.admin.members import MemberAdmin
 from gateway_proxy.admin.notifications import NotificationAdmin
 from gateway_proxy.admin.organizations import OrganizationAdmin
@@ -57,6 +58,7 @@ class Admin:
     config: ConfigAdmin
     usage: UsageAdmin
     logs: LogAdmin
+    mcp_log: McpLogAdmin
     audit: AuditAdmin
     notifications: NotificationAdmin
     replays: ReplayGuard
@@ -112,6 +114,7 @@ def build_admin(
         config=ConfigAdmin(view),
         usage=UsageAdmin(store, clock),
         logs=logs,
+        mcp_log=McpLogAdmin(store),
         audit=AuditAdmin(store, clock, pepper, config.storage.data_dir if config else None),
         notifications=NotificationAdmin(store, clock),
         key_filter=KeyFilter(store),

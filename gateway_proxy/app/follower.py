@@ -1,7 +1,6 @@
 """Follows the store's change log: what an admin changed is in force here a moment later.
 
-Budget counters are made ready before a new policy is used, and running exchanges of revoked and deleted keys
-are ended.
+What ends a key is in force first. For the rest budget counters are made ready before a new policy is used.
 """
 
 import asyncio
@@ -16,8 +15,7 @@ from gateway_proxy.keys.directory import KeyDirectory
 
 log = logging.getLogger("gateway_proxy.follower")
 
-POLL_SECONDS = 0.1
-FULL_RELOAD_PAUSE_SECONDS = 1.0
+RETRY_SECONDS = 0.25
 REACH_SECONDS = 1.0
 REACH_STEPS = 50
 
@@ -54,50 +52,62 @@ class Follower:
         self._end_keys = end_keys
         self._acknowledge = acknowledge
         self.seq = 0
+        self._told = 0  # what was acknowledged
         self.synced_ns = clock.monotonic_ns()
 
     async def load(self) -> None:
         """Read every key; the counters of budgeted keys are ready when this returns."""
+        asked_ns = self._clock.monotonic_ns()
         with _no_garbage():
             seq, records = await self._keys.load_keys()
             await self._prepare(records)
             gone = self._directory.replace(records)
         self._end_keys(gone)
         self.seq = seq
-        self.synced_ns = self._clock.monotonic_ns()
+        self.synced_ns = asked_ns
 
     async def follow(self) -> None:
         """Runs until cancelled. A store that does not answer is asked again; the last state stays in force."""
-        failing = False
+        failing = behind = False
         while True:
             try:
-                if await self._keys.changed():
+                behind = await self._keys.changed() or behind
+                asked_ns = self._clock.monotonic_ns() - round(self._keys.silence_seconds() * 1e9)
+                if behind:
                     await self.catch_up()
-                self.synced_ns = self._clock.monotonic_ns()
-                failing = False
+                self.synced_ns = max(self.synced_ns, asked_ns)
+                failing = behind = False
             except asyncio.CancelledError:
                 raise
             except Exception as error:  # noqa: BLE001 - any fault of the store: the last state stays in force
                 if not failing:
                     log.error("the store cannot be read (%s); keys stay as they were", error)
                 failing = True
-                await asyncio.sleep(FULL_RELOAD_PAUSE_SECONDS)
-            await asyncio.sleep(POLL_SECONDS)
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                await self._keys.wait_for_news()
 
     async def catch_up(self) -> None:
-        """Apply the changes since the last call."""
+        """Apply the changes since the last call. After a failure it may be called again."""
         seq, records = await self._keys.changes_after(self.seq)
-        if seq == self.seq:
-            return
-        await self._prepare(records)
-        self._directory.apply(records)
-        self.seq = seq
-        ended = frozenset(
-            record.key_id for record in records if record.key is None or record.key.revoked_at is not None
-        )
+        if seq < self.seq:
+            log.warning("the store's change log ends before what is in force: the store was restored")
+            await self.load()
+        elif seq > self.seq:
+            await self._apply(records)
+            self.seq = seq
+        if self._told != self.seq:
+            await self._acknowledge(self.seq)
+            self._told = self.seq
+
+    async def _apply(self, records: Sequence[KeyRecord]) -> None:
+        ended = [record for record in records if record.key is None or record.key.revoked_at is not None]
         if ended:
-            self._end_keys(ended)
-        await self._acknowledge(seq)
+            # Needs no counter, and must not wait for one.
+            self._directory.advance(ended)
+            self._end_keys(frozenset(record.key_id for record in ended))
+        await self._prepare(records)
+        self._directory.advance(records)
 
     async def reach(self, seq: int) -> None:
         """Return when the change of this number is in force, or after a second."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from gateway_proxy import __version__
 from gateway_proxy.app.access import OperatorAccess
+from gateway_proxy.app.attachment import Attachment
 from gateway_proxy.app.audit import AuditTrail
 from gateway_proxy.app.books import GatewayBooks
 from gateway_proxy.app.extensions import Extensions
@@ -54,8 +55,6 @@ from gateway_proxy.telemetry.tracing import Tracing
 
 log = logging.getLogger("gateway_proxy.gateway")
 
-HEARTBEAT_SECONDS = 5.0
-OFFLINE_MS = 15_000
 SWEEP_SECONDS = 10.0
 RETENTION_SECONDS = 600.0
 
@@ -83,6 +82,13 @@ class Gateway:
         self._organization = config.gateway.organization
         self.access = OperatorAccess(store.identity, self.clock, pepper, config.gateway.organization)
         self.started_at = self.applied_at = self.clock.now_ms()
+        self.attachment = Attachment(
+            store.registry,
+            self.clock,
+            self._describe,
+            synced_ns=lambda: self.follower.synced_ns,
+            on_revoked=self._end_all,
+        )
         self._take_staleness(config)
         self._tasks: list[asyncio.Task[Any]] = []
         self.on_applied: Callable[[], None] = lambda: None  # new settings are in force
@@ -97,7 +103,7 @@ class Gateway:
         config = self.config
         make_private_folder(config.storage.data_dir)
         self.id = read_gateway_id(config.storage.data_dir)
-        await self._refuse_company()
+        await self.limits.refuse_company(await self.attachment.list_company(self.id))
         self.limits.begin(self.id)
         await self._open_books()
         self.pulse = Pulse(Tally(self._lists_model))
@@ -109,7 +115,9 @@ class Gateway:
         identity = GatewayIdentity(self.id, config.gateway.organization)
         self.settlement = Settlement(self.books, self.limiter, learned, self.clock, identity)
         self.plane = self._make_plane()
-        self.mcp = McpGate(self.plane, self.settlement, self.services, self._pepper)
+        self.mcp = McpGate(
+            self.plane, self.settlement, self.services, self._pepper, self.store.mcp_log, self.id
+        )
         await self._trace(config)
         self.audit = self._make_audit()
         self.notifier = make_notifier(self.store, self.clock, self.breakers, self.id, self._organization)
@@ -119,7 +127,7 @@ class Gateway:
             self.directory,
             self.clock,
             prepare=self._prepare_keys,
-            end_keys=self.plane.sweeper.end_key,
+            end_keys=self._end_keys,
             acknowledge=self._acknowledge,
         )
         self._add_own_routes()
@@ -128,10 +136,10 @@ class Gateway:
         await self.follower.load()
         self.limiter.take_reserved()  # zeros, and the store has them now
         self.books.collect_events()  # of thresholds that were reached just before an earlier process died
-        await self._heartbeat()
+        await self.attachment.report()
         self._tasks = [
             spawn(self.follower.follow(), "follow the change log"),
-            spawn(self._beat(), "heartbeat"),
+            spawn(self.attachment.run(), "heartbeat"),
             spawn(self.made_ids.run(), "write the ids of stored responses"),
             spawn(self.audit.run(), "write the audit log"),
             spawn(self.notifier.run(), "notify"),
@@ -142,7 +150,8 @@ class Gateway:
 
     def _make_plane(self) -> DataPlane:
         plane = DataPlane(self.runtime, self.settlement, self.limiter, self.clock)
-        plane.is_stale, plane.refresh = self._is_stale, self.limits.refresh
+        plane.is_barred, plane.explain_bar = self.attachment.is_barred, self.attachment.explain
+        plane.refresh = self.limits.refresh
         plane.recall, plane.form_folder = self.made_ids.recall, self.config.storage.data_dir
         plane.relay.find_policy = self.directory.policy
         return plane
@@ -150,7 +159,7 @@ class Gateway:
     def _add_own_routes(self) -> None:
         signing = SigningFile(self.config.storage.data_dir)
         service = KeyService(self.store.keys, self.clock, self._pepper, signing=signing)
-        add_own_routes(self.plane, self.limiter, TokenMint(service, self.follower.reach))
+        add_own_routes(self.plane, self.limiter, TokenMint(service, self._reach))
 
     def _make_services(self, learned: LearnedOutput) -> Services:
         return Services(
@@ -164,10 +173,11 @@ class Gateway:
             note_ids=self.made_ids.note,
         )
 
-    async def drain(self) -> None:
-        """Let running exchanges finish for `drain_seconds`, then end them."""
+    async def drain(self, most_seconds: float | None = None) -> None:
+        """Let running exchanges finish for so long, by default `drain_seconds`, then end them."""
         self.draining = True
-        await self._wait_until_idle(self.config.server.drain_seconds)
+        seconds = self.config.server.drain_seconds if most_seconds is None else most_seconds
+        await self._wait_until_idle(seconds)
         self.plane.sweeper.end_all()
         await self._wait_until_idle(2)
 
@@ -176,9 +186,9 @@ class Gateway:
         while self.plane.sweeper.runs and asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(0.02)
 
-    async def close(self) -> None:
+    async def close(self, drain_seconds: float | None = None) -> None:
         """Let running exchanges finish, then end them; write the books to the end."""
-        await self.drain()
+        await self.drain(drain_seconds)
         await end(self._tasks)
         with contextlib.suppress(StoreError):
             await self.notifier.close()
@@ -195,8 +205,7 @@ class Gateway:
         for link in self.runtime.links.values():
             await link.close()
         with contextlib.suppress(StoreError):
-            await self._heartbeat()  # the last head of the audit log, which outlives the gateway's row
-            await self.store.registry.forget_gateway(self.id)
+            await self.attachment.leave()
 
     async def apply(self, config: Config) -> None:
         """Put new settings in force for requests from now on. Raises ValueError and changes nothing.
@@ -238,14 +247,11 @@ class Gateway:
 
     def describe_readiness(self) -> tuple[bool, dict[str, Any]]:
         """Whether this gateway can do all of its work, and what an operator wants to know."""
-        stale = self._is_stale(strict=False)
-        problems = []
+        problems = self.attachment.problems()
         if self.draining:
             problems.append("shutting down")
         if not self.writer.healthy:
             problems.append("the spool cannot be written: keys with a budget are refused")
-        if stale:
-            problems.append("cut off from the store for too long: all keys are refused")
         details = {
             "version": __version__,
             "gateway": self.id,
@@ -277,48 +283,50 @@ class Gateway:
         return self.runtime.catalog.lists(name)
 
     def _take_staleness(self, config: Config) -> None:
-        self._staleness_ns = round(config.gateway.max_staleness_seconds * 1e9)
-        self._strict_staleness_ns = round(config.gateway.strict_staleness_seconds * 1e9)
+        self.attachment.configure(config)
         self.access.staleness_seconds = config.gateway.strict_staleness_seconds
 
-    def _is_stale(self, strict: bool) -> bool:
-        limit_ns = self._strict_staleness_ns if strict else self._staleness_ns
-        return self.clock.monotonic_ns() - self.follower.synced_ns > limit_ns
+    def _end_all(self) -> None:
+        self.plane.sweeper.end_all()
+
+    def _end_keys(self, key_ids: frozenset[str]) -> None:
+        """What runs on these keys ends, and tokens that were signed for them are believed no more."""
+        self.live_tokens.bury(key_ids)
+        self.plane.sweeper.end_key(key_ids)
 
     async def _prepare_keys(self, records: Sequence[KeyRecord]) -> None:
         """Make the counters of these keys ready for their new revision, and what verifies tokens."""
         await self.live_tokens.prepare(records)
         await self.limits.prepare(records, self.writer)
 
+    async def _reach(self, seq: int, organization: str) -> None:
+        """Return when the change is in force here and on every attached gateway, or after a second."""
+        await self.follower.reach(seq)
+        if self.store.db.dialect != "sqlite":  # which one process has to itself
+            await self.attachment.reach_all(seq, organization)
+
     async def _acknowledge(self, seq: int) -> None:
         self.books.collect_events()  # an edit alone can put the spend beyond a threshold
         self.audit.wake()
         self.notifier.wake()
-        await self._heartbeat()
+        await self.attachment.report()
 
-    async def _heartbeat(self) -> None:
+    def _describe(self) -> GatewayRecord:
         config = self.config
-        await self.store.registry.heartbeat(
-            GatewayRecord(
-                id=self.id,
-                name=config.gateway.name or socket.gethostname(),
-                organization=config.gateway.organization,
-                version=__version__,
-                started_at=self.started_at,
-                last_seen_at=self.clock.now_ms(),
-                applied_seq=self.follower.seq,
-                config_digest=config.digest,
-                audit_head=self.audit.head,
-            )
+        return GatewayRecord(
+            id=self.id,
+            name=config.gateway.name or socket.gethostname(),
+            organization=config.gateway.organization,
+            version=__version__,
+            started_at=self.started_at,
+            last_seen_at=self.clock.now_ms(),
+            applied_seq=self.follower.seq,
+            config_digest=config.common_digest,
+            audit_head=self.audit.head,
+            providers=tuple(
+                (provider.name, self.breakers.health(provider.name)) for provider in config.providers
+            ),
         )
-
-    async def _beat(self) -> None:
-        while True:
-            await asyncio.sleep(HEARTBEAT_SECONDS)
-            try:
-                await self._heartbeat()
-            except StoreError as error:
-                log.error("the store did not take the heartbeat: %s", error)
 
     async def _maintain(self) -> None:
         """Drop full buckets and expired tokens, delete old rows."""
@@ -372,10 +380,4 @@ class Gateway:
     def _make_audit(self) -> AuditTrail:
         folder = self.config.storage.data_dir / "audit" / self.id
         audit_log = AuditLog(folder, derive_key(self._pepper, self.id), self.id, self.clock)
-        return AuditTrail(audit_log, self.store, self.id, self._organization, self._heartbeat)
-
-    async def _refuse_company(self) -> None:
-        live_since = self.clock.now_ms() - OFFLINE_MS
-        everybody = await self.store.registry.list_gateways()
-        others = [other for other in everybody if other.id != self.id and other.last_seen_at > live_since]
-        await self.limits.refuse_company(others)
+        return AuditTrail(audit_log, self.store, self.id, self._organization, self.attachment.report)

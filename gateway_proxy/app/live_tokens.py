@@ -1,7 +1,7 @@
 """Keeps what this gateway knows of ephemeral tokens equal to the store: who signs them, and which were deleted."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from gateway_proxy.core.clock import Clock
@@ -39,8 +39,11 @@ class LiveTokens:
         if pairs:
             await asyncio.to_thread(load_cryptography)
         self.directory.pairs.take(pairs)
-        gone = [record.key_id for record in records if record.key is None]
-        self.directory.bury(gone, self._clock.now_ms())
+        self.bury(record.key_id for record in records if record.key is None)
+
+    def bury(self, key_ids: Iterable[str]) -> None:
+        """These keys have ended: what was signed for them is believed no more."""
+        self.directory.bury(key_ids, self._clock.now_ms())
 
     def drop_expired(self) -> None:
         """Forget tokens that have expired, with their counters."""

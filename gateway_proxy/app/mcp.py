@@ -12,6 +12,7 @@ from decimal import Decimal
 from functools import partial
 
 from gateway_proxy.admin.addresses import host_checker
+from gateway_proxy.app.mcp_log import McpLogBooks
 from gateway_proxy.app.runtimes import Services, build_mcp_stages
 from gateway_proxy.config import Config
 from gateway_proxy.config.mcp import McpServer
@@ -26,9 +27,11 @@ from gateway_proxy.proxy.mcp.discovery import Discovery
 from gateway_proxy.proxy.mcp.door import Door
 from gateway_proxy.proxy.mcp.link import Link
 from gateway_proxy.proxy.mcp.links import make_link
+from gateway_proxy.proxy.mcp.noting import Notes
 from gateway_proxy.proxy.mcp.revision import CallPrices, McpRevision, price_call
 from gateway_proxy.proxy.mcp.sessions import Sessions
 from gateway_proxy.proxy.settle import Settlement
+from gateway_proxy.storage.mcp_log import McpLog
 
 log = logging.getLogger("gateway_proxy.mcp")
 
@@ -39,8 +42,19 @@ IDLE_CHECK_SECONDS = 0.25
 class McpGate:
     """One per gateway; made once the data plane is."""
 
-    def __init__(self, plane: DataPlane, settlement: Settlement, services: Services, pepper: bytes) -> None:
+    def __init__(
+        self,
+        plane: DataPlane,
+        settlement: Settlement,
+        services: Services,
+        pepper: bytes,
+        table: McpLog,
+        gateway_id: str,
+    ) -> None:
+        """Begins to write the log at once, so a loop must run."""
         self._services = services
+        self.books = McpLogBooks(table, services.clock)
+        self._writing = spawn(self.books.run(), "write the MCP log")
         self._servers: dict[str, McpServer] = {}
         self._links: dict[str, Link] = {}
         self._discovery = Discovery({})
@@ -56,11 +70,13 @@ class McpGate:
             settlement=settlement,
             limiter=services.limiter,
             clock=services.clock,
+            notes=Notes(self.books, gateway_id, services.clock),
         )
         self._door: Door | None = None
 
     def apply(self, config: Config, plugins: Plugins) -> None:
         """Put new settings in force for requests from now on."""
+        self.books.keeps, self.books.keeps_bodies = config.logs.requests, config.logs.bodies
         asked = self._connect(config)
         mcp = config.mcp
         revision = McpRevision(
@@ -79,8 +95,10 @@ class McpGate:
 
     async def close(self) -> None:
         """Once no call runs."""
+        self._writing.cancel()
         if self._refreshing is not None:
             self._refreshing.cancel()
+        await self.books.close()
         await asyncio.gather(*(link.close() for link in self._links.values()))
 
     def _connect(self, config: Config) -> asyncio.Task[None] | None:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+PRIORITY = "GATEWAY_PROXY_ADMIN_PRIORITY"
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
@@ -37,20 +38,27 @@ def start_logging() -> None:
 def become_helper() -> None:
     """Be a helper process: of low priority, ended by its parent and by nothing else that is sent to both.
 
-    It keeps a tenth of a busy core, not less: it takes turns with its parent at the store's lock.
-
     Linux kills it when the parent dies; elsewhere, and as well, the caller watches an inherited socket.
     """
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGTTOU"):
         signal.signal(getattr(signal, name), signal.SIG_IGN)
+    os.setpgid(0, 0)  # a terminal's signals are for the parent, who ends us when the time has come
     with contextlib.suppress(OSError):
         os.nice(10)
     if sys.platform == "linux":
         import ctypes
 
-        with contextlib.suppress(OSError):  # forbidden in some containers
-            os.sched_setscheduler(
-                0, os.SCHED_BATCH, os.sched_param(0)
-            )  # waking up never interrupts the parent
-
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def give_way(busy_processes: int) -> None:
+    """Compute only while a core is idle, if that many processes, each busy on one core, leave one.
+
+    The parent never waits then for a turn of ours. Where others could keep all cores busy, a low priority must do, of
+    which a tenth of a core remains: `GATEWAY_PROXY_ADMIN_PRIORITY=low` says so. It is for threads begun later too.
+    """
+    if sys.platform != "linux" or os.environ.get(PRIORITY) == "low":
+        return
+    if len(os.sched_getaffinity(0)) > busy_processes:
+        with contextlib.suppress(OSError):  # forbidden in some containers
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))

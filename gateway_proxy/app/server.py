@@ -1,23 +1,27 @@
 """Serves one gateway on its address: dispatch, TLS, signals, reload, drain."""
 
 import asyncio
+import functools
 import gc
 import logging
 import os
 import signal
+import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import cast
 
 from aiohttp import web
 
 from gateway_proxy.app.gateway import Gateway
 from gateway_proxy.app.health import Health
+from gateway_proxy.app.inherited import ADMIN
 from gateway_proxy.app.metrics import Metrics
+from gateway_proxy.app.service_manager import ServiceManager
 from gateway_proxy.app.site_pages import accepts_html, answer_moved
 from gateway_proxy.app.site_process import SiteProcess
 from gateway_proxy.app.site_relay import Relay
+from gateway_proxy.app.winding_down import force, wind_down
 from gateway_proxy.config import Config, ConfigError, load_config
 from gateway_proxy.config.values import Address
 from gateway_proxy.config.watch import wait_until_quiet, watch_file
@@ -31,7 +35,7 @@ from gateway_proxy.proxy.request import ClientRequest
 log = logging.getLogger("gateway_proxy.server")
 
 LAZY = "GATEWAY_PROXY_LAZY_ADMIN"  # 1: the admin process is started by the first request for it
-SETTLE_CONNECTIONS_SECONDS = 0.4
+BACKLOG = 1024
 _PROBES = ("/healthz", "/readyz")
 _METRICS = "/metrics"
 _DASHBOARD = "/dashboard"
@@ -42,7 +46,8 @@ _STATUS_CODES = {
 
 
 class Server:
-    """One listening gateway. `hosts`, if given, are the only Host values that are served.
+    """One listening gateway. `hosts`, if given, are the only Host values that are served. `inherited` are sockets that
+    listen already, for "listen" and for "admin".
 
     Without a `site` there is neither dashboard nor admin API.
     """
@@ -53,52 +58,64 @@ class Server:
         *,
         site: SiteProcess | None = None,
         hosts: Callable[[str], bool] | None = None,
+        inherited: Mapping[str, Sequence[socket.socket]] | None = None,
     ) -> None:
         self.gateway = gateway
         self.site = site
         self.admin_url = ""  # of dashboard and admin API, once they are served
         self._hosts = hosts
+        self._inherited = inherited or {}
         self._health = Health(gateway.describe_readiness)
         self._metrics = Metrics(gateway, site)
         self._relay = None if site is None else Relay(site.connect)
         self._runner = EdgeRunner(self.dispatch, self._refuse, self._serves, shutdown_timeout=1.0)
         self._runners = [self._runner]
-        self._sites: list[web.TCPSite] = []
+        self._sites: list[web.BaseSite] = []
         self._admin_is_apart = False  # on an address of its own
 
     async def start(self) -> str:
         """Begin to listen; returns the base URL. Raises OSError when an address cannot be had."""
         server = self.gateway.config.server
-        url = await self._listen(self._runner, server.listen)
+        url = await self._listen(self._runner, server.listen, "listen")
         if self.site is not None:
             self.gateway.on_applied = self.site.tell_settings
             self.admin_url = url
             if server.admin_listen is not None:
                 self._admin_is_apart = True
-                runner = EdgeRunner(self._dispatch_admin, self._refuse, _no_path, shutdown_timeout=1.0)
+                runner = EdgeRunner(
+                    self._dispatch_admin, self._refuse, self._serves_admin, shutdown_timeout=1.0
+                )
                 self._runners.append(runner)
-                self.admin_url = await self._listen(runner, server.admin_listen)
+                self.admin_url = await self._listen(runner, server.admin_listen, ADMIN)
         return url
 
-    async def _listen(self, runner: EdgeRunner, address: Address) -> str:
+    async def _listen(self, runner: EdgeRunner, address: Address, name: str) -> str:
         await runner.setup()
         tls = self.gateway.config.server.tls
         context = _make_ssl_context(tls.cert, tls.key)
-        site = web.TCPSite(runner, address.host, address.port, ssl_context=context, backlog=1024)
-        await site.start()
-        self._sites.append(site)
+        sites: list[web.BaseSite] = [
+            web.SockSite(runner, taken, ssl_context=context, backlog=BACKLOG)
+            for taken in self._inherited.get(name, ())
+        ]
+        for site in sites or [
+            web.TCPSite(runner, address.host, address.port, ssl_context=context, backlog=BACKLOG)
+        ]:
+            await site.start()
+            self._sites.append(site)
         host, port = runner.addresses[0][:2]
         shown = f"[{host}]" if ":" in host else host
         return f"{'http' if context is None else 'https'}://{shown}:{port}"
 
     async def stop(self) -> None:
-        """Stop listening, let what runs finish, close the books."""
+        """Let clients go elsewhere and what runs finish, all within `drain_seconds`; close the books."""
         self.gateway.draining = True
-        for site in self._sites:
-            await site.stop()
+        ends_at = asyncio.get_running_loop().time() + self.gateway.config.server.drain_seconds
         if self._sites:
-            await asyncio.sleep(SETTLE_CONNECTIONS_SECONDS)
-        endings = [self.gateway.close()]
+            edges = [runner.edge for runner in self._runners]
+            # Whoever has the listening socket too queues those who come now for the next process.
+            at_once = bool(self._inherited.get("listen"))
+            await wind_down(edges, self._sites, ends_at, self.gateway.plane.match, at_once=at_once)
+        endings = [self.gateway.close(max(0.0, ends_at - asyncio.get_running_loop().time()))]
         if self.site is not None:
             endings.append(self.site.stop())
         await asyncio.gather(*endings)
@@ -127,10 +144,9 @@ class Server:
             check_request_line(request)
             if path in _PROBES or (path == _METRICS and admin):
                 return await self._answer_operator(request, path)
-            if admin and self._relay is not None and isinstance(request, web.BaseRequest):
+            if admin and self._relay is not None:
                 if self._is_admin(path):
-                    answer = await self._relay.answer(request, self.gateway.runtime.client_ip)
-                    return cast("BaseAnswer", answer)
+                    return await self._relay.answer(request, self.gateway.runtime.client_ip)
                 is_page = path == "/" and request.method == "GET" and accepts_html(request.headers)
                 if is_page and self.gateway.config.dashboard.enabled:
                     return answer_moved(_DASHBOARD)
@@ -169,7 +185,13 @@ class Server:
         return self._error(refusal)
 
     def _serves(self, path: str) -> bool:
-        return self.gateway.plane.match(path) or path in _PROBES or path == _METRICS
+        """Whether our own front may; aiohttp takes what nobody serves, to refuse it."""
+        if self.gateway.plane.match(path) or path in _PROBES or path == _METRICS:
+            return True
+        return not self._admin_is_apart and self._serves_admin(path)
+
+    def _serves_admin(self, path: str) -> bool:
+        return self._relay is not None and self._is_admin(path)
 
     def _refuse(self, status: int) -> BaseAnswer:
         """For what is no valid HTTP, and for faults outside the data plane."""
@@ -189,11 +211,6 @@ class Server:
         return answer
 
 
-def _no_path(_: str) -> bool:
-    """Our own front serves nothing of the admin side."""
-    return False
-
-
 def _make_ssl_context(cert: Path | None, key: Path | None) -> ssl.SSLContext | None:
     if cert is None:
         return None
@@ -204,13 +221,18 @@ def _make_ssl_context(cert: Path | None, key: Path | None) -> ssl.SSLContext | N
 
 
 async def run(server: Server, announce: Callable[[str], None]) -> None:
-    """Serve until SIGTERM or SIGINT; a second one ends what still runs. SIGHUP and file changes reload."""
+    """Serve until SIGTERM or SIGINT; at a second one the process ends at once. SIGHUP and file changes reload."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     gateway = server.gateway
     for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, lambda: _on_stop(stop, gateway))
+        loop.add_signal_handler(
+            name, lambda: spawn(force(gateway), "end at once") if stop.is_set() else stop.set()
+        )
+    manager = ServiceManager()
     announce(await server.start())
+    manager.tell("READY=1", "STATUS=Serving.")
+    watchdog = spawn(manager.keep_alive(), "tell the watchdog")
     if server.site is not None and os.environ.get(LAZY) != "1":
         server.site.begin()
     gc.collect()
@@ -219,24 +241,23 @@ async def run(server: Server, announce: Callable[[str], None]) -> None:
     source = gateway.config.source
     watcher = None
     if source is not None:
-        loop.add_signal_handler(signal.SIGHUP, lambda: spawn(_reload_on_signal(gateway, source), "reload"))
+        hang_up = functools.partial(_reload_on_signal, gateway, source, manager)
+        loop.add_signal_handler(signal.SIGHUP, lambda: spawn(hang_up(), "reload"))
         watcher = spawn(watch_file(source, lambda: reload(gateway, source)), "watch the settings")
     await stop.wait()
     if watcher is not None:
         watcher.cancel()
+    manager.tell("STOPPING=1", "STATUS=Finishing what runs.")
     await server.stop()
+    watchdog.cancel()
 
 
-def _on_stop(stop: asyncio.Event, gateway: Gateway) -> None:
-    if stop.is_set():
-        gateway.plane.sweeper.end_all()
-    stop.set()
-
-
-async def _reload_on_signal(gateway: Gateway, source: Path) -> None:
+async def _reload_on_signal(gateway: Gateway, source: Path, manager: ServiceManager) -> None:
+    manager.tell_reloading()
     # The file may be being written: half of it, or nothing yet, can be valid settings too.
     await wait_until_quiet(source)
     await reload(gateway, source)
+    manager.tell("READY=1")
 
 
 async def reload(gateway: Gateway, source: Path) -> None:

@@ -13,7 +13,7 @@ import sys
 from aiohttp import web
 
 from gateway_proxy.app.inside import SettingsView
-from gateway_proxy.app.process import become_helper, run_loop, start_logging
+from gateway_proxy.app.process import become_helper, give_way, run_loop, start_logging
 from gateway_proxy.app.site import build_site
 from gateway_proxy.app.site_line import LineBroken, ParentLine, SiteSettings
 from gateway_proxy.core.clock import Clock
@@ -81,6 +81,7 @@ async def _run(door: socket.socket, line_socket: socket.socket) -> None:
 async def _serve(door: socket.socket, line: ParentLine) -> None:
     loop = asyncio.get_running_loop()
     settings = await line.next_settings()
+    give_way(settings.config.server.workers)
     clock = Clock()
     store = await open_store(settings.config.storage.url.reveal(), create=False, clock=clock)
     site = Site(store, line, clock)

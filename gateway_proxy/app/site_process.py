@@ -191,12 +191,13 @@ class SiteProcess:
 
 
 async def _start(door: socket.socket, line: socket.socket) -> asyncio.subprocess.Process:
-    # The same modules as here, wherever the command was started: -P keeps the working directory out. A session of its
-    # own: Ctrl-C in a terminal is for us, who end it when the time has come.
+    # The same modules as here, wherever the command was started: -P keeps the working directory out. It stays in our
+    # session: Linux shares the cores out among sessions first (sched(7), "The autogroup feature"), and a low priority
+    # in a session of its own would count for nothing against us.
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     return await asyncio.create_subprocess_exec(
         sys.executable, "-P", "-m", "gateway_proxy.app.site_main", str(door.fileno()), str(line.fileno()),
-        stdin=asyncio.subprocess.DEVNULL, start_new_session=True,
+        stdin=asyncio.subprocess.DEVNULL,
         pass_fds=(door.fileno(), line.fileno()), env=environment,
     )  # fmt: skip
 

@@ -12,7 +12,7 @@ from gateway_proxy.cli.refusal import Refusal
 from gateway_proxy.cli.target import Target, open_api, target_options
 from gateway_proxy.keys.service import Caller, ServiceError
 
-_HEADER = ("NAME", "STATUS", "VERSION", "ORGANIZATION", "LAST SEEN", "BEHIND", "ID")
+_HEADER = ("NAME", "STATUS", "VERSION", "ORGANIZATION", "SETTINGS", "PROVIDERS", "LAST SEEN", "BEHIND", "ID")
 
 
 @click.command("list")
@@ -33,12 +33,22 @@ def list_gateways(target: Target, as_json: bool) -> None:
     else:
         rows = [
             (
-                o["name"], o["status"], o["version"], o["organization"], short_time(o["last_seen_at"]),
-                o["changes_behind"], o["id"],
+                o["name"], o["status"], o["version"], o["organization"], _settings(o), _providers(o),
+                short_time(o["last_seen_at"]), o["changes_behind"], o["id"],
             )
             for o in objects
         ]  # fmt: skip
-        print_table(_HEADER, rows, right=frozenset((5,)))
+        print_table(_HEADER, rows, right=frozenset((7,)))
+
+
+def _settings(shown: dict[str, Any]) -> str:
+    return f"{shown['config_digest'][:10]}{' differs' if shown['config_differs'] else ''}"
+
+
+def _providers(shown: dict[str, Any]) -> str:
+    """Those that are not up are marked."""
+    named = [p["name"] if p["health"] == "up" else f"{p['name']} ({p['health']})" for p in shown["providers"]]
+    return ", ".join(named) or "none"
 
 
 @click.command()

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from gateway_proxy.config import Config
     from gateway_proxy.storage import Store
 
+    Sockets = dict[str, list[socket.socket]]
+
 
 @click.command()
 @config_option
@@ -35,7 +37,8 @@ def serve(context: click.Context, config_path: Path | None) -> None:
         for mistake in error.mistakes:
             click.echo(str(mistake), err=True)
         context.exit(1)
-    _refuse_taken_address(config)
+    inherited = _take_sockets()
+    _refuse_taken_address(config, inherited)
     start_logging()
     for setting in find_idle_settings(config):
         logging.getLogger("gateway_proxy").warning("%s is set, and has no effect in this version", setting)
@@ -49,13 +52,24 @@ def serve(context: click.Context, config_path: Path | None) -> None:
                 "No provider is configured yet: every model is unknown. See config.example.toml.", err=True
             )
 
-    run_loop(lambda: _serve(config, announce))
+    run_loop(lambda: _serve(config, announce, inherited))
 
 
-def _refuse_taken_address(config: "Config") -> None:
+def _take_sockets() -> "Sockets":
+    from gateway_proxy.app.inherited import take_inherited
+
+    try:
+        return take_inherited()
+    except ValueError as error:
+        raise Refusal(str(error)) from None
+
+
+def _refuse_taken_address(config: "Config", inherited: "Sockets") -> None:
     """Before anything is opened or written. Whoever takes the address in between is refused when we listen."""
-    for listen in (config.server.listen, config.server.admin_listen):
-        if listen is None:
+    for listen, taken in zip(
+        (config.server.listen, config.server.admin_listen), inherited.values(), strict=True
+    ):
+        if listen is None or taken:
             continue
         try:
             for family, kind, protocol, _, address in socket.getaddrinfo(
@@ -80,14 +94,14 @@ def find_idle_settings(config: "Config") -> list[str]:
     return [setting for setting, is_set in idle.items() if is_set]
 
 
-async def _serve(config: "Config", announce: Callable[[str, str], None]) -> None:
+async def _serve(config: "Config", announce: Callable[[str, str], None], inherited: "Sockets") -> None:
     from gateway_proxy.app.server import Server, run
 
     async with OpenedStore(config) as (store, pepper):
         gateway = await open_gateway(config, store, pepper)
         if config.dashboard.enabled:
             await _offer_setup(config, store)
-        server = Server(gateway, site=make_site(gateway, pepper))
+        server = Server(gateway, site=make_site(gateway, pepper), inherited=inherited)
         try:
             await run(server, lambda url: announce(url, server.admin_url))
         except OSError as error:

@@ -14,6 +14,7 @@ import tomllib
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -28,6 +29,14 @@ from gateway_proxy.config.secrets import Secret
 from gateway_proxy.config.values import LoadContext
 
 MAX_FILE_BYTES = 8 * 1024 * 1024
+# What gateways of one fleet may well have each their own of.
+_OWN = {
+    "server": ("listen", "admin_listen", "tls", "workers"),
+    "gateway": ("name",),
+    "storage": ("url", "data_dir"),
+    "shared": ("redis_url",),
+    "security": ("pepper",),
+}
 
 _TOML_PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)\Z")
 
@@ -97,6 +106,7 @@ def _build(data: dict[str, Any], context: LoadContext) -> Config:
         raise _Refused(found)
     config._folder = context.folder
     config._digest = _digest(config)
+    config._common_digest = _digest(config, _OWN)
     return config
 
 
@@ -227,15 +237,24 @@ def _list_keys(path: KeyPath) -> str:
     return f"write one of: {', '.join(keys)}" if keys else "remove it"
 
 
-def _digest(config: Config) -> str:
-    """SHA-256 over the settings without secrets, and a marker over all secrets together.
+def _digest(config: Config, left_out: Mapping[str, Sequence[str]] = MappingProxyType({})) -> str:
+    """SHA-256 over the settings without secrets, and a marker over all secrets together. What is left out of a table
+    is left out with its secrets.
 
     The marker is slow to make and cut to 32 bits: enough to notice a change, useless for testing guesses.
     """
-    secrets = json.dumps([secret.reveal() for secret in _secrets_in(config)]).encode()
+    settings: dict[str, Any] = config.without_secrets()
+    held: list[object] = []
+    for table in Config.model_fields:
+        own, value = left_out.get(table, ()), getattr(config, table)
+        held += (
+            [getattr(value, name) for name in type(value).model_fields if name not in own] if own else [value]
+        )
+        for name in own:
+            settings[table].pop(name)
+    secrets = json.dumps([secret.reveal() for secret in _secrets_in(tuple(held))]).encode()
     marker = hashlib.pbkdf2_hmac("sha256", secrets, b"gateway-proxy settings", 20_000, dklen=4)
-    settings = json.dumps(config.without_secrets(), sort_keys=True).encode()
-    return hashlib.sha256(marker + settings).hexdigest()
+    return hashlib.sha256(marker + json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
 def _secrets_in(value: object) -> Iterator[Secret]:

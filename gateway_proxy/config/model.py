@@ -222,6 +222,7 @@ class Config(Section):
     _source: Path | None = PrivateAttr(default=None)
     _folder: Path = PrivateAttr(default_factory=Path.cwd)
     _digest: str = PrivateAttr(default="")
+    _common_digest: str = PrivateAttr(default="")
 
     @property
     def source(self) -> Path | None:
@@ -237,6 +238,11 @@ class Config(Section):
     def digest(self) -> str:
         """SHA-256 (hex) of the effective settings; changes with a secret too, and reveals none."""
         return self._digest
+
+    @property
+    def common_digest(self) -> str:
+        """The same without what each gateway may have its own of: addresses, name, files, and how it reaches its stores."""
+        return self._common_digest
 
     def provider(self, name: str) -> Provider | None:
         """The provider of that name."""

@@ -117,7 +117,7 @@ class Key:
 
 
 # Bound once: looking up an enumeration's member costs a descriptor call each time.
-_REVOKED, _ACTIVE = Status.REVOKED, Status.ACTIVE
+_REVOKED, _EXPIRED, _ACTIVE = Status.REVOKED, Status.EXPIRED, Status.ACTIVE
 _RANK = tuple(Status)
 
 
@@ -128,7 +128,15 @@ def find_token_status(token: Key, parent: Key | None, now_ms: int) -> Status:
     """
     if parent is None or not parent.honours(token.generation, now_ms):
         return _REVOKED
-    own, parents = token.status(now_ms), parent.status(now_ms)
+    return find_listed_status(token, parent, now_ms)
+
+
+def find_listed_status(token: Key, parent: Key | None, now_ms: int) -> Status:
+    """The same of a token as the store has it, which says itself whether it ended, alone or with its key."""
+    own = token.status(now_ms)
+    if parent is None or own is _REVOKED or own is _EXPIRED:
+        return own
+    parents = parent.status(now_ms)
     if own is _ACTIVE or own is parents:
         return parents
     return own if parents is _ACTIVE else min(own, parents, key=_RANK.index)

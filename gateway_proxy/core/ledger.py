@@ -76,6 +76,31 @@ class LogRow(NamedTuple):
     first_byte_ms: int | None = None
 
 
+class McpLogRow(NamedTuple):
+    """One message to an MCP server, refused ones included. `rule` is what decided on it, in the key's revision."""
+
+    request_id: str
+    at: int
+    gateway_id: str
+    organization: str
+    key_id: str
+    key_name: str
+    key_revision: int
+    owner: str
+    method: str
+    server: str
+    tool: str  # or the name of a prompt, the URI of a resource
+    status: str  # ok | error | denied
+    rule: str
+    error_code: str = ""
+    http_status: int = 200
+    duration_ms: int = 0
+    cost_nanos: int = 0
+    client_ip: str = ""
+    arguments: str | None = None  # redacted JSON; None: not kept
+    result: str | None = None
+
+
 @dataclass(slots=True, kw_only=True)
 class EventRow:
     """An event for the outbox; `dedupe` makes it happen once, over restarts too."""

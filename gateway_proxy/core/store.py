@@ -68,7 +68,15 @@ class KeyReader(Protocol):
         ...
 
     async def changed(self) -> bool:
-        """Whether anybody wrote to the store since the last call; cheap enough for every 100 ms."""
+        """Whether anybody changed a key since the last call; cheap enough for every 100 ms."""
+        ...
+
+    async def wait_for_news(self) -> None:
+        """Return when it is time to ask `changed` again: at once after a change, in half a second at most."""
+        ...
+
+    def silence_seconds(self) -> float:
+        """How old what `changed` told last may be."""
         ...
 
     async def changes_after(self, seq: int, /) -> tuple[int, Sequence[KeyRecord]]:

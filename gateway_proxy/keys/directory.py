@@ -76,6 +76,17 @@ class KeyDirectory:
             if record.key is not None:
                 self._put(record, record.key, known)
 
+    def advance(self, records: Iterable[KeyRecord]) -> None:
+        """The same, but for records that are older than what is known: news may come twice, and out of order."""
+        entries = self._entries
+        self.apply(
+            record
+            for record in records
+            if record.key is None
+            or (known := entries.get(record.key_id)) is None
+            or record.key.revision >= known.key.revision
+        )
+
     def replace(self, records: Iterable[KeyRecord]) -> frozenset[str]:
         """Hold exactly these keys; returns the ids of those that are gone."""
         known = frozenset(self._entries)

@@ -107,8 +107,8 @@ class BaseAnswer(web.StreamResponse):
         return self._begun
 
 
-async def _wait_for_reader(protocol: Any) -> None:
-    """Returns once most of what was written has been taken. Raises ConnectionError, also after the time limit."""
+async def wait_for_reader(protocol: Any) -> None:
+    """`protocol` is a client's connection. Returns once most of what was written has been taken. Raises ConnectionError, also after the time limit."""
     transport = protocol.transport
     try:
         async with asyncio.timeout(STALL_SECONDS):
@@ -152,7 +152,25 @@ class Answer(BaseAnswer):
         self._req = None
         self._payload_writer = None
         if self._protocol is not None and self._protocol.writing_paused:
-            await _wait_for_reader(self._protocol)
+            await wait_for_reader(self._protocol)
+
+
+class PassedAnswer(BaseAnswer):
+    """An answer that somebody else made, head and all, and that is written already."""
+
+    is_whole = True
+
+    def __init__(self, request: ClientRequest, status: int, keep_alive: bool) -> None:
+        BaseAnswer.__init__(self, status, "")
+        self._begun = True
+        self._keep_alive = keep_alive
+        self._protocol = request.protocol
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Waits for a client that does not read."""
+        self._eof_sent = True
+        if self._protocol.writing_paused:
+            await wait_for_reader(self._protocol)
 
 
 class StreamAnswer(BaseAnswer):

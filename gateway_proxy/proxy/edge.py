@@ -167,6 +167,19 @@ class EdgeServer(web.Server):
         handler.data_received(data)
         return handler
 
+    def wind_down(self, note_late: Callable[[str], None]) -> None:
+        """See `Fronts`. Connections that aiohttp serves go on until `pre_shutdown`."""
+        self._fronts.wind_down(note_late)
+
+    @property
+    def is_used(self) -> bool:
+        """Whether our own front has a connection."""
+        return bool(self._fronts.connections)
+
+    @property
+    def busy(self) -> int:
+        return self._fronts.busy
+
     def pre_shutdown(self) -> None:
         self._fronts.close_idle()
         super().pre_shutdown()
@@ -189,6 +202,12 @@ class EdgeRunner(web.BaseRunner):
         self._dispatch = dispatch
         self._refuse = refuse
         self._serves = serves
+
+    @property
+    def edge(self) -> EdgeServer:
+        """The server, once it is set up."""
+        assert isinstance(self.server, EdgeServer)
+        return self.server
 
     async def shutdown(self) -> None:
         """Nothing: the gateway ends its exchanges itself, before the runner is cleaned up."""

@@ -54,6 +54,7 @@ class Fronts:
         self.serves = serves
         self.take_over = take_over
         self.closing = False
+        self.note_late: Callable[[str], None] | None = None
         self.connections: set[FrontConnection] = set()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -64,6 +65,17 @@ class Fronts:
 
     def remove(self, connection: "FrontConnection") -> None:
         self.connections.discard(connection)
+
+    def wind_down(self, note_late: Callable[[str], None]) -> None:
+        """Connections end with their next answer, which says so; `note_late` is told the path of each request from here on."""
+        self.note_late = note_late
+        for connection in self.connections:
+            connection.forget_head()
+
+    @property
+    def busy(self) -> int:
+        """How many requests are being read or answered."""
+        return sum(connection.task is not None for connection in self.connections)
 
     def close_idle(self) -> None:
         """From here on no connection serves a further request."""
@@ -203,6 +215,12 @@ class FrontConnection(asyncio.Protocol):
             self.deadline = self._loop.time() + CLOSING_SECONDS
             self.transport.close()
 
+    def forget_head(self) -> None:
+        """Read the next head anew, whatever it equals; what is being answered is the last on this connection."""
+        if self._head is not None:
+            self._head.keep_alive = False
+            self._head = None
+
     def expire(self) -> None:
         """The deadline has passed."""
         self.deadline = 0.0
@@ -239,7 +257,11 @@ class FrontConnection(asyncio.Protocol):
                 self._hand_over(transport, data)
                 return
             head, length = parsed
-            self._head = head
+            if self._fronts.note_late is None:
+                self._head = head
+            else:
+                head.keep_alive = False
+                self._fronts.note_late(head.path)
         assert head is not None
         self._request = request = FrontRequest(self, head, length)
         self.deadline = 0.0

@@ -61,7 +61,10 @@ class DataPlane:
         self.recall: Callable[[tuple[str, ...]], Awaitable[None]] = _recall_nothing
         self.form_folder: Path | None = None  # where large forms wait on disk; None: in memory
         self.refresh: Callable[[KeyPolicy], Awaitable[None]] | None = None  # have a key's counters told anew
-        self.is_stale: Callable[[bool], bool] = lambda strict: False
+        self.is_barred: Callable[[bool], bool] = lambda strict: (
+            False
+        )  # this gateway, for keys that are strict or not
+        self.explain_bar: Callable[[], GatewayError] = lambda: Unavailable("This gateway may not serve now.")
         self.begin_trace: Callable[[Exchange], None] | None = None
         self._settlement = settlement
         self._limiter = limiter
@@ -163,8 +166,8 @@ class DataPlane:
             await _wait(waiting, exchange, facts)
         policy = exchange.policy
         assert policy is not None
-        if self.is_stale(policy.strict):
-            raise _stale()
+        if self.is_barred(policy.strict):
+            raise self.explain_bar()
         if query is not None:
             if self.refresh is not None:
                 await self.refresh(policy)
@@ -276,12 +279,6 @@ def _answer_expectation(request: ClientRequest, expectation: str) -> None:
 def _wrong_method(exchange: Exchange, methods: str) -> BadExchange:
     exchange.answer_lines += header_line("allow", methods)
     return BadExchange(f"Use {methods} for this route.", code="method_not_allowed", status=405)
-
-
-def _stale() -> Unavailable:
-    return Unavailable(
-        "The gateway has been cut off from its store for too long.", code="store_stale", retry_after_ms=5000
-    )
 
 
 def _preflight(exchange: Exchange) -> BaseAnswer:

@@ -18,9 +18,9 @@ MAX_BODY_BYTES = 65_536
 
 
 class TokenMint:
-    """`await_change` returns when a change of that number is in force here."""
+    """`await_change` returns when a change of that number is in force on every gateway of an organization."""
 
-    def __init__(self, service: KeyService, await_change: Callable[[int], Awaitable[None]]) -> None:
+    def __init__(self, service: KeyService, await_change: Callable[[int, str], Awaitable[None]]) -> None:
         self._service = service
         self._await_change = await_change
 
@@ -57,7 +57,7 @@ class TokenMint:
                 detail=str(error),
             ) from None
         if made.sequence is not None:
-            await self._await_change(made.sequence)
+            await self._await_change(made.sequence, key.organization)
         lines = f"{exchange.answer_lines}content-type: application/json\r\ncache-control: no-store\r\n"
         return Answer(201, lines, orjson.dumps(token_object(made)))
 

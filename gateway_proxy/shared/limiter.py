@@ -53,6 +53,7 @@ class SharedLimiter:
     """`core.limiter.WaitingLimiter`. One per process, used from one event loop."""
 
     def __init__(self, server: Server, loader: Loader, view: View, ending: Ending, clock: Clock) -> None:
+        self.decision_seconds = DECISION_SECONDS
         self._server = server
         self._loader = loader
         self._view = view
@@ -121,7 +122,7 @@ class SharedLimiter:
         Raises CounterUnknown, Disconnected, TooSlow, Refused, Lost.
         """
         server, loop = self._server, asyncio.get_running_loop()
-        ends = loop.time() + DECISION_SECONDS
+        ends = loop.time() + self.decision_seconds
         for _ in range(MOST_TRIES):
             names = server.names
             left = ends - loop.time()

@@ -16,13 +16,14 @@ from gateway_proxy.core.tasks import spawn
 from gateway_proxy.limits.periods import FAR_MS, Window
 from gateway_proxy.shared.link import Refused
 from gateway_proxy.shared.names import span_of, split_lease
-from gateway_proxy.shared.resp import SLOW_SECONDS, Disconnected, TooSlow
+from gateway_proxy.shared.resp import Disconnected, TooSlow
 from gateway_proxy.shared.scripts import INSTALL, LOAD
 from gateway_proxy.shared.server import Lost, Server
 
 log = logging.getLogger("gateway_proxy.shared")
 
 MOST_AT_ONCE = 200
+ANSWER_SECONDS = 0.25  # meanwhile nobody writes to the ledger
 _LOADED = 2  # by somebody else, meanwhile
 
 
@@ -95,7 +96,7 @@ class Loader:
         async def plan() -> list[Spending]:
             asked = [
                 server.ask(
-                    SLOW_SECONDS, None, LOAD, (names.entries(root), names.budget(root, key_id)),
+                    ANSWER_SECONDS, None, LOAD, (names.entries(root), names.budget(root, key_id)),
                     key_id, window.label, span_of(window), token,
                 )
                 for root, key_id, window in batch
@@ -115,7 +116,13 @@ class Loader:
             await _gather(
                 [
                     server.ask(
-                        SLOW_SECONDS, None, INSTALL, (names.budget(root, key_id),), window.label, token, nanos
+                        ANSWER_SECONDS,
+                        None,
+                        INSTALL,
+                        (names.budget(root, key_id),),
+                        window.label,
+                        token,
+                        nanos,
                     )
                     for (root, key_id, window), nanos in zip(missing, sums, strict=True)
                 ]

@@ -79,6 +79,14 @@ class Database(Statements, Protocol):
         """
         ...
 
+    async def wait_for_news(self) -> None:
+        """Return when it is time to `poll` again: at once when something was announced, in half a second at most."""
+        ...
+
+    def silence_seconds(self) -> float:
+        """How old what the last `poll` told may be."""
+        ...
+
     async def tables(self) -> set[str]:
         """The names of the tables."""
         ...

@@ -156,12 +156,13 @@ def _filter(query: KeyQuery, now_ms: int, organization_column: str) -> Where:
     if query.status == "revoked":
         where.add("k.revoked_at IS NOT NULL")
     elif query.status != "all":
+        now = where.bind(now_ms)
         where.add("k.revoked_at IS NULL")
         if query.status == "expired":
-            where.add(f"k.expires_at <= {where.bind(now_ms)}")
+            where.add(f"(k.expires_at <= {now} OR {_asleep(now)} = 2)")
         else:
-            where.add(f"(k.expires_at IS NULL OR k.expires_at > {where.bind(now_ms)})")
-            where.add(f"k.inactive = {1 if query.status == 'inactive' else 0}")
+            where.add(f"(k.expires_at IS NULL OR k.expires_at > {now})")
+            where.add(f"{_asleep(now)} = {1 if query.status == 'inactive' else 0}")
     return where
 
 
@@ -182,10 +183,19 @@ async def _load(db: Database, key_ids: Sequence[str]) -> list[tuple[Key, KeyStat
 
 def _status_expression(now: str) -> str:
     return (
-        "CASE WHEN k.revoked_at IS NOT NULL THEN 'revoked'"
-        f" WHEN k.expires_at <= {now} THEN 'expired'"
-        " WHEN k.inactive = 1 THEN 'inactive' ELSE 'active' END"
+        f"CASE WHEN k.revoked_at IS NOT NULL THEN 'revoked' WHEN k.expires_at <= {now} THEN 'expired'"
+        f" ELSE CASE {_asleep(now)} WHEN 2 THEN 'expired' WHEN 1 THEN 'inactive' ELSE 'active' END END"
     )
+
+
+def _asleep(now: str) -> str:
+    """1 where a key is paused and 2 where it has expired, for tokens also by the key they were made from; else 0.
+
+    CASE, so that only tokens cost a look at another row. What ended with its key says so itself.
+    """
+    parents = f"CASE WHEN p.expires_at <= {now} THEN 2 WHEN p.inactive = 1 THEN 1 ELSE k.inactive END"
+    found = f"(SELECT {parents} FROM keys p WHERE p.id = k.parent_id)"  # noqa: S608
+    return f"CASE WHEN k.parent_id IS NULL THEN k.inactive ELSE COALESCE({found}, k.inactive) END"
 
 
 def _stats(row: Sequence[Any]) -> KeyStats:

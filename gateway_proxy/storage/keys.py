@@ -75,6 +75,12 @@ class SqlKeys:
         self._seen_seq = row[0]
         return True
 
+    async def wait_for_news(self) -> None:
+        await self._db.wait_for_news()
+
+    def silence_seconds(self) -> float:
+        return self._db.silence_seconds()
+
     async def changes_after(self, seq: int, /) -> tuple[int, Sequence[KeyRecord]]:
         last = await self.last_sequence()
         if last <= seq:
@@ -149,6 +155,17 @@ class SqlKeys:
     ) -> list[ChangeRow]:
         """The change log, newest first, with sequence numbers below `before`."""
         return await list_changes(self._db, key_id=key_id, before=before, limit=limit)
+
+    async def last_changes(self, key_ids: Sequence[str]) -> dict[str, int]:
+        """The number of the newest change of each of these keys."""
+        if not key_ids:
+            return {}
+        marks = ", ".join(f"${n + 1}" for n in range(len(key_ids)))
+        rows = await self._db.fetch(
+            f"SELECT key_id, MAX(seq) FROM changes WHERE key_id IN ({marks}) AND key_id <> '' GROUP BY key_id",  # noqa: S608
+            *key_ids,
+        )
+        return {row[0]: row[1] for row in rows}
 
     async def last_sequence(self) -> int:
         """The number of the newest change, 0 without any."""

@@ -11,15 +11,16 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
 
 import asyncpg
 
+from gateway_proxy.core.tasks import wait_for_event
 from gateway_proxy.storage.database import AutoCommit, Row, Statements, StoreError
 from gateway_proxy.storage.postgres_errors import explain
+from gateway_proxy.storage.postgres_watch import ASK_AGAIN_SECONDS, CHANNEL, Watch
 
 _TURN = 0x67777031  # "gwp1": who writes
-_CHANNEL = "gateway_proxy_changes"
-_ASK_AGAIN_SECONDS = 0.5  # a notification may be lost with its connection
 _CONNECT_SECONDS = 5.0
 _COMMAND_SECONDS = 30.0
 _STALL_SECONDS = 10
@@ -88,7 +89,7 @@ class _Statements:
         return await self.execute(sql, *shared, *values)
 
     async def announce(self) -> None:
-        await self.execute(f"NOTIFY {_CHANNEL}")
+        await self.execute(f"NOTIFY {CHANNEL}")
 
 
 class PostgresDatabase(AutoCommit):
@@ -96,27 +97,28 @@ class PostgresDatabase(AutoCommit):
 
     dialect = "postgres"
 
-    def __init__(self, pool: Any, url: str) -> None:
-        self._pool = pool
+    def __init__(self, url: str) -> None:
+        self._pool: Any = None
         self._url = url
         self.name = _shown(url)
         self._types: dict[str, dict[str, str]] = {}
         self._turn = asyncio.Lock()
-        self._listener: Connection = None
-        self._announced = True
-        self._asked_at = 0.0
+        self._opened: WeakKeyDictionary[Connection, float] = WeakKeyDictionary()  # and when (monotonic)
+        self._watch = Watch(self._connect_apart, self._drop, _FAULTS)
 
     @classmethod
     async def open(cls, url: str) -> "PostgresDatabase":
         """Connect. Raises `StoreError`."""
+        database = cls(url)
         try:
-            pool = await asyncpg.create_pool(
+            database._pool = pool = await asyncpg.create_pool(
                 url,
                 min_size=0,  # else the pool's own attempts to reconnect end as unhandled errors
                 max_size=_MOST_CONNECTIONS,
                 timeout=_CONNECT_SECONDS,
                 command_timeout=_COMMAND_SECONDS,
                 max_inactive_connection_lifetime=60.0,
+                init=database._remember,
                 server_settings={
                     "application_name": "gateway-proxy",
                     "timezone": "UTC",
@@ -124,7 +126,6 @@ class PostgresDatabase(AutoCommit):
                     "tcp_user_timeout": str(_STALL_SECONDS * 1000),
                 },
             )
-            database = cls(pool, url)
             await database.fetch("SELECT 1")
         except _FAULTS as error:
             raise explain(error, _shown(url)) from error
@@ -162,7 +163,7 @@ class PostgresDatabase(AutoCommit):
             return await _Statements(self, connection).fetch_one(sql, *args)
 
     async def announce(self) -> None:
-        await self.execute(f"NOTIFY {_CHANNEL}")
+        await self.execute(f"NOTIFY {CHANNEL}")
 
     @asynccontextmanager
     async def transaction(self, *, exclusive: bool = False) -> AsyncIterator[Statements]:
@@ -185,31 +186,35 @@ class PostgresDatabase(AutoCommit):
                 raise
 
     async def poll(self, sql: str) -> Row | None:
-        now = time.monotonic()
-        await self._listen()
-        if not self._announced and now - self._asked_at < _ASK_AGAIN_SECONDS:
+        watch = self._watch
+        await watch.begin(sql)
+        if watch.error is not None:
+            raise explain(watch.error, self.name)
+        if not watch.news.is_set():
             return None
-        # Before the query: what is committed in between is seen now and asked for once more, never missed.
-        self._announced = False
-        self._asked_at = now
-        try:
-            return await self.fetch_one(sql)
-        except BaseException:
-            self._announced = True
-            raise
+        watch.news.clear()
+        return None if watch.row is None else tuple(watch.row)
 
-    async def _listen(self) -> None:
-        if self._listener is not None and not self._listener.is_closed():
-            return
-        with self.explaining():
-            self._listener = listener = await asyncpg.connect(
-                self._url, timeout=_CONNECT_SECONDS, command_timeout=_COMMAND_SECONDS
-            )
-            await listener.add_listener(_CHANNEL, self._hear)
-        self._announced = True
+    async def wait_for_news(self) -> None:
+        watch = self._watch
+        if watch.error is not None:
+            watch.news.clear()
+        await wait_for_event(watch.news, ASK_AGAIN_SECONDS)
 
-    def _hear(self, *_: object) -> None:
-        self._announced = True
+    def silence_seconds(self) -> float:
+        return self._watch.silence_seconds()
+
+    async def _remember(self, connection: Connection) -> None:
+        self._opened[connection] = time.monotonic()
+
+    async def _connect_apart(self) -> Connection:
+        return await asyncpg.connect(self._url, timeout=_CONNECT_SECONDS, command_timeout=_COMMAND_SECONDS)
+
+    def _drop(self, lost_at: float) -> None:
+        """The server was away: what waits for an answer from before would wait in vain, and what is idle is dead."""
+        for connection, opened_at in list(self._opened.items()):
+            if opened_at < lost_at:
+                connection.terminate()
 
     async def column_types(self, table: str, connection: Connection) -> dict[str, str]:
         """Column → type of a table, asked for once."""
@@ -229,10 +234,7 @@ class PostgresDatabase(AutoCommit):
         return {str(name) for (name,) in rows}
 
     async def close(self) -> None:
-        listener, self._listener = self._listener, None
-        with suppress(*_FAULTS):
-            if listener is not None and not listener.is_closed():
-                await listener.close(timeout=_CONNECT_SECONDS)
+        await self._watch.close()
         try:
             await asyncio.wait_for(self._pool.close(), _STALL_SECONDS)
         except TimeoutError:

@@ -1,7 +1,7 @@
 """Who belongs to the store: facts about itself, organizations, members, and the gateways attached to it."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from gateway_proxy.core.clock import Clock
@@ -11,7 +11,7 @@ from gateway_proxy.storage.database import Database, Row, StoreConflict
 
 _MEMBER = "id, organization, email, name, role, created_at"
 GatewayAct = Literal["gateway.revoked", "gateway.allowed", "gateway.forgotten"]
-_GATEWAY = "id, name, organization, version, started_at, last_seen_at, applied_seq, config_digest, audit_head, revoked_at"
+_GATEWAY = "id, name, organization, version, started_at, last_seen_at, applied_seq, config_digest, audit_head, revoked_at, providers_json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,7 @@ class Gateway:
     config_digest: str
     audit_head: str = ""
     revoked_at: int | None = None
+    providers: tuple[tuple[str, str], ...] = ()  # name and health of each
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,14 +149,14 @@ class Registry:
     async def heartbeat(self, gateway: Gateway) -> Gateway:
         """Store what the gateway reports of itself; returns its record, with `revoked_at` as the store has it."""
         rows = await self._write_heartbeat(gateway)
-        return Gateway(*rows[0])
+        return _gateway(rows[0])
 
     async def list_gateways(self, organization: str | None = None) -> list[Gateway]:
         where, args = (
             ("", []) if organization is None else (" WHERE organization IN ($1, '*')", [organization])
         )
         rows = await self._db.fetch(f"SELECT {_GATEWAY} FROM gateways{where} ORDER BY name, id", *args)  # noqa: S608
-        return [Gateway(*row) for row in rows]
+        return [_gateway(row) for row in rows]
 
     async def change_gateway(
         self, gateway_id: str, act: GatewayAct, *, organization: str, actor: str, ip: str = ""
@@ -211,15 +212,22 @@ class Registry:
                     gateway.id, gateway.organization, gateway.name, gateway.audit_head, gateway.last_seen_at,
                 )  # fmt: skip
             return await tx.fetch(
-                f"INSERT INTO gateways ({_GATEWAY}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, NULL)"  # noqa: S608
+                f"INSERT INTO gateways ({_GATEWAY}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, NULL, $10)"  # noqa: S608
                 " ON CONFLICT (id) DO UPDATE SET name = excluded.name, organization = excluded.organization,"
                 " version = excluded.version, started_at = excluded.started_at,"
                 " last_seen_at = excluded.last_seen_at, applied_seq = excluded.applied_seq,"
-                f" config_digest = excluded.config_digest, audit_head = excluded.audit_head RETURNING {_GATEWAY}",
+                " config_digest = excluded.config_digest, audit_head = excluded.audit_head,"
+                f" providers_json = excluded.providers_json RETURNING {_GATEWAY}",
                 gateway.id, gateway.name, gateway.organization, gateway.version, gateway.started_at,
                 gateway.last_seen_at, gateway.applied_seq, gateway.config_digest, gateway.audit_head,
+                json.dumps(gateway.providers, separators=(",", ":")),
             )  # fmt: skip
 
     async def _members(self, rest: str, *args: str) -> list[Member]:
         rows = await self._db.fetch(f"SELECT {_MEMBER} FROM members {rest}", *args)  # noqa: S608
         return [Member(*row) for row in rows]
+
+
+def _gateway(row: Row) -> Gateway:
+    providers = tuple((name, health) for name, health in json.loads(row[-1]))
+    return replace(Gateway(*row[:-1]), providers=providers)

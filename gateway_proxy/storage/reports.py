@@ -3,6 +3,8 @@
 Both stay fast at ten million requests: usage never reads the log, and the log is walked along an index.
 """
 
+import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -141,12 +143,12 @@ class Reports:
         return [_usage_row(group_by, row) for row in rows if row[-1] is not None]
 
     async def logs(
-        self, query: LogQuery, *, limit: int = 50, cursor: str | None = None, max_scanned: int | None = None
+        self, query: LogQuery, *, limit: int = 50, cursor: str | None = None, max_seconds: float = math.inf
     ) -> LogPage:
         """The newest first; `cursor` is the `next_cursor` of the page before. Raises ValueError for another one.
 
-        With `max_scanned` the search pauses after about so many rows: the page is then shorter, or empty, and its
-        `next_cursor` goes on from there. So no filter makes a page slow, however rare what it looks for.
+        After about `max_seconds` the search pauses: the page is then shorter, or empty, and its `next_cursor` goes on
+        from there. So no filter makes a page slow, however rare what it looks for.
         """
         before = (_FOREVER if query.end_ms is None else query.end_ms, 0)
         if cursor is not None:
@@ -154,14 +156,18 @@ class Reports:
         fields = _minute_fields(query)
         found: list[Row] = []
         scanned, size = 0, max(_FIRST_SCAN, limit)
+        begun = time.monotonic()
         while True:
             last = await self._find_last(query, fields, before, size)
             rows = await self._read_logs(query, fields, before, last, limit + 1 - len(found))
             found.extend(rows)
             if len(found) > limit:
                 last = (found[limit - 1][_AT], found[limit - 1][_SEQ])
-            scanned, size = scanned + size, size * 4
-            if last is None or len(found) > limit or (max_scanned is not None and scanned >= max_scanned):
+            scanned += size
+            elapsed = time.monotonic() - begun
+            # As many more as the time left suffices for, going by the rows so far; first steps are no measure.
+            size = int(min(size * 4, scanned * (max_seconds / max(elapsed, 1e-6) - 1)))
+            if last is None or len(found) > limit or size < _FIRST_SCAN:
                 page = [_log_row(row) for row in found[:limit]]
                 return LogPage(page, None if last is None else f"{last[0]}.{last[1]}")
             before = last

@@ -25,6 +25,7 @@ from gateway_proxy.storage.sqlite_errors import explain
 from gateway_proxy.storage.worker import JobQueue, Worker
 
 T = TypeVar("T")
+POLL_SECONDS = 0.1
 _BUSY_TIMEOUT_MS = 5000
 _READERS = 2
 # Each step of a statement gives up the interpreter lock, and under load each return to it waits for the event loop.
@@ -185,6 +186,12 @@ class SqliteDatabase(AutoCommit):
             return await self._polls.do(job)
         except sqlite3.Error as error:
             raise explain(error, self.path) from error
+
+    async def wait_for_news(self) -> None:
+        await asyncio.sleep(POLL_SECONDS)
+
+    def silence_seconds(self) -> float:
+        return 0.0
 
     async def tables(self) -> set[str]:
         rows = await self.fetch("SELECT name FROM sqlite_master WHERE type = 'table'")

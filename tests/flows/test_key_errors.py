@@ -1,8 +1,11 @@
 """The ends of a key, and a gateway that cannot judge, as each official SDK raises them: class, status and code."""
 
+import asyncio
 import os
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import anthropic
@@ -15,6 +18,7 @@ from gateway_proxy.keys.service import Caller
 from tests.support.clients import HELLO, anthropic_sdk, gemini_sdk, native_tables, sdk
 from tests.support.fake_provider import FakeProvider
 from tests.support.gateway import CreatedKey, RunningGateway
+from tests.support.in_process import serve
 
 _CALLER = Caller("tests")
 UNKNOWN = "gwk_" + "A" * 49
@@ -88,6 +92,16 @@ def test_the_ends_of_a_key(gateway: RunningGateway, client: str, how: str, code:
     assert ask(gateway, key.secret) == (raised, 401, code)
 
 
+@pytest.mark.parametrize("how", ["revoke", "delete"])
+def test_a_token_ends_with_its_key(gateway: RunningGateway, how: str) -> None:
+    key = gateway.create_key(how)
+    status, minted = gateway.fetch("/v1/key/ephemeral", secret=key.secret, body={})
+    assert status == 201
+    end(gateway, key, how)
+    for ask, raised, _ in CLIENTS.values():
+        assert ask(gateway, minted["token"]) == (raised, 401, "key_revoked")
+
+
 @pytest.mark.parametrize("client", CLIENTS)
 def test_a_key_that_nobody_knows(gateway: RunningGateway, client: str) -> None:
     ask, raised, _ = CLIENTS[client]
@@ -98,3 +112,20 @@ def test_a_key_that_nobody_knows(gateway: RunningGateway, client: str) -> None:
 def test_a_gateway_that_was_cut_off(cut_off: tuple[RunningGateway, str], client: str) -> None:
     ask, _, raised = CLIENTS[client]
     assert ask(*cut_off) == (raised, 503, "store_stale")
+
+
+async def test_a_gateway_that_cannot_judge_or_has_too_much_to_do(
+    tmp_path: Path, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serve(tmp_path, native_tables(provider), budget_usd="1") as served:
+        origin = f"http://127.0.0.1:{served.port}"
+        place: Any = SimpleNamespace(origin=origin, url=f"{origin}/v1")
+
+        async def ask_all(code: str) -> None:
+            for ask, _, raised in CLIENTS.values():
+                assert await asyncio.to_thread(ask, place, served.secret) == (raised, 503, code)
+
+        served.gateway.limiter._accounts.clear()
+        await ask_all("budget_unverifiable")
+        monkeypatch.setattr("gateway_proxy.proxy.handler.MAX_RUNNING", 0)
+        await ask_all("overloaded")

@@ -16,6 +16,11 @@ class GatewayListQuery(ListQuery):
     sort: Literal["name", "status", "version", "started_at", "last_seen_at"] = "name"
 
 
+class ProviderSeen(Shown):
+    name: str
+    health: Literal["up", "down", "half_open"]
+
+
 class GatewayShown(Shown):
     """A running data plane as it last reported itself."""
 
@@ -29,7 +34,9 @@ class GatewayShown(Shown):
     revoked_at: Time | None
     applied_changes: int = Field(description="The number of the last change that it has applied.")
     changes_behind: int
-    config_digest: str
+    config_digest: str = Field(description="Of the settings that gateways have in common.")
+    config_differs: bool = Field(description="Whether most of the attached gateways run with other settings.")
+    providers: list[ProviderSeen]
 
 
 class GatewayListShown(Shown):

@@ -1,4 +1,4 @@
-"""`/logs` and `/mcp/logs`: what was requested."""
+"""`/logs`: what was requested."""
 
 from typing import Any, Literal
 
@@ -20,10 +20,8 @@ from gateway_proxy.admin.problem import Invalid
 from gateway_proxy.keys.fields import FieldError
 from gateway_proxy.storage.reports import LogQuery
 
-MCP_OPERATION = "mcp"
 
-
-class McpLogListQuery(Asked):
+class LogListQuery(Asked):
     from_: AskedTime | None = Field(None, alias="from", description="Begun at or after this time.")
     to: AskedTime | None = Field(None, description="Begun before this time.")
     key: str | None = Field(None, max_length=200, description="A key's id.")
@@ -41,9 +39,6 @@ class McpLogListQuery(Asked):
         description="To watch: `latest` answers where the log ends now; each `next_cursor` is then the next `after`, "
         "and the rows come oldest first.",
     )  # fmt: skip
-
-
-class LogListQuery(McpLogListQuery):
     model: str | None = Field(None, max_length=200)
     provider: str | None = Field(None, max_length=200)
     operation: str | None = Field(None, max_length=100, description="For example `chat` or `embeddings`.")
@@ -122,25 +117,16 @@ class LogDetailShown(LogShown):
 
 async def list_logs(call: Call[LogListQuery, None]) -> Answer:
     asked = call.query
-    return await _list(call, _query(asked, asked.model, asked.provider, asked.operation))
-
-
-async def list_mcp_logs(call: Call[McpLogListQuery, None]) -> Answer:
-    return await _list(call, _query(call.query, operation=MCP_OPERATION))
+    return await _list(call, _query(asked))
 
 
 async def show_log(call: Call[None, None]) -> Answer:
     return Answer(await call.admin.logs.find(call.actor, call.ids["request_id"]))
 
 
-def _query(
-    asked: McpLogListQuery,
-    model: str | None = None,
-    provider: str | None = None,
-    operation: str | None = None,
-) -> LogQuery:
+def _query(asked: LogListQuery) -> LogQuery:
     return LogQuery(
-        owner=asked.owner, key_id=asked.key, model=model, provider=provider, operation=operation,
+        owner=asked.owner, key_id=asked.key, model=asked.model, provider=asked.provider, operation=asked.operation,
         status=asked.status, error_code=asked.error_code, errors_only=asked.errors, would_deny=asked.would_deny,
         start_ms=asked.from_ or 0, end_ms=asked.to,
     )  # fmt: skip
@@ -165,9 +151,5 @@ OPERATIONS = (
     Operation(
         method="GET", path="/logs/{request_id}", name="getLog", summary="Show a request with its attempts",
         handler=show_log, answer=LogDetailShown,
-    ),
-    Operation(
-        method="GET", path="/mcp/logs", name="listMcpLogs", summary="List MCP calls, the newest first",
-        handler=list_mcp_logs, query=McpLogListQuery, answer=LogListShown,
     ),
 )  # fmt: skip

@@ -100,6 +100,9 @@ class ChannelLink(ABC):
             await asyncio.gather(self._connecting, return_exceptions=True)
         await self._shut()
 
+    def _tell_change(self) -> None:
+        self.on_change()
+
     def _current(self, peer: Peer) -> Channel:
         channel = self._channel
         if channel is None or channel.failure is not None or peer.session_id != str(self._openings):

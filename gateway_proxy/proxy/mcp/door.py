@@ -28,6 +28,7 @@ from gateway_proxy.proxy.headers import describe_limits, describe_refusal
 from gateway_proxy.proxy.mcp.asked import Asked, Reply
 from gateway_proxy.proxy.mcp.calls import Calls
 from gateway_proxy.proxy.mcp.events import write_event
+from gateway_proxy.proxy.mcp.noting import Notes
 from gateway_proxy.proxy.mcp.refusals import as_mcp_error
 from gateway_proxy.proxy.mcp.revision import McpRevision
 from gateway_proxy.proxy.mcp.sessions import Session, Sessions
@@ -53,6 +54,7 @@ class Door:
         settlement: Settlement,
         limiter: Counters,
         clock: Clock,
+        notes: Notes,
     ) -> None:
         self.revision = revision
         self.calls = calls
@@ -60,6 +62,7 @@ class Door:
         self._settlement = settlement
         self._limiter = limiter
         self._clock = clock
+        self._notes = notes
 
     async def answer(
         self, request: ClientRequest, secret: str | None, exchange: Exchange, runtime: Runtime
@@ -101,6 +104,11 @@ class Door:
 
     async def _reply(self, asked: Asked) -> Reply:
         """Never raises for what a client, a server or an administrator did."""
+        reply = await self._find_reply(asked)
+        self._notes.take(asked, reply)
+        return reply
+
+    async def _find_reply(self, asked: Asked) -> Reply:
         id, exchange = asked.message.id, asked.exchange
         try:
             planned = plan(asked.message, asked.version, asked.scope())
@@ -128,7 +136,6 @@ class Door:
             asking.request, asking.secret, exchange, asking.runtime, asking.revision, message, version, asking.server,
             None, "text/event-stream" in headers.get("Accept", "") and not asking.is_batch,
         )  # fmt: skip
-        asked.scope().check_server()
         if not modern and message.method != "initialize":
             asked.session = self._find_session(asking)
         return asked

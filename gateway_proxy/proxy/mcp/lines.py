@@ -55,9 +55,16 @@ class Lines:
     def _take(self) -> bytes | TooLong | None:
         size, self._size = self._size, 0
         if size > self._max_bytes:
-            match = _ID_FIRST.match(self._head) or _ID_LAST.search(self._tail)
+            last = _ID_LAST.search(self._tail)
+            id = find_first_id(self._head)
             self._head = self._tail = b""
-            return TooLong(int(match[1]) if match else None)
+            return TooLong(int(last[1]) if last and id is None else id)
         line = b"".join(self._pieces)
         self._pieces.clear()
         return line if line.strip() else None
+
+
+def find_first_id(head: bytes) -> int | None:
+    """The id of an answer of which only the beginning is known, if it stands there."""
+    match = _ID_FIRST.match(head)
+    return int(match[1]) if match else None

@@ -1,14 +1,17 @@
 """A link to each MCP server, made from its settings."""
 
 from functools import partial
+from typing import Any
 
 from gateway_proxy.config.mcp import McpServer
+from gateway_proxy.proxy.mcp.auto_link import AutoLink
 from gateway_proxy.proxy.mcp.child import Command
 from gateway_proxy.proxy.mcp.http import make_http
 from gateway_proxy.proxy.mcp.http_link import HttpLink
 from gateway_proxy.proxy.mcp.link import Link
 from gateway_proxy.proxy.mcp.oauth import OAuthSignIn
 from gateway_proxy.proxy.mcp.sign_in import SignIn, basic, bearer, header, no_sign_in
+from gateway_proxy.proxy.mcp.sse_link import SseLink
 from gateway_proxy.proxy.mcp.stdio_link import StdioLink
 
 
@@ -20,14 +23,17 @@ def make_link(server: McpServer) -> Link:
             start_seconds=server.timeouts.start,
             silence_seconds=server.timeouts.silence,
         )
-    return HttpLink(
-        server.url,
-        _make_sign_in(server, server.url),
-        connect_seconds=server.timeouts.connect,
-        silence_seconds=server.timeouts.silence,
-        max_bytes=server.max_output_bytes,
-        allow_private=server.allow_private,
-    )
+    sign_in = _make_sign_in(server, server.url)
+    options: dict[str, Any] = {
+        "connect_seconds": server.timeouts.connect,
+        "silence_seconds": server.timeouts.silence,
+        "max_bytes": server.max_output_bytes,
+        "allow_private": server.allow_private,
+    }
+    if server.transport == "http":
+        return HttpLink(server.url, sign_in, **options)
+    older = SseLink(server.url, sign_in, **options)
+    return older if server.transport == "sse" else AutoLink(HttpLink(server.url, sign_in, **options), older)
 
 
 def _make_command(server: McpServer) -> Command:

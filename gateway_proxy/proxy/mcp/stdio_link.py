@@ -69,9 +69,6 @@ class StdioLink(ChannelLink):
         if child is not None:
             await asyncio.shield(spawn(child.close(), "end an mcp server"))
 
-    def _tell_change(self) -> None:
-        self.on_change()
-
     def _take(self, channel: Channel, line: bytes | TooLong) -> None:
         if isinstance(line, TooLong):
             error = broken(f"a message is longer than {self._command.max_bytes} bytes")

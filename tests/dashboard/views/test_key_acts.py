@@ -122,7 +122,10 @@ async def test_others_may_not(dashboard: Dashboard, act: str, role: Role, status
 async def test_a_token_sleeps_with_its_key(dashboard: Dashboard) -> None:
     key_id = await make(dashboard)
     token = (await dashboard.admin.keys.mint(OWNER, key_id, {}))["id"]
+    assert "/deactivate" in (await dashboard.get(f"{KEYS}/{token}")).text
     await dashboard.admin.keys.deactivate(OWNER, key_id)
+    dialog = (await dashboard.get(f"{KEYS}/{token}")).text
+    assert "Sleeps with the key" in dialog and f"{token}/activate" not in dialog
     page = await dashboard.post(f"{KEYS}/{token}/activate")
     notice = page.response.cookies["gateway_notice"].value
     assert "sleeps as long as the key" in unquote(notice)

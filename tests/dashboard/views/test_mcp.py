@@ -23,9 +23,3 @@ async def test_members_do_not_see_how_a_server_is_reached(dashboard: Dashboard) 
 async def test_without_servers_the_page_says_how_to_name_one(dashboard: Dashboard) -> None:
     dashboard.view.servers = []
     assert "[[mcp.servers]]" in (await dashboard.get("/configuration/mcp-servers")).text
-
-
-async def test_the_log_has_a_tab_for_mcp(dashboard: Dashboard) -> None:
-    page = await dashboard.get("/logs/mcp")
-    assert page.status == 200
-    assert "No MCP calls yet" in page.text

@@ -11,6 +11,7 @@ from gateway_proxy.admin.gateways import gateway_object, wait_until_live
 from gateway_proxy.admin.paging import Listing
 from gateway_proxy.admin.problem import NotAllowed, NotFound
 from gateway_proxy.core.ids import new_id
+from gateway_proxy.storage.key_search import KeyQuery
 from gateway_proxy.storage.registry import Gateway
 from tests.support.admin import FOREIGN, HOME, actor_of
 
@@ -59,7 +60,7 @@ async def test_one_that_does_not_follow_is_not_waited_for_longer(scene, attach, 
 )
 def test_status(changes: dict[str, int], status: str) -> None:
     gateway = Gateway("gtw_1", "edge", HOME, "1.0", 1_000, 1_000_000, 9, "d1")
-    assert gateway_object(replace(gateway, **changes), 1_000_000, 9)["status"] == status
+    assert gateway_object(replace(gateway, **changes), 1_000_000, 9, "d1")["status"] == status
 
 
 async def test_what_is_done_is_done_and_written_down(scene, attach) -> None:
@@ -100,3 +101,38 @@ async def test_members_do_not_see_gateways(scene, attach) -> None:
         await scene.admin.gateways.search(actor_of(Role.MEMBER), Listing())
     with pytest.raises(NotAllowed):
         await scene.admin.gateways.find(actor_of(Role.MEMBER), gateway.id)
+
+
+async def test_settings_that_differ_from_the_others_are_told(scene, attach) -> None:
+    service, owner = scene.admin.gateways, actor_of(Role.OWNER)
+    for digest in ("d1", "d1", "d2"):
+        await attach(config_digest=digest, name=digest, providers=(("openai", "up"), ("azure", "down")))
+    await attach(config_digest="d3", name="gone", last_seen_at=0)
+
+    async def differing() -> list[str]:
+        return [
+            shown["name"]
+            for shown in (await service.search(owner, Listing())).data
+            if shown["config_differs"]
+        ]
+
+    assert await differing() == ["d2"]
+    assert (await service.search(owner, Listing())).data[0]["providers"] == [
+        {"name": "openai", "health": "up"},
+        {"name": "azure", "health": "down"},
+    ]
+    await attach(config_digest="d2", name="d2")
+    assert await differing() == ["d1", "d1", "d2", "d2"]  # nobody can say which is meant
+
+
+async def test_where_keys_are_live(scene, attach) -> None:
+    owner = actor_of(Role.OWNER)
+    first, second = [(await scene.admin.keys.create(owner, {"name": name})).key["id"] for name in "ab"]
+    newest = await scene.store.keys.last_sequence()
+    await attach(applied_seq=newest)
+    await attach(applied_seq=newest - 1)
+    await attach(FOREIGN, applied_seq=0)
+    listed = (await scene.admin.keys.search(owner, KeyQuery())).keys
+    live = {first: {"gateways": 2, "acked": 2}, second: {"gateways": 2, "acked": 1}}
+    assert {key["id"]: key["live_on"] for key in listed} == live
+    assert {key_id: (await scene.admin.keys.find(owner, key_id))["live_on"] for key_id in live} == live

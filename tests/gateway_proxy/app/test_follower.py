@@ -24,6 +24,7 @@ def record(name: str, **members: object) -> KeyRecord:
 class Store:
     def __init__(self, *records: KeyRecord) -> None:
         self.all, self.news, self.seq, self.down = list(records), list[KeyRecord](), 1, False
+        self.silence = 0.0
 
     async def load_keys(self) -> tuple[int, Sequence[KeyRecord]]:
         return self.seq, self.all
@@ -33,7 +34,15 @@ class Store:
             raise OSError("away")
         return True
 
+    async def wait_for_news(self) -> None:
+        await asyncio.sleep(0.001)
+
+    def silence_seconds(self) -> float:
+        return self.silence
+
     async def changes_after(self, seq: int) -> tuple[int, Sequence[KeyRecord]]:
+        if self.down:
+            raise OSError("away")
         return self.seq, self.news if seq < self.seq else ()
 
 
@@ -104,8 +113,7 @@ async def test_revoked_and_deleted_keys_end_what_runs() -> None:
 async def test_a_store_that_is_away_changes_nothing_but_the_age(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(follower, "POLL_SECONDS", 0.001)
-    monkeypatch.setattr(follower, "FULL_RELOAD_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(follower, "RETRY_SECONDS", 0.001)
     scene = Scene(record("a"))
     await scene.follower.load()
     scene.store.down = True
@@ -119,4 +127,69 @@ async def test_a_store_that_is_away_changes_nothing_but_the_age(
         scene.store.down = False
         await asyncio.sleep(0.05)
         assert scene.follower.staleness_seconds() == 0
+        scene.store.silence = 3  # what is told now is three seconds old
+        scene.clock.advance(10)
+        await asyncio.sleep(0.05)
+        assert scene.follower.staleness_seconds() == 3
     following.cancel()
+
+
+async def test_what_failed_is_done_again_and_acknowledged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(follower, "RETRY_SECONDS", 0.001)
+    scene = Scene(record("a"))
+    await scene.follower.load()
+    asked = False
+    acknowledge, fail = scene._acknowledge, [True]
+
+    async def changed() -> bool:
+        nonlocal asked
+        first, asked = not asked, True
+        return first
+
+    async def fail_once(seq: int) -> None:
+        if fail:
+            fail.pop()
+            raise OSError("away")
+        await acknowledge(seq)
+
+    scene.store.changed = changed  # type: ignore[method-assign]
+    scene.follower._acknowledge = fail_once
+    scene.store.seq, scene.store.news, scene.store.down = 2, [record("b")], True
+    following = asyncio.get_running_loop().create_task(scene.follower.follow())
+    await asyncio.sleep(0.02)
+    assert scene.directory.find(b"b", NOW) is None
+    scene.store.down = False
+    await asyncio.sleep(0.05)
+    assert scene.directory.find(b"b", NOW) is not None and ("acknowledge", 2) in scene.done
+    following.cancel()
+
+
+async def test_the_end_of_a_key_waits_for_no_counter() -> None:
+    scene = Scene(record("a"), record("b"))
+    await scene.follower.load()
+
+    async def fail(records: Sequence[KeyRecord]) -> None:
+        raise OSError("no counters")
+
+    scene.follower._prepare = fail
+    ended = record("a", revoked_at=5, revision=2)
+    scene.store.seq, scene.store.news = 2, [ended, record("b", preview="new", revision=2)]
+    with pytest.raises(OSError, match="no counters"):
+        await scene.follower.catch_up()
+    revoked, other = scene.directory.key("a"), scene.directory.key("b")
+    assert revoked == ended.key and other is not None and other.preview == ""
+    assert frozenset({"a"}) in scene.done and scene.follower.seq == 1
+
+
+async def test_an_older_revision_never_follows_a_newer_one_but_a_restored_store_is_believed() -> None:
+    scene = Scene(record("a", revision=3))
+    scene.store.seq = 5
+    await scene.follower.load()
+    scene.store.seq, scene.store.news = 6, [record("a", revision=2)]
+    await scene.follower.catch_up()
+    known = scene.directory.key("a")
+    assert known is not None and known.revision == 3
+    scene.store.seq, scene.store.all = 2, [record("a", revision=1)]
+    await scene.follower.catch_up()
+    known = scene.directory.key("a")
+    assert known is not None and known.revision == 1 and scene.follower.seq == 2

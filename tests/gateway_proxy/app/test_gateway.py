@@ -21,7 +21,7 @@ async def test_readiness_names_the_problem(tmp_path: Path) -> None:
         gateway.follower.synced_ns -= 901 * 10**9
         ready, details = gateway.describe_readiness()
         assert not ready and "cut off from the store" in details["problems"][0]
-        assert gateway._is_stale(strict=True)
+        assert gateway.attachment.is_barred(strict=True)
 
 
 async def test_a_second_gateway_is_refused_on_the_same_store(tmp_path: Path) -> None:

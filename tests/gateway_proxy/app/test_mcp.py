@@ -13,7 +13,7 @@ from tests.support.mcp_world import World, open_world, wait_for
 
 @pytest.fixture
 async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
-    monkeypatch.setattr("gateway_proxy.app.server.SETTLE_CONNECTIONS_SECONDS", 0)
+    monkeypatch.setattr("gateway_proxy.app.winding_down.SETTLE_SECONDS", 0)
     async with open_world(tmp_path) as world:
         yield world
 

@@ -1,8 +1,11 @@
 """What a process does at its start: its loop, its log, and a helper's bond with its parent."""
 
 import asyncio
+import os
 import subprocess
 import sys
+
+import pytest
 
 from gateway_proxy.app.process import run_loop
 
@@ -13,8 +16,13 @@ become_helper()
 start_logging()
 for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
     os.kill(os.getpid(), name)
-batch = sys.platform != "linux" or os.sched_getscheduler(0) == os.SCHED_BATCH
-print("alive", os.nice(0) > 0 and batch)
+print("alive", os.nice(0) > 0 and os.getpgrp() == os.getpid() and os.getsid(0) == os.getsid(os.getppid()))
+"""
+WAY = """
+import os, sys
+from gateway_proxy.app.process import give_way
+give_way(int(sys.argv[1]))
+print(sys.platform == "linux" and os.sched_getscheduler(0) == os.SCHED_IDLE)
 """
 PARENT = """
 import subprocess, sys, time
@@ -41,6 +49,22 @@ def test_signals_for_both_do_not_end_a_helper() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["alive", "True"]
+
+
+@pytest.mark.parametrize(
+    ("busy", "priority", "gives"), [(0, "", True), (0, "low", False), (100_000, "", False)]
+)
+def test_a_helper_gives_way_where_a_core_is_left(busy: int, priority: str, gives: bool) -> None:
+    environment = {**os.environ, "GATEWAY_PROXY_ADMIN_PRIORITY": priority}
+    done = subprocess.run(
+        [sys.executable, "-c", WAY, str(busy)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert done.stdout.strip() == str(gives and sys.platform == "linux")
 
 
 def test_a_helper_dies_with_its_parent() -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from gateway_proxy.core.key import Key, Status, find_token_status
+from gateway_proxy.core.key import Key, Status, find_listed_status, find_token_status
 
 
 def status(**members: object) -> Status:
@@ -46,3 +46,12 @@ def test_a_token_is_no_better_than_its_key() -> None:
     ):
         assert find_token_status(replace(token, **own), replace(parent, **parents), 1000) == joint
     assert find_token_status(token, None, 1000) is Status.REVOKED
+
+
+def test_the_list_tells_a_token_that_ended_from_one_that_sleeps() -> None:
+    token, parent = (Key(id=name, name="k", organization="o", owner="l") for name in ("t", "k"))
+    rotated = replace(parent, generation=2)
+    assert find_listed_status(replace(token, expires_at=1), rotated, 1000) is Status.EXPIRED
+    assert find_listed_status(replace(token, revoked_at=1), rotated, 1000) is Status.REVOKED
+    assert find_listed_status(token, replace(parent, inactive=True), 1000) is Status.INACTIVE
+    assert find_listed_status(replace(token, expires_at=1), None, 1000) is Status.EXPIRED

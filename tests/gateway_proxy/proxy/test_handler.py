@@ -67,7 +67,7 @@ async def test_stale_keys_and_too_many_requests(tmp_path: Path, monkeypatch: pyt
     async with serve(tmp_path, TABLES) as served:
         monkeypatch.setattr("gateway_proxy.proxy.handler.MAX_RUNNING", 0)
         assert (await ask(served, served.secret)).code == "overloaded"
-        served.gateway.plane.is_stale = lambda strict: True
+        served.gateway.plane.is_barred = lambda strict: True
         answer = await ask(served, served.secret)
         assert (answer.status, answer.code, answer.headers["retry-after"]) == (503, "store_stale", "5")
 

@@ -21,10 +21,9 @@ CLAIMS = (
 
 async def standing(part: Part) -> tuple[int, int, int]:
     """Spent, reserved, slots; as the server has them."""
-    await part.limiter.look((Claim("key", Meter.NANOS, RULE, 0), CLAIMS[0]), ("key",))
-    spend = part.view.budget("key", 10)
-    assert spend is not None
-    return spend.spent, spend.reserved, part.view.slots("key")
+    spent, reserved = await part.budget("key", RULE)
+    await part.limiter.look((CLAIMS[0],), ("key",))
+    return spent, reserved, part.view.slots("key")
 
 
 async def test_an_end_that_was_not_heard_is_told_again_and_counts_once(redis: RedisServer) -> None:

@@ -22,10 +22,7 @@ def nanos(amount: int) -> tuple[Claim, ...]:
 
 
 async def standing(part: Part) -> tuple[int, int]:
-    await part.limiter.look(nanos(0), ("key",))
-    spend = part.view.budget("key", 10)
-    assert spend is not None
-    return spend.spent, spend.reserved
+    return await part.budget("key", RULE)
 
 
 async def until(condition: Callable[[], bool], seconds: float = 5.0) -> float:

@@ -82,7 +82,9 @@ async def test_a_cap_comes_from_what_the_budget_has_now() -> None:
 async def test_a_cap_from_old_news_is_made_anew_when_admission_learns_better() -> None:
     limiter, budget, admission = stages(spent=10**9 - 4_000_000)
     limiter.heard = 10**12  # ample, it seems
-    exchange = make_exchange(POLICY, make_model(), make_route(max_output_tokens=None))
+    exchange = make_exchange(
+        POLICY, make_model(max_output_tokens=100_000), make_route(max_output_tokens=None)
+    )
     await budget.check(exchange)
     assert limiter.looks == 0
     first = exchange.output_cap

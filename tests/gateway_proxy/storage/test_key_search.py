@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -7,7 +8,7 @@ from gateway_proxy.core.key import Key
 from gateway_proxy.core.ledger import LedgerRow, LogRow
 from gateway_proxy.core.store import Batch
 from gateway_proxy.storage import Store
-from gateway_proxy.storage.key_search import KeyQuery, KeyStats, escape_like, search
+from gateway_proxy.storage.key_search import KeyQuery, KeyStats, StatusFilter, escape_like, search
 from tests.support.stores import on_sqlite
 
 NOW = FakeClock().now_ms()
@@ -102,6 +103,27 @@ async def test_totals_are_of_the_keys_in_view(filled: Store) -> None:
     assert await filled.keys.total_requests("default") == 4
     assert await filled.keys.total_requests("default", "ada") == 3
     assert await filled.keys.total_requests("nobody") == 0
+
+
+@pytest.mark.parametrize(
+    ("changed", "status"),
+    [
+        ({"inactive": True}, "inactive"),
+        ({"expires_at": NOW}, "expired"),
+        ({"expires_at": NOW, "inactive": True}, "expired"),
+        ({}, "active"),
+    ],
+)
+async def test_tokens_sleep_and_expire_with_their_key(
+    filled: Store, changed: dict[str, Any], status: StatusFilter
+) -> None:
+    async with filled.keys.change() as change:
+        await change.save_key(replace(KEYS[0], **changed))
+    assert {"1", "5"} <= set(await find(filled, KeyQuery(status=status)))
+    order = "".join(await find(filled, KeyQuery(sort="status")))
+    assert order == {"active": "15324", "inactive": "31254", "expired": "13524"}[status]
+    for other in {"active", "inactive", "expired", "revoked"} - {status}:
+        assert "5" not in await find(filled, KeyQuery(status=other))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("sort", ["name", "owner", "status", "requests", "created_at"])

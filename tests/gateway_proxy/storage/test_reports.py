@@ -158,12 +158,14 @@ async def test_a_bounded_search_pauses_and_goes_on_where_it_was(store: Store, mo
     pages = []
     cursor = None
     while True:
-        page = await store.reports.logs(LogQuery(provider="rare"), limit=3, cursor=cursor, max_scanned=4)
+        page = await store.reports.logs(LogQuery(provider="rare"), limit=3, cursor=cursor, max_seconds=0.0)
         pages.append([int(row.request_id[4:]) for row in page.rows])
         if (cursor := page.next_cursor) is None:
             break
     assert pages == [[59], *[[]] * 13, [0], []]
     assert await walk(store, LogQuery(provider="rare"), limit=1) == [59, 0]
+    whole = await store.reports.logs(LogQuery(provider="rare"), limit=3, max_seconds=60)
+    assert len(whole.rows) == 2 and whole.next_cursor is None
 
 
 async def test_following_never_looks_twice_at_what_did_not_match(filled: Store) -> None:

@@ -1,4 +1,4 @@
-"""`/logs` and `/mcp/logs` over HTTP."""
+"""`/logs` over HTTP."""
 
 import pytest
 
@@ -51,8 +51,3 @@ async def test_a_request_has_its_attempts(api) -> None:
     _, shown, _ = await api.call("GET", f"/logs/{request_id(3)}", OWNER)
     assert [attempt["charged_usd"] for attempt in shown["ledger"]] == ["0.25"]
     assert (await api.call("GET", f"/logs/{request_id(4)}", OWNER))[0] == 404
-
-
-async def test_mcp_calls_are_those_of_that_operation(api) -> None:
-    assert (await api.call("GET", "/mcp/logs", OWNER))[1] == {"data": [], "next_cursor": None}
-    assert (await api.call("GET", "/mcp/logs?model=x", OWNER))[0] == 422

@@ -1,0 +1,138 @@
+"""The one connection on which a gateway hears of changes, and notices that it is cut off from the server.
+
+A notification wakes it at once; twice a second it asks all the same, since a notification may be lost with its
+connection. A server that does not answer (the machine is off, a firewall forgot the connection) is left after
+`ASK_SECONDS`: TCP alone would wait for minutes. What an attempt to come back meets is not known before it is over, so
+while the server is away a new one begins every half second beside those that hang.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from gateway_proxy.core.tasks import end, spawn, wait_for_event
+
+ASK_AGAIN_SECONDS = 0.5
+ASK_SECONDS = 2.0
+ATTEMPT_SECONDS = 2.0
+CHANNEL = "gateway_proxy_changes"
+Connection = Any  # asyncpg brings no types
+
+
+class Watch:
+    """`connect` opens a connection; `faults` are what it and its connections raise; `on_return` is called when the
+    server is back, with the time (monotonic) at which it was found to be away. Every connection from before that may
+    be dead, and say nothing."""
+
+    def __init__(
+        self,
+        connect: Callable[[], Awaitable[Connection]],
+        on_return: Callable[[float], None],
+        faults: tuple[type[BaseException], ...],
+    ) -> None:
+        self._connect = connect
+        self._on_return = on_return
+        self._faults = faults
+        self._sql = ""
+        self._task: asyncio.Task[None] | None = None
+        self._announced = asyncio.Event()
+        self._decided = asyncio.Event()  # whether the server answers is known
+        self._heard_at = self._lost_at = time.monotonic()
+        self.news = asyncio.Event()  # `row` was read anew, or `error` has changed
+        self.row: Any = None
+        self.error: BaseException | None = None
+
+    async def begin(self, sql: str) -> None:
+        """Ask this again and again from now on; returns with the first answer or error."""
+        if self._task is None:
+            self._sql = sql
+            self._task = spawn(self._run(), "watch the store")
+        await self._decided.wait()
+
+    def silence_seconds(self) -> float:
+        """How old the newest answer is; of what was asked, not of its arrival."""
+        return time.monotonic() - self._heard_at
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+        if self._task is not None:
+            await end([self._task])
+
+    async def _run(self) -> None:
+        while True:
+            connection = await self._reach()
+            if self.error is not None:
+                self._on_return(self._lost_at)
+            try:
+                await self._ask(connection)
+            except self._faults as error:
+                self._fail(error)
+            finally:
+                connection.terminate()
+
+    async def _ask(self, connection: Connection) -> None:
+        """Until it fails."""
+        while True:
+            # Before the query: what is committed in between is seen now and asked for once more, never missed.
+            self._announced.clear()
+            asked_at = time.monotonic()
+            async with asyncio.timeout(ASK_SECONDS):
+                self.row = await connection.fetchrow(self._sql)
+            self._heard_at = asked_at
+            self.error = None
+            self._decided.set()
+            self.news.set()
+            await wait_for_event(self._announced, ASK_AGAIN_SECONDS)
+
+    async def _reach(self) -> Connection:
+        """A connection that listens, however long that takes."""
+        attempts: set[asyncio.Task[Connection | None]] = set()
+        try:
+            while True:
+                attempt = spawn(self._attempt(), "reach the store")
+                attempts.add(attempt)
+                done, attempts = await asyncio.wait(
+                    attempts, timeout=ASK_AGAIN_SECONDS, return_when=asyncio.FIRST_COMPLETED
+                )
+                reached = [connection for task in done if (connection := task.result()) is not None]
+                for spare in reached[1:]:
+                    spare.terminate()
+                if reached:
+                    return reached[0]
+                if done:  # refused at once
+                    await asyncio.sleep(ASK_AGAIN_SECONDS / 2)
+        finally:
+            for task in attempts:
+                task.add_done_callback(_let_go)
+                task.cancel()
+
+    async def _attempt(self) -> Connection | None:
+        try:
+            async with asyncio.timeout(ATTEMPT_SECONDS):
+                connection = await self._connect()
+                try:
+                    await connection.add_listener(CHANNEL, self._hear)
+                except BaseException:
+                    connection.terminate()
+                    raise
+                return connection
+        except self._faults as error:
+            self._fail(error)
+            return None
+
+    def _fail(self, error: BaseException) -> None:
+        if self.error is None:
+            self._lost_at = time.monotonic()
+        self.error = error
+        self._decided.set()
+        self.news.set()
+
+    def _hear(self, *_: object) -> None:
+        self._announced.set()
+
+
+def _let_go(task: asyncio.Task[Connection | None]) -> None:
+    """Of an attempt that nobody waits for any more."""
+    if not task.cancelled() and task.exception() is None and (connection := task.result()) is not None:
+        connection.terminate()

@@ -1,0 +1,96 @@
+"""A fleet on one machine: gateways on one PostgreSQL store, each behind a fault proxy of its own, and one provider.
+
+with Cluster(url, provider, gateways=4) as cluster:
+    key = cluster.create_key()
+    cluster.links[2].blackhole()  # the third gateway is cut off from the store
+"""
+
+import secrets
+import tempfile
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from tests.rig.fault_proxy import FaultProxy
+from tests.support.fake_provider import FakeProvider
+from tests.support.gateway import CreatedKey, RunningGateway, provider_toml
+from tests.support.money import model_toml
+
+__all__ = ["Cluster"]
+
+
+class Cluster:
+    """`url` is a database of the server that has the schema; `tables` are added to every gateway's settings.
+
+    `gateways` and `links` (to the store) have the same order. Everything ends with the context.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        provider: FakeProvider,
+        *,
+        gateways: int = 2,
+        tables: str = "",
+        server: str = "drain_seconds = 2",
+    ) -> None:
+        self.provider = provider
+        self.url = url
+        self.gateways: list[RunningGateway] = []
+        self.links: list[FaultProxy] = []
+        self._folder = tempfile.TemporaryDirectory(prefix="cluster-")
+        self._server = server
+        pepper = Path(self._folder.name) / "pepper"
+        pepper.touch(0o600)
+        pepper.write_text(secrets.token_hex(32))
+        self._tables = (
+            f'[security]\npepper = "file:{pepper}"\n{provider_toml(provider.base_url)}{model_toml()}{tables}'
+        )
+        try:
+            for number in range(gateways):
+                self._add(number)
+            for gateway in self.gateways:
+                gateway.spawn()
+            for gateway in self.gateways:
+                gateway.wait_until_ready()
+        except BaseException:
+            self.close()
+            raise
+
+    def _add(self, number: int) -> None:
+        socket_folder, database = _read_socket_url(self.url)
+        link = FaultProxy(f"{socket_folder}/.s.PGSQL.5432")
+        self.links.append(link)
+        named = f'[gateway]\nname = "gateway-{number}"\n'
+        self.gateways.append(
+            RunningGateway(
+                named + self._tables,
+                server=self._server,
+                store_url=f"postgresql://gateway@127.0.0.1:{link.port}/{database}?sslmode=disable",
+                program="tests.rig.serve",
+                start=False,
+            )
+        )
+
+    def create_key(self, name: str = "test", **members: Any) -> CreatedKey:
+        """A key that is live on every gateway when this returns."""
+        return self.gateways[0].create_key(name, **members)
+
+    def close(self) -> None:
+        for gateway in self.gateways:
+            gateway.close()
+        for link in self.links:
+            link.close()
+        self._folder.cleanup()
+
+    def __enter__(self) -> "Cluster":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _read_socket_url(url: str) -> tuple[str, str]:
+    """Folder of the server's socket, and database."""
+    parts = urlsplit(url)
+    return parts.query.removeprefix("host="), parts.path.removeprefix("/")

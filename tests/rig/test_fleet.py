@@ -1,0 +1,114 @@
+"""Two gateways on one store: what is changed on one is in force on both, and each can be revoked."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.rig.cluster import Cluster
+from tests.support.fake_provider import FakeProvider
+from tests.support.gateway import RunningGateway
+from tests.support.postgres import PostgresServer
+
+pytestmark = pytest.mark.slow
+BODY = {"model": "chat", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 8}
+CHAT = "/v1/chat/completions"
+
+
+@pytest.fixture(scope="module")
+def cluster(postgres: PostgresServer, provider: FakeProvider) -> Iterator[Cluster]:
+    with Cluster(asyncio.run(postgres.make_store()), provider) as cluster:
+        yield cluster
+
+
+def wait_until(what: Callable[[], bool], timeout_seconds: float = 10.0) -> float:
+    """Seconds until it was so."""
+    begun = time.monotonic()
+    while not what():
+        assert time.monotonic() - begun < timeout_seconds, "it does not come about"
+        time.sleep(0.01)
+    return time.monotonic() - begun
+
+
+def ask(gateway: RunningGateway, secret: str) -> tuple[int, str]:
+    """Status and error code."""
+    status, answer = gateway.fetch(CHAT, secret=secret, body=BODY)
+    return status, answer.get("error", {}).get("code", "")
+
+
+def act(gateway: RunningGateway, token: str, path: str, body: Any = None) -> Any:
+    """A POST to the admin API."""
+    status, answer = gateway.fetch(f"/api/v1{path}", secret=token, body=body or {})
+    assert status < 300, answer
+    return answer
+
+
+def test_a_change_is_in_force_everywhere_when_the_api_answers(cluster: Cluster) -> None:
+    first, second = cluster.gateways
+    token = first.admin_token()
+    made = act(first, token, "/keys", {"name": "everywhere"})
+    key_id, secret = made["key"]["id"], made["secret"]
+    assert made["key"]["live_on"] == {"gateways": 2, "acked": 2}
+    assert [ask(gateway, secret)[0] for gateway in cluster.gateways] == [200, 200]
+    rotated = act(second, token, f"/keys/{key_id}/rotate")["secret"]
+    for gateway in cluster.gateways:
+        assert ask(gateway, secret) == (401, "invalid_api_key") and ask(gateway, rotated)[0] == 200
+    for change, outcome in (
+        ("deactivate", (401, "key_inactive")),
+        ("activate", (200, "")),
+        ("revoke", (401, "key_revoked")),
+    ):
+        shown = act(second, token, f"/keys/{key_id}/{change}")
+        assert shown["live_on"] == {"gateways": 2, "acked": 2}
+        assert [ask(gateway, rotated) for gateway in cluster.gateways] == [outcome] * 2
+
+
+def test_a_token_that_one_gateway_made_is_good_on_the_other_when_it_answers(cluster: Cluster) -> None:
+    first, second = cluster.gateways
+    key = cluster.create_key("mints")
+    for maker, user in ((first, second), (second, first)):
+        status, made = maker.fetch("/v1/key/ephemeral", secret=key.secret, body={"ttl_seconds": 60})
+        assert status == 201 and ask(user, made["token"])[0] == 200
+    token = first.admin_token()
+    act(first, token, f"/keys/{key.id}/revoke")
+    assert ask(second, made["token"]) == (401, "key_revoked")
+
+
+def test_a_revoked_gateway_refuses_all_traffic_and_the_other_goes_on(cluster: Cluster) -> None:
+    first, second = cluster.gateways
+    token, key = first.admin_token(), cluster.create_key("survivor")
+    _, listed = first.fetch("/api/v1/gateways", secret=token)
+    assert [(g["name"], g["status"], g["config_differs"]) for g in listed["data"]] == [
+        ("gateway-0", "healthy", False),
+        ("gateway-1", "healthy", False),
+    ]
+    assert listed["data"][0]["providers"] == [{"name": "fake", "health": "up"}]
+    gateway_id = listed["data"][1]["id"]
+    act(first, token, f"/gateways/{gateway_id}/revoke")
+    assert wait_until(lambda: ask(second, key.secret) == (503, "store_stale")) < 5
+    status, details = second.fetch("/readyz")
+    assert status == 503 and "revoked" in details["problems"][0]
+    assert ask(first, key.secret)[0] == 200
+    # It is not counted, and a restart changes nothing.
+    shown = act(first, token, f"/keys/{key.id}/deactivate")
+    assert shown["live_on"] == {"gateways": 1, "acked": 1}
+    act(first, token, f"/keys/{key.id}/activate")
+    second.stop()
+    second.spawn()
+    wait_until(lambda: "serves" in second.log_text().rpartition("revoked")[2])
+    assert ask(second, key.secret) == (503, "store_stale")
+    act(first, token, f"/gateways/{gateway_id}/allow")
+    assert wait_until(lambda: ask(second, key.secret)[0] == 200) < 5
+
+
+def test_every_act_is_in_the_audit_log_of_both(cluster: Cluster) -> None:
+    key = cluster.create_key("audited")
+    for gateway in cluster.gateways:
+        folder = gateway.data_dir / "audit"
+        wait_until(
+            lambda folder=folder: any(
+                key.id in path.read_text() for path in folder.rglob("*") if path.is_file()
+            )
+        )

@@ -13,7 +13,7 @@ import time
 
 from bench.figure import Figure, write
 
-NAMES = ("cost", "dialects", "memory", "buckets", "budget", "kills", "pages", "beside")
+NAMES = ("cost", "dialects", "memory", "buckets", "budget", "kills", "pages", "beside", "mcp")
 SOAKS = ("chunks", "reloads", "keys")
 
 

@@ -21,7 +21,7 @@ from dashboard.frame import ADMIN, current_actor, go_to
 from dashboard.timezones import list_timezones
 from dashboard.views.keys import KEYS_PATH, ONE_KEY, key_address, render_dialog
 from gateway_proxy.admin.actor import Actor
-from gateway_proxy.admin.choices import Choices
+from gateway_proxy.admin.choices import Choices, ToolChoice
 from gateway_proxy.admin.problem import Conflict, Invalid, Stale
 from gateway_proxy.admin.roles import is_manager, require_key_writer
 from gateway_proxy.core.ids import new_id
@@ -45,10 +45,10 @@ _NO_OWNER = "Choose whose key this is."
 
 @dataclass(frozen=True, slots=True)
 class ServerTools:
-    """One server of the tools picker; `tools` are known or named by the key."""
+    """One server of the tools picker; `tools` are discovered or named by the key."""
 
     name: str
-    tools: tuple[str, ...]
+    tools: tuple[ToolChoice, ...]
 
 
 async def open_create(request: web.Request) -> web.Response:
@@ -163,19 +163,15 @@ def _form_facts(form: KeyForm, choices: Choices, errors: FormErrors) -> dict[str
 def _server_tools(form: KeyForm, choices: Choices) -> list[ServerTools]:
     known = {server.name: server.tools for server in choices.servers}
     names = _with(_with(list(known), form.ticked("mcp_servers")), form.ticked("mcp_tools_limited"))
-    ticked = form.ticked("mcp_tools")
-    return [
-        ServerTools(
-            name,
-            tuple(
-                _with(
-                    known.get(name, ()),
-                    [tool.removeprefix(f"{name}/") for tool in ticked if tool.startswith(f"{name}/")],
-                )
-            ),
-        )
-        for name in names
-    ]
+    return [ServerTools(name, _list_tools(name, known.get(name, ()), form)) for name in names]
+
+
+def _list_tools(server: str, known: Sequence[ToolChoice], form: KeyForm) -> tuple[ToolChoice, ...]:
+    """What the server offers, and what else the key names."""
+    described = {tool.name: tool for tool in known}
+    prefix = f"{server}/"
+    named = [name.removeprefix(prefix) for name in form.ticked("mcp_tools") if name.startswith(prefix)]
+    return tuple(described.get(name, ToolChoice(name)) for name in _with(list(described), named))
 
 
 def _with(names: Sequence[str], more: Sequence[str]) -> list[str]:

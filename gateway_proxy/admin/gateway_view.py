@@ -23,6 +23,18 @@ class GatewayView(Protocol):
         """`[{"name", "declared", "targets", "price": {class: USD per million or each} | null, "price_source"}]`."""
         ...
 
+    async def mcp_servers(self) -> list[dict[str, Any]]:
+        """How each MCP server does and what it offers, as `app.mcp_facts` has it, in the order of the file."""
+        ...
+
+    async def changed_tool(self, server: str, tool: str) -> dict[str, str] | None:
+        """`{"fingerprint", "definition"}` of a tool as it is now; None unless it waits to be approved."""
+        ...
+
+    async def approve_tool(self, server: str, tool: str, fingerprint: str, definition: str) -> None:
+        """The store has the approval; put it in force."""
+        ...
+
     async def counters(self, key_id: str) -> dict[str, Any]:
         """What the key has left now: `{"requests", "tokens", "parallel", "budget"}`, each null without a limit."""
         ...
@@ -42,6 +54,15 @@ class NoGateway:
         raise ConnectionError
 
     async def models(self) -> list[dict[str, Any]]:
+        raise ConnectionError
+
+    async def mcp_servers(self) -> list[dict[str, Any]]:
+        raise ConnectionError
+
+    async def changed_tool(self, server: str, tool: str) -> dict[str, str] | None:
+        raise ConnectionError
+
+    async def approve_tool(self, server: str, tool: str, fingerprint: str, definition: str) -> None:
         raise ConnectionError
 
     async def counters(self, key_id: str) -> dict[str, Any]:

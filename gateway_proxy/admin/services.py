@@ -18,6 +18,7 @@ from gateway_proxy.admin.key_use import KeyUseAdmin
 from gateway_proxy.admin.keys import KeyAdmin
 from gateway_proxy.admin.links import Links
 from gateway_proxy.admin.logs import LogAdmin
+from gateway_proxy.admin.mcp import McpAdmin
 from gateway_proxy.admin.mcp_log import McpLogAdmin
 from gateway_proxy.admin.members import MemberAdmin
 from gateway_proxy.admin.notifications import NotificationAdmin
@@ -55,6 +56,7 @@ class Admin:
     overview: OverviewAdmin
     gateways: GatewayAdmin
     catalog: CatalogAdmin
+    mcp: McpAdmin
     config: ConfigAdmin
     usage: UsageAdmin
     logs: LogAdmin
@@ -111,6 +113,7 @@ def build_admin(
         overview=OverviewAdmin(store, clock),
         gateways=GatewayAdmin(store, clock),
         catalog=CatalogAdmin(view),
+        mcp=McpAdmin(store.mcp_tools, view),
         config=ConfigAdmin(view),
         usage=UsageAdmin(store, clock),
         logs=logs,

@@ -115,9 +115,7 @@ class Gateway:
         identity = GatewayIdentity(self.id, config.gateway.organization)
         self.settlement = Settlement(self.books, self.limiter, learned, self.clock, identity)
         self.plane = self._make_plane()
-        self.mcp = McpGate(
-            self.plane, self.settlement, self.services, self._pepper, self.store.mcp_log, self.id
-        )
+        self.mcp = McpGate(self.plane, self.settlement, self.services, self._pepper, self.store, identity)
         await self._trace(config)
         self.audit = self._make_audit()
         self.notifier = make_notifier(self.store, self.clock, self.breakers, self.id, self._organization)

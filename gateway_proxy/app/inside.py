@@ -42,6 +42,9 @@ class Inside:
             "health": self._tell_health,
             "counters": self._tell_counters,
             "explain": self._explain,
+            "mcp_servers": self._tell_mcp_servers,
+            "mcp_changed": self._tell_changed_tool,
+            "mcp_approve": self._approve_tool,
         }
 
     def answer(self, question: str, *arguments: Any) -> Any:
@@ -65,6 +68,15 @@ class Inside:
     def _tell_health(self) -> dict[str, str]:
         breakers = self._gateway.services.breakers
         return {provider.name: breakers.health(provider.name) for provider in self._gateway.config.providers}
+
+    def _tell_mcp_servers(self) -> list[dict[str, Any]]:
+        return self._gateway.mcp.servers.describe()
+
+    def _tell_changed_tool(self, server: str, tool: str) -> dict[str, str] | None:
+        return self._gateway.mcp.servers.find_changed(server, tool)
+
+    def _approve_tool(self, *approval: str) -> None:
+        self._gateway.mcp.servers.approve(*approval)
 
     def _tell_counters(self, key_id: str) -> dict[str, Any]:
         policy = self._gateway.directory.policy(key_id)
@@ -139,6 +151,17 @@ class SettingsView:
             }
             for provider in self._config.providers
         ]
+
+    async def mcp_servers(self) -> list[dict[str, Any]]:
+        servers: list[dict[str, Any]] = await self._ask("mcp_servers")
+        return servers
+
+    async def changed_tool(self, server: str, tool: str) -> dict[str, str] | None:
+        changed: dict[str, str] | None = await self._ask("mcp_changed", server, tool)
+        return changed
+
+    async def approve_tool(self, server: str, tool: str, fingerprint: str, definition: str) -> None:
+        await self._ask("mcp_approve", server, tool, fingerprint, definition)
 
     async def models(self) -> list[dict[str, Any]]:
         now_ms = self._clock.now_ms()

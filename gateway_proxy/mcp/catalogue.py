@@ -6,7 +6,10 @@ it, and when again, belongs elsewhere.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gateway_proxy.mcp.definitions import ChangedTool
 
 Things = Mapping[str, dict[str, Any]]
 
@@ -17,12 +20,13 @@ KINDS = {"tools": "name", "prompts": "name", "resources": "uri", "resourceTempla
 @dataclass(frozen=True, slots=True)
 class Offer:
     """The lists of one server, by identity. `problem` is set while the server cannot be asked; what it offered last
-    stays.
+    stays. `changed` are the tools that are not what was approved, by name.
     """
 
     server: str
     lists: Mapping[str, Things] = field(default_factory=dict)
     problem: str = ""
+    changed: Mapping[str, "ChangedTool"] = field(default_factory=dict)
 
     def things(self, kind: str) -> Things:
         return self.lists.get(kind, {})

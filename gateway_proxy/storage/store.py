@@ -13,6 +13,7 @@ from gateway_proxy.storage.keys import SqlKeys
 from gateway_proxy.storage.ledger import SqlLedger
 from gateway_proxy.storage.made_ids import MadeIdRows
 from gateway_proxy.storage.mcp_log import McpLog
+from gateway_proxy.storage.mcp_tools import McpToolRows
 from gateway_proxy.storage.outbox import Outbox
 from gateway_proxy.storage.registry import Registry
 from gateway_proxy.storage.replays import Replays
@@ -36,6 +37,7 @@ class Store:
         self.deliveries = Deliveries(db)
         self.registry = Registry(db, clock)
         self.made_ids = MadeIdRows(db)
+        self.mcp_tools = McpToolRows(db, clock)
         self.mcp_log = McpLog(db)
         self.replays = Replays(db)
         self.identity = Identity(db, clock)

@@ -19,6 +19,7 @@ from gateway_proxy.core.store import Batch
 from gateway_proxy.storage import Store
 from gateway_proxy.storage.registry import Gateway
 from tests.support.admin import FOREIGN, HOME, PEOPLE, Api, FakeView, actor_of, open_admin, serve_api
+from tests.support.mcp_facts import NEW, changed_tool, server_facts
 
 DONE = 0  # the operation's own status
 Row = dict[Role, int]
@@ -68,6 +69,8 @@ POLICY: dict[str, tuple[Row, Row | None, Row | None]] = {
     "listModels": (ANYBODY, None, None),
     "listProviders": (ANYBODY, None, None),
     "listMcpServers": (ANYBODY, None, None),
+    "getMcpServer": (ANYBODY, None, None),
+    "approveMcpTool": (MANAGERS, None, None),
     "getConfig": (READERS, None, None),
     "listLogs": (ANYBODY, None, None),
     "getLog": (ANYBODY, HIDDEN_FROM_MEMBERS, LOST),
@@ -96,7 +99,7 @@ class Objects:
         self._makers: dict[str, Callable[[Actor, str], Awaitable[str]]] = {
             "key_id": self._key, "member_id": self._member, "organization_id": self._organization,
             "token_id": self._token, "gateway_id": self._gateway, "request_id": self._request,
-            "endpoint_id": self._endpoint, "delivery_id": self._delivery,
+            "endpoint_id": self._endpoint, "delivery_id": self._delivery, "server": self._server,
         }  # fmt: skip
 
     async def make(self, kind: str, actor: Actor, whose: int) -> str:
@@ -137,6 +140,10 @@ class Objects:
         await self._store.deliveries.publish(maker.home, [(id_, "webhook", "https://one/", ("*",))])
         return id_
 
+    async def _server(self, maker: Actor, owner: str) -> str:
+        self._admin.mcp._view.mcp["github"] = server_facts("github", changed_tool("create"))
+        return "github"
+
     async def _delivery(self, maker: Actor, owner: str) -> str:
         endpoint = await self._endpoint(maker, owner)
         return (await self._admin.notifications.send_test(maker, endpoint))["id"]
@@ -159,6 +166,8 @@ def body_of(operation: Operation, whose: int) -> Any:
             return {"name": "B"}
         case "addOrganization":
             return {"name": new_id("org")}
+        case "approveMcpTool":
+            return {"tool": "create", "fingerprint": NEW}
         case "createToken":
             return {"role": "admin", "expires_in": "30d"}
     return None

@@ -3,6 +3,7 @@
 import http.client
 import json
 import random
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ import pytest
 from tests.support.gateway import RunningGateway, provider_toml
 from tests.support.replayer import Replayer
 
-STREAMS = Path(__file__).parents[1] / "support" / "corpus" / "streams"
+CORPUS = Path(__file__).parents[1] / "support" / "corpus"
+STREAMS = {path.name: path for folder in ("streams", "recorded") for path in (CORPUS / folder).iterdir()}
 RATES = {
     "input": 3.0,
     "cached_input": 0.3,
@@ -34,8 +36,17 @@ EXPECTED: dict[str, dict[str, int]] = {
     "gemini_thoughts": {"input": 37, "output": 17, "reasoning": 65},
     "gemini_call": {"input": 512, "cached_input": 2048, "output": 16, "reasoning": 124},
     "gemini_grounded": {"input": 70, "output": 8, "per_search": 1},
+    "openai_chat_tool": {"input": 53, "output": 15},
+    "openai_chat_moderated": {"input": 13, "output": 11},
+    "openai_responses_reasoning": {"input": 13, "output": 276, "reasoning": 256},
+    "anthropic_redacted": {"input": 92, "output": 189},
+    "anthropic_compaction": {"input": 281, "cached_input": 55096, "output": 91},
+    "anthropic_advisor": {"input": 7455, "output": 7271},
+    "gemini_live_usage": {"input": 18, "output": 80, "reasoning": 35},
+    "gemini_search": {"input": 121, "output": 205, "reasoning": 319, "per_search": 1},
 }
-NAMES = sorted(path.name for path in STREAMS.iterdir())
+NAMES = sorted(STREAMS)
+USAGE_CHUNK = re.compile(rb'data: [^\n]*"choices":\[\],"usage":\{[^\n]*\n\n')
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +59,9 @@ def replayer() -> Iterator[Replayer]:
 def gateway(replayer: Replayer) -> Iterator[RunningGateway]:
     tables = ""
     price = ", ".join(f"{name} = {rate}" for name, rate in RATES.items())
-    for name in ("anthropic", "gemini"):
-        tables += provider_toml(replayer.origin, name=name, dialect=name)
+    for name in ("anthropic", "gemini", "openai"):
+        origin = f"{replayer.origin}/v1" if name == "openai" else replayer.origin
+        tables += provider_toml(origin, name=name, dialect=name)
         tables += f'[[models]]\nname = "own-{name}"\ntargets = [{{ provider = "{name}", model = "m" }}]\nprice = {{ {price} }}\n'
     with RunningGateway(tables) as running:
         yield running
@@ -64,9 +76,15 @@ def request_for(name: str) -> tuple[str, dict[str, Any]]:
             "messages": messages,
             "stream": True,
         }
+    if name.startswith("openai_chat"):
+        messages = [{"role": "user", "content": "hi"}]
+        body = {"model": "own-openai", "messages": messages, "stream": True}
+        return "/v1/chat/completions", {**body, "stream_options": {"include_usage": True}}
+    if name.startswith("openai"):
+        return "/v1/responses", {"model": "own-openai", "input": "hi", "stream": True}
     query = "?alt=sse" if name.endswith(".sse") else ""
-    body = {"contents": [{"role": "user", "parts": [{"text": "hi"}]}]}
-    return f"/v1beta/models/own-gemini:streamGenerateContent{query}", body
+    contents = {"contents": [{"role": "user", "parts": [{"text": "hi"}]}]}
+    return f"/v1beta/models/own-gemini:streamGenerateContent{query}", contents
 
 
 def cut(data: bytes, way: str) -> list[bytes]:
@@ -84,34 +102,64 @@ def cut(data: bytes, way: str) -> list[bytes]:
 
 
 def test_there_are_streams() -> None:
-    assert {name.partition(".")[0] for name in NAMES} == EXPECTED.keys() and len(NAMES) == 9
+    assert {name.partition(".")[0] for name in NAMES} == EXPECTED.keys() and len(NAMES) == 17
 
 
-@pytest.mark.parametrize("way", ["whole", "bytes", "dice-1", "dice-2"])
-@pytest.mark.parametrize("name", NAMES)
-def test_byte_for_byte(gateway: RunningGateway, replayer: Replayer, name: str, way: str) -> None:
-    data = (STREAMS / name).read_bytes()
-    replayer.pieces = cut(data, way)
+def replay(
+    gateway: RunningGateway, replayer: Replayer, name: str, way: str, **members: Any
+) -> tuple[str, bytes, str | None]:
+    """The id of a new key, and what it was answered when the provider sent the stream in such pieces."""
+    replayer.pieces = cut(STREAMS[name].read_bytes(), way)
     is_array = name.endswith(".json")
     replayer.content_type = "application/json; charset=UTF-8" if is_array else "text/event-stream"
     key = gateway.create_key(name)
     path, body = request_for(name)
     connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=10)
     headers = {"x-api-key": key.secret, "content-type": "application/json"}
-    connection.request("POST", path, json.dumps(body), headers)
+    connection.request("POST", path, json.dumps({**body, **members}), headers)
     answer = connection.getresponse()
-    assert answer.read() == data
+    received = answer.read()
     connection.close()
-    expected_type = "application/json; charset=UTF-8" if is_array else "text/event-stream; charset=utf-8"
-    assert answer.headers["content-type"] == expected_type
+    assert key.secret.encode() not in replayer.requests[-1]
+    return key.id, received, answer.headers["content-type"]
 
-    [row] = gateway.settled_rows(key.id)
+
+def check_charge(gateway: RunningGateway, name: str, key_id: str) -> None:
+    [row] = gateway.settled_rows(key_id)
     assert (row["usage_source"], row["outcome"]) == ("provider", "completed")
     counts = EXPECTED[name.partition(".")[0]]
     micros = sum(round(RATES[kind] * 1000) * count for kind, count in counts.items() if kind != "per_search")
     assert row["charged_nanos"] == micros + counts.get("per_search", 0) * 10_000_000
 
-    sent = replayer.requests[-1]
-    assert b"\r\nx-api-key: fake-key\r\n" in sent or b"\r\nx-goog-api-key: fake-key\r\n" in sent
-    assert key.secret.encode() not in sent
+
+@pytest.mark.parametrize("way", ["whole", "bytes", "dice-1", "dice-2"])
+@pytest.mark.parametrize("name", NAMES)
+def test_byte_for_byte(gateway: RunningGateway, replayer: Replayer, name: str, way: str) -> None:
+    key_id, received, content_type = replay(gateway, replayer, name, way)
+    assert received == STREAMS[name].read_bytes()
+    is_array = name.endswith(".json")
+    assert content_type == (
+        "application/json; charset=UTF-8" if is_array else "text/event-stream; charset=utf-8"
+    )
+    check_charge(gateway, name, key_id)
+    sent = replayer.requests[-1].lower()
+    credential = {
+        "anthropic": b"x-api-key: ",
+        "gemini": b"x-goog-api-key: ",
+        "openai": b"authorization: bearer ",
+    }
+    assert b"\r\n" + credential[name.partition("_")[0]] + b"fake-key\r\n" in sent
     assert (b"\r\nanthropic-version: 2023-06-01\r\n" in sent) == name.startswith("anthropic")
+
+
+@pytest.mark.parametrize("way", ["whole", "dice-1"])
+@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("openai_chat")])
+def test_who_did_not_ask_for_the_usage_is_not_shown_it(
+    gateway: RunningGateway, replayer: Replayer, name: str, way: str
+) -> None:
+    key_id, received, _ = replay(gateway, replayer, name, way, stream_options=None)
+    data = STREAMS[name].read_bytes()
+    rest, found = USAGE_CHUNK.subn(b"", data)
+    assert found == 1 and received == rest
+    assert b'"include_usage":true' in replayer.requests[-1]
+    check_charge(gateway, name, key_id)

@@ -24,6 +24,7 @@ from gateway_proxy.core.usage import Rates, Usage
 from gateway_proxy.keys.service import Caller, KeyService
 from gateway_proxy.keys.signing import SigningFile
 from gateway_proxy.storage import Store, open_store
+from tests.support.mcp_facts import McpFacts, changed_tool, server_facts, tool_facts
 
 PEPPER = b"a pepper for tests, 32 bytes long"
 HOME, FOREIGN = "default", "elsewhere"
@@ -142,12 +143,16 @@ async def serve_api(admin: Admin) -> AsyncIterator[Api]:
         yield Api(client)
 
 
-class FakeView:
+class FakeView(McpFacts):
     """A gateway that answers what stands here, or nothing at all."""
 
     def __init__(self) -> None:
+        super().__init__(
+            server_facts("github", tool_facts("search"), changed_tool("create")),
+            server_facts("local", transport="stdio"),
+        )
         self.answers = True
-        self.settings: dict[str, Any] = {"mcp": {"servers": [
+        self.settings: dict[str, Any] = {"gateway": {"organization": HOME}, "mcp": {"servers": [
             {"name": "github", "url": "https://mcp.example.com/mcp", "command": [], "price_per_call": "0.5"},
             {"name": "local", "url": None, "command": ["npx", "-y", "server"], "price_per_call": "0"},
         ]}}  # fmt: skip
@@ -161,6 +166,10 @@ class FakeView:
             "reload_error": None,
             "settings": self.settings,
         }
+
+    async def mcp_servers(self) -> list[dict[str, Any]]:
+        self._ask()
+        return await super().mcp_servers()
 
     async def providers(self) -> list[dict[str, Any]]:
         self._ask()

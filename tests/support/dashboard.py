@@ -22,6 +22,7 @@ from gateway_proxy.admin.services import Admin, build_admin
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.keys.signing import SigningFile
 from gateway_proxy.storage import Store, open_store
+from tests.support.mcp_facts import McpFacts, server_facts
 
 __all__ = ["OWNER", "Dashboard", "FakeView", "acting_as", "dashboard", "make_application", "open_dashboard"]
 
@@ -68,6 +69,19 @@ class FakeView:
     listed: list[dict[str, Any]] = field(default_factory=list)
     counted: dict[str, dict[str, Any]] = field(default_factory=dict)
     asked: Any = None
+    facts: McpFacts = field(default_factory=McpFacts)
+
+    async def mcp_servers(self) -> list[dict[str, Any]]:
+        self._speak()
+        return [self.facts.mcp.get(name) or server_facts(name) for name in self.servers]
+
+    async def changed_tool(self, server: str, tool: str) -> dict[str, str] | None:
+        self._speak()
+        return await self.facts.changed_tool(server, tool)
+
+    async def approve_tool(self, server: str, tool: str, fingerprint: str, definition: str) -> None:
+        self._speak()
+        await self.facts.approve_tool(server, tool, fingerprint, definition)
 
     async def config(self) -> dict[str, Any]:
         self._speak()
@@ -79,6 +93,7 @@ class FakeView:
             "server": {"listen": "127.0.0.1:8080", "workers": 1, "cors_origins": []},
             "providers": [{"name": "openai", "api_key": "***"}],
             "mcp": {"servers": servers},
+            "gateway": {"organization": "default"},
         }
         return {
             "revision": 1,

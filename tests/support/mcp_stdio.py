@@ -3,7 +3,7 @@ it starts at once.
 
 Habits: `modern`, `legacy` (else both eras); `crash` (ends at a tool call), `fork` (leaves a process of its own behind, in a
 session of its own), `stubborn` (ignores the end of its input and SIGTERM), `noise` (writes what is no message), `silent`
-(answers nothing), `asks` (asks the client before it answers).
+(answers nothing), `asks` (asks the client before it answers), `all` (lists all of its tools, not `echo` alone).
 """
 
 import json
@@ -16,6 +16,7 @@ from typing import Any
 
 HABITS = set(sys.argv[1:])
 MODERN = "2026-07-28"
+TOOLS = ("echo", "progress", "long", "hang", "crash", "change", "log")
 
 
 def send(value: dict[str, Any]) -> None:
@@ -77,7 +78,10 @@ def handle(message: dict[str, Any]) -> None:
     elif method == "initialize":
         answer(message, error={"code": -32022, "message": "m", "data": {"supported": [MODERN]}})
     elif method == "tools/list":
-        answer(message, result={"tools": [{"name": "echo", "inputSchema": {"type": "object"}}]})
+        names = TOOLS if "all" in HABITS else TOOLS[:1]
+        answer(
+            message, result={"tools": [{"name": name, "inputSchema": {"type": "object"}} for name in names]}
+        )
     elif method == "tools/call":
         call(message)
     else:

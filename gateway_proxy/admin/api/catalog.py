@@ -1,11 +1,11 @@
-"""`/models`, `/providers`, `/mcp/servers` and `/config`: the settings in force, as the gateway tells them."""
+"""`/models`, `/providers` and `/config`: the settings in force, as the gateway tells them."""
 
 from typing import Any, Literal
 
 from pydantic import Field
 
 from gateway_proxy.admin.api.operation import Answer, Call, Operation
-from gateway_proxy.admin.api.shapes import Cursor, ListQuery, Shown, Usd, page_answer
+from gateway_proxy.admin.api.shapes import Cursor, ListQuery, Shown, page_answer
 
 
 class NamedListQuery(ListQuery):
@@ -44,20 +44,6 @@ class ProviderListShown(Shown):
     next_cursor: Cursor
 
 
-class McpServerShown(Shown):
-    """An MCP server of the settings."""
-
-    name: str
-    url: str | None = Field(description="null for a command, and for members.")
-    command: list[str] | None = Field(description="null for a URL, and for members.")
-    price_per_call_usd: Usd
-
-
-class McpServerListShown(Shown):
-    data: list[McpServerShown]
-    next_cursor: Cursor
-
-
 class ConfigShown(Shown):
     """The settings in force; each secret is `***`."""
 
@@ -76,10 +62,6 @@ async def list_providers(call: Call[NamedListQuery, None]) -> Answer:
     return page_answer(await call.admin.catalog.providers(call.actor, call.query.listing(call.query.sort)))
 
 
-async def list_mcp_servers(call: Call[NamedListQuery, None]) -> Answer:
-    return page_answer(await call.admin.catalog.mcp_servers(call.actor, call.query.listing(call.query.sort)))
-
-
 async def show_config(call: Call[None, None]) -> Answer:
     return Answer(await call.admin.config.show(call.actor))
 
@@ -92,10 +74,6 @@ OPERATIONS = (
     Operation(
         method="GET", path="/providers", name="listProviders", summary="List providers",
         handler=list_providers, query=NamedListQuery, answer=ProviderListShown,
-    ),
-    Operation(
-        method="GET", path="/mcp/servers", name="listMcpServers", summary="List MCP servers",
-        handler=list_mcp_servers, query=NamedListQuery, answer=McpServerListShown,
     ),
     Operation(
         method="GET", path="/config", name="getConfig", summary="Show the settings in force",

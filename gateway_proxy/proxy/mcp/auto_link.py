@@ -3,7 +3,7 @@
 Source: MCP 2025-11-25, basic/transports (Backwards Compatibility).
 """
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -55,6 +55,9 @@ class AutoLink:
 
     async def notify(self, peer: Peer, method: str, params: dict[str, Any] | None = None) -> None:
         await self._chosen.notify(peer, method, params)
+
+    def changes(self, peer: Peer) -> AsyncGenerator[None, None]:
+        return self._chosen.changes(peer)
 
     async def end(self, peer: Peer) -> None:
         await self._chosen.end(peer)

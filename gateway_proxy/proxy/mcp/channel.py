@@ -17,14 +17,12 @@ from typing import Any
 from gateway_proxy.core.errors import UpstreamFailed
 from gateway_proxy.core.tasks import spawn
 from gateway_proxy.mcp.errors import METHOD_NOT_FOUND, McpError
-from gateway_proxy.mcp.message import Message, error_answer, result_answer, write_json
+from gateway_proxy.mcp.message import Message, write_json
 from gateway_proxy.proxy.mcp.answer import broken
+from gateway_proxy.proxy.mcp.changes import LIST_CHANGES, LISTEN
 
 MAX_WAITING = 1_000
-LISTEN = "subscriptions/listen"
 SUBSCRIPTION_KEY = "io.modelcontextprotocol/subscriptionId"
-LIST_CHANGES = frozenset(f"notifications/{kind}/list_changed" for kind in ("tools", "prompts", "resources"))
-
 Write = Callable[[bytes], Awaitable[None]]
 """Hands one message to the server; raises UpstreamFailed."""
 
@@ -76,11 +74,11 @@ class ChannelExchange:
 
 
 class Channel:
-    """Ends once, by `fail`; `on_change` hears of the server's lists."""
+    """Ends once, by `fail`. `stirred` is set when a list of the server has changed, and at the end."""
 
-    def __init__(self, write: Write, on_change: Callable[[], None]) -> None:
+    def __init__(self, write: Write) -> None:
         self._write = write
-        self._on_change = on_change
+        self.stirred = asyncio.Event()
         self._ids = itertools.count(1)
         self._exchanges: dict[int, ChannelExchange] = {}
         self.failure: UpstreamFailed | None = None
@@ -130,6 +128,7 @@ class Channel:
         """The stream has ended, and all exchanges with it."""
         if self.failure is None:
             self.failure = error
+            self.stirred.set()
             for exchange in self._exchanges.values():
                 exchange.fail(error)
 
@@ -143,7 +142,7 @@ class Channel:
             belongs = message.meta.get(SUBSCRIPTION_KEY)
         exchange = self._exchanges.get(belongs) if isinstance(belongs, int) else None
         if message.method in LIST_CHANGES:
-            self._on_change()
+            self.stirred.set()
         if exchange is None:
             return
         if message.method == "notifications/cancelled":
@@ -154,15 +153,8 @@ class Channel:
             exchange.take(message)
 
     async def _answer(self, message: Message) -> None:
-        assert message.id is not None
-        if message.method == "ping":
-            answer = result_answer(message.id, {})
-        else:
-            answer = error_answer(
-                message.id, McpError(METHOD_NOT_FOUND, f"Method not found: {message.method}")
-            )
         with contextlib.suppress(UpstreamFailed):  # whoever asked has gone
-            await self._write(write_json(answer))
+            await self._write(write_json(answer_server(message).value()))
 
     async def _tell_cancelled(self, id: int) -> None:
         with contextlib.suppress(UpstreamFailed):  # the server has gone, and the request with it
@@ -181,3 +173,11 @@ def _silent() -> UpstreamFailed:
     return UpstreamFailed(
         "The MCP server did not answer in time.", code="upstream_timeout", status=504, detail="silent"
     )
+
+
+def answer_server(message: Message) -> Message:
+    """The answer to what a server asks of its client."""
+    if message.method == "ping":
+        return Message("response", message.id, outcome={"result": {}})
+    error = McpError(METHOD_NOT_FOUND, f"Method not found: {message.method}")
+    return Message("response", message.id, outcome={"error": error.body()})

@@ -7,17 +7,18 @@ Source: MCP 2026-07-28, basic/versioning and basic/transports/stdio (Backward Co
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 from gateway_proxy.core.errors import UpstreamFailed
 from gateway_proxy.core.tasks import spawn
 from gateway_proxy.mcp.eras import fit_params
 from gateway_proxy.mcp.message import Message
-from gateway_proxy.mcp.versions import LEGACY, MODERN
+from gateway_proxy.mcp.versions import LEGACY, MODERN, is_modern
 from gateway_proxy.proxy.mcp.agreement import GATEWAY, read_agreement, read_capabilities, read_supported
 from gateway_proxy.proxy.mcp.answer import broken
+from gateway_proxy.proxy.mcp.changes import listen, told_changes
 from gateway_proxy.proxy.mcp.channel import Channel, ChannelExchange
 from gateway_proxy.proxy.mcp.link import Peer, SessionEnded
 
@@ -30,7 +31,6 @@ class ChannelLink(ABC):
     def __init__(
         self, *, start_seconds: float, silence_seconds: float, is_legacy: bool | None = None
     ) -> None:
-        self.on_change: Callable[[], None] = lambda: None
         self._start_seconds = start_seconds
         self._silence_seconds = silence_seconds
         self._is_legacy = is_legacy  # None: not known yet
@@ -89,6 +89,20 @@ class ChannelLink(ABC):
         """Raises UpstreamFailed."""
         await self._current(peer).send(Message("notification", None, method, params))
 
+    async def changes(self, peer: Peer) -> AsyncGenerator[None, None]:
+        """Raises UpstreamFailed when the channel ends."""
+        if is_modern(peer.version) and told_changes(peer):
+            async with aclosing(listen(self, peer)) as told:
+                async for _ in told:
+                    yield
+        channel = self._current(peer)
+        while True:
+            await channel.stirred.wait()
+            channel.stirred.clear()
+            if channel.failure is not None:
+                raise channel.failure
+            yield
+
     async def end(self, peer: Peer) -> None:  # noqa: B027 - there is nothing to do
         """The channel goes on: it is everybody's."""
 
@@ -99,9 +113,6 @@ class ChannelLink(ABC):
             self._connecting.cancel()
             await asyncio.gather(self._connecting, return_exceptions=True)
         await self._shut()
-
-    def _tell_change(self) -> None:
-        self.on_change()
 
     def _current(self, peer: Peer) -> Channel:
         channel = self._channel

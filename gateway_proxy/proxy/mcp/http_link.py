@@ -7,8 +7,9 @@ Source: MCP 2026-07-28, basic/transports/streamable-http (Backward Compatibility
 
 import asyncio
 import itertools
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -21,6 +22,8 @@ from gateway_proxy.mcp.mirrored import mirror
 from gateway_proxy.mcp.versions import LEGACY, MODERN, is_modern
 from gateway_proxy.proxy.mcp.agreement import GATEWAY, read_agreement, read_capabilities, read_supported
 from gateway_proxy.proxy.mcp.answer import broken, read_messages
+from gateway_proxy.proxy.mcp.changes import LIST_CHANGES, listen, told_changes
+from gateway_proxy.proxy.mcp.channel import answer_server
 from gateway_proxy.proxy.mcp.http import failures, make_http
 from gateway_proxy.proxy.mcp.link import Peer, SessionEnded
 from gateway_proxy.proxy.mcp.sign_in import SignIn
@@ -44,12 +47,14 @@ class HttpLink:
         sign_in: SignIn,
         *,
         connect_seconds: float = 5,
+        agree_seconds: float = 20,
         silence_seconds: float = 300,
         max_bytes: int = DEFAULT_MAX_BYTES,
         allow_private: bool = False,
     ) -> None:
         self._url = url
         self._sign_in = sign_in
+        self._agree_seconds = agree_seconds
         self._max_bytes = max_bytes
         self._ids = itertools.count(1)
         self._http = make_http(
@@ -62,6 +67,11 @@ class HttpLink:
 
     async def connect(self) -> Peer:
         """Finds out the server's era; in the legacy one this opens a session. Raises UpstreamFailed."""
+        with failures():
+            async with asyncio.timeout(self._agree_seconds):
+                return await self._agree()
+
+    async def _agree(self) -> Peer:
         modern = Peer(MODERN)
         try:
             answer = await self.ask(modern, "server/discover")
@@ -97,6 +107,39 @@ class HttpLink:
         except (aiohttp.ClientError, TimeoutError, OSError, UpstreamFailed):
             pass
 
+    async def changes(self, peer: Peer) -> AsyncGenerator[None, None]:
+        """Raises UpstreamFailed."""
+        if not told_changes(peer):
+            return
+        told = listen(self, peer) if is_modern(peer.version) else self._listen_to_session(peer)
+        async with aclosing(told):
+            async for _ in told:
+                yield
+
+    async def _listen_to_session(self, peer: Peer) -> AsyncGenerator[None, None]:
+        """The stream that a legacy server may offer for what belongs to no request (405 where it does not)."""
+        with failures():
+            headers = {**self._headers(peer), **await self._sign_in.headers()}
+            async with self._http.get(self._url, headers=headers, allow_redirects=False) as response:
+                _check_status(response, peer)
+                if response.status != 200 or response.content_type != "text/event-stream":
+                    return
+                async with aclosing(read_messages(response, self._max_bytes)) as messages:
+                    async for message in messages:
+                        if message.kind == "request":
+                            self._decline(peer, message)
+                        elif message.method in LIST_CHANGES:
+                            yield
+
+    def _decline(self, peer: Peer, message: Message) -> None:
+        """A server of the legacy era may ask its client: `ping` is answered, the rest is not for the gateway to do."""
+        spawn(self._answer(peer, answer_server(message)), "mcp answer")
+
+    async def _answer(self, peer: Peer, answer: Message) -> None:
+        with suppress(UpstreamFailed):  # whoever asked has gone
+            async with await self._post(answer, self._headers(peer), _FAREWELL):
+                pass
+
     async def notify(self, peer: Peer, method: str, params: dict[str, Any] | None = None) -> None:
         """Sends a notification. Raises UpstreamFailed."""
         message = Message("notification", None, method, params)
@@ -125,7 +168,7 @@ class HttpLink:
             raise
         try:
             _check_status(response, peer)
-            exchange = HttpExchange(response, message, self._max_bytes)
+            exchange = HttpExchange(response, message, self._max_bytes, partial(self._decline, peer))
         except BaseException:
             response.close()
             raise
@@ -189,7 +232,14 @@ class HttpLink:
 class HttpExchange:
     """The messages that answer one request: what belongs to it, and at last its response."""
 
-    def __init__(self, response: aiohttp.ClientResponse, request: Message, max_bytes: int) -> None:
+    def __init__(
+        self,
+        response: aiohttp.ClientResponse,
+        request: Message,
+        max_bytes: int,
+        decline: Callable[[Message], None],
+    ) -> None:
+        self._decline = decline
         self._response = response
         self._request = request
         self._max_bytes = max_bytes
@@ -205,6 +255,9 @@ class HttpExchange:
                         if message.id not in (None, self._request.id):
                             continue
                         self.is_finished = True
+                    elif message.kind == "request":
+                        self._decline(message)
+                        continue
                     yield message
                     if self.is_finished:
                         return

@@ -69,6 +69,12 @@ class Link(Protocol):
         """Sends a notification. Raises UpstreamFailed."""
         ...
 
+    def changes(self, peer: Peer) -> AsyncGenerator[None, None]:
+        """One for each time that the server says its lists have changed, for as long as this peer holds. Ends at once where
+        the server tells of no changes. Raises UpstreamFailed.
+        """
+        ...
+
     async def end(self, peer: Peer) -> None:
         """Ends a legacy session; whether the server minds does not matter."""
         ...

@@ -31,9 +31,13 @@ def make_link(server: McpServer) -> Link:
         "allow_private": server.allow_private,
     }
     if server.transport == "http":
-        return HttpLink(server.url, sign_in, **options)
+        return _make_http_link(server, sign_in, options)
     older = SseLink(server.url, sign_in, **options)
-    return older if server.transport == "sse" else AutoLink(HttpLink(server.url, sign_in, **options), older)
+    return older if server.transport == "sse" else AutoLink(_make_http_link(server, sign_in, options), older)
+
+
+def _make_http_link(server: McpServer, sign_in: SignIn, options: dict[str, Any]) -> HttpLink:
+    return HttpLink(str(server.url), sign_in, agree_seconds=server.timeouts.lists, **options)
 
 
 def _make_command(server: McpServer) -> Command:

@@ -67,7 +67,7 @@ class SseLink(ChannelLink):
         async def write(line: bytes) -> None:
             await self._post(address, line)
 
-        channel = Channel(write, self._tell_change)
+        channel = Channel(write)
         self._reader = spawn(self._read(response, events, channel), "mcp events")
         return channel
 
@@ -143,7 +143,6 @@ class SseLink(ChannelLink):
         finally:
             response.close()
             channel.fail(error)
-            self._tell_change()
 
     def _take(self, channel: Channel, event: bytes | TooLong) -> None:
         """Raises UpstreamFailed where it cannot be told whose answer it is."""

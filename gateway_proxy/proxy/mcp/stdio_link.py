@@ -47,7 +47,7 @@ class StdioLink(ChannelLink):
         async def write(line: bytes) -> None:
             child.write(line)
 
-        channel = Channel(write, self._tell_change)
+        channel = Channel(write)
 
         def end(status: int | None) -> None:
             if self._child is child:  # else it was ended on purpose
@@ -56,7 +56,6 @@ class StdioLink(ChannelLink):
                 channel.fail(_not_started("the command cannot be run; see the log"))
             else:
                 channel.fail(UpstreamFailed("The MCP server has ended.", detail=f"status {status}"))
-            self._tell_change()
 
         child.listen(lambda line: self._take(channel, line), end)
         self._child = child

@@ -1,7 +1,8 @@
 from gateway_proxy.admin.actor import Role
-from gateway_proxy.admin.choices import ChoiceAdmin, ServerChoice
+from gateway_proxy.admin.choices import ChoiceAdmin, ServerChoice, ToolChoice
 from gateway_proxy.admin.gateway_view import NoGateway
 from tests.support.dashboard import OWNER, Dashboard, FakeView, acting_as
+from tests.support.mcp_facts import McpFacts, server_facts, tool_facts
 
 
 async def test_managers_choose_among_members(dashboard: Dashboard) -> None:
@@ -20,6 +21,11 @@ async def test_providers_and_servers_are_those_of_the_settings(dashboard: Dashbo
     assert choices.known
     assert choices.providers == ("openai", "azure")
     assert choices.servers == (ServerChoice("github"),)
+    dashboard.view.facts = McpFacts(
+        server_facts("github", tool_facts("search"), tool_facts("odd", description=None))
+    )
+    choices = await dashboard.admin.choices.list_choices(OWNER)
+    assert choices.servers[0].tools == (ToolChoice("search", "Does search."), ToolChoice("odd"))
 
 
 async def test_a_silent_gateway_leaves_them_unknown(dashboard: Dashboard) -> None:

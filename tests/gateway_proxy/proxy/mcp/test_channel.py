@@ -9,7 +9,8 @@ import pytest
 from gateway_proxy.core.errors import UpstreamFailed
 from gateway_proxy.core.tasks import drain
 from gateway_proxy.mcp.message import Message, parse_message
-from gateway_proxy.proxy.mcp.channel import LISTEN, MAX_WAITING, SUBSCRIPTION_KEY, Channel
+from gateway_proxy.proxy.mcp.changes import LISTEN
+from gateway_proxy.proxy.mcp.channel import MAX_WAITING, SUBSCRIPTION_KEY, Channel
 
 
 class Wire:
@@ -17,14 +18,10 @@ class Wire:
 
     def __init__(self) -> None:
         self.sent: list[dict[str, Any]] = []
-        self.changes = 0
-        self.channel = Channel(self._write, self._change)
+        self.channel = Channel(self._write)
 
     async def _write(self, line: bytes) -> None:
         self.sent.append(orjson.loads(line))
-
-    def _change(self) -> None:
-        self.changes += 1
 
     def say(self, **members: Any) -> None:
         self.channel.take(parse_message({"jsonrpc": "2.0", **members}))
@@ -51,7 +48,9 @@ async def test_a_subscription_gets_what_names_it_and_ends_with_its_server() -> N
         with pytest.raises(UpstreamFailed):
             async for message in exchange.messages():
                 seen.append(message)
-    assert [message.method for message in seen] == ["notifications/tools/list_changed"] and wire.changes == 2
+    assert [message.method for message in seen] == [
+        "notifications/tools/list_changed"
+    ] and wire.channel.stirred.is_set()
 
 
 async def test_a_reader_that_is_too_slow_ends_alone() -> None:

@@ -42,7 +42,7 @@ class FakeLink(ChannelLink):
             if "id" in value and (answer := self.answers.get(value["method"])) is not None:
                 channel.take(parse_message({"jsonrpc": "2.0", "id": value["id"], **answer}))
 
-        channel = Channel(write, self.on_change)
+        channel = Channel(write)
         return channel
 
     async def _shut(self) -> None:

@@ -1,55 +1,17 @@
 """Discovery over servers of which some hang, lie or forget."""
 
 import asyncio
-from typing import Any
+from dataclasses import replace
 
 import pytest
 
 from gateway_proxy.core.errors import UpstreamFailed
 from gateway_proxy.core.tasks import drain
-from gateway_proxy.mcp.message import Message
-from gateway_proxy.proxy.mcp.discovery import MAX_PAGES, Discovery, fetch_offer
-from gateway_proxy.proxy.mcp.link import Peer, SessionEnded
-
-PEER = Peer("2026-07-28")
-
-
-class FakeLink:
-    """Answers lists from pages; waits for `open` first."""
-
-    def __init__(self, *pages: Any, error: Exception | None = None) -> None:
-        self.pages, self.error = pages, error
-        self.connected = self.asked = 0
-        self.open = asyncio.Event()
-        self.open.set()
-
-    async def connect(self) -> Peer:
-        self.connected += 1
-        return Peer("2025-11-25", str(self.connected))
-
-    async def ask(self, peer: Peer, method: str, params: dict[str, Any] | None = None) -> Message:
-        self.asked += 1
-        await self.open.wait()
-        if self.error is not None:
-            error, self.error = self.error, None
-            raise error
-        if method != "tools/list":
-            return Message("response", 1, outcome={"error": {"code": -32601, "message": "m"}})
-        index = int((params or {}).get("cursor", 0))
-        more = {"nextCursor": str(index + 1)} if index + 1 < len(self.pages) else {}
-        return Message("response", 1, outcome={"result": {"tools": self.pages[index], **more}})
-
-
-async def test_pages_are_put_together_and_what_is_not_offered_is_empty() -> None:
-    offer = await fetch_offer("a", FakeLink([{"name": "y"}], [{"name": "x"}, {"odd": 1}]), PEER)
-    assert list(offer.things("tools")) == ["x", "y"] and offer.things("prompts") == {}
-
-
-@pytest.mark.parametrize("pages", [(None,), ({"name": "x"},), tuple([] for _ in range(MAX_PAGES + 1))])
-async def test_a_server_that_lies_is_refused(pages: tuple[Any, ...]) -> None:
-    with pytest.raises(UpstreamFailed) as caught:
-        await fetch_offer("a", FakeLink(*pages), PEER)
-    assert caught.value.code == "upstream_broken"
+from gateway_proxy.mcp.catalogue import Offer
+from gateway_proxy.proxy.mcp import discovery as module
+from gateway_proxy.proxy.mcp.discovery import Discovery
+from gateway_proxy.proxy.mcp.link import SessionEnded
+from tests.support.mcp_link import FakeLink
 
 
 async def test_one_that_hangs_delays_nobody_and_its_late_answer_is_kept() -> None:
@@ -93,3 +55,81 @@ async def test_no_servers() -> None:
     discovery = Discovery({})
     await discovery.refresh()
     assert discovery.catalogue == {}
+
+
+async def wait_for_tools(discovery: Discovery, *names: str) -> None:
+    async with asyncio.timeout(2):
+        while list(discovery.catalogue["a"].things("tools")) != list(names):
+            await asyncio.sleep(0.005)
+
+
+async def test_news_of_a_change_make_it_ask_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CALM_SECONDS", 0.01)
+    link = FakeLink([{"name": "x"}])
+    discovery = Discovery({"a": link})
+    await discovery.refresh()
+    discovery.watch()
+    link.pages = ([{"name": "y"}],)
+    link.news.set()
+    await wait_for_tools(discovery, "y")
+    await discovery.close()
+
+
+async def test_one_that_dies_is_connected_to_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FIRST_PAUSE_SECONDS", 0.01)
+    link = FakeLink([{"name": "x"}])
+    discovery = Discovery({"a": link})
+    discovery.watch()
+    await discovery.refresh()
+    link.error = UpstreamFailed("ended")
+    link.news.set()
+    async with asyncio.timeout(2):
+        while link.connected < 2:
+            await asyncio.sleep(0.005)
+    await discovery.close()
+
+
+async def test_all_who_need_an_agreement_at_once_make_one() -> None:
+    link = FakeLink([])
+    discovery = Discovery({"a": link})
+    leaving, *staying = (asyncio.ensure_future(discovery.peer("a")) for _ in range(3))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    assert {(await one).session_id for one in staying} == {"1"} and link.connected == 1
+    assert discovery.known_peer("a") is not None
+
+
+async def test_a_call_may_be_refused_and_a_question_not() -> None:
+    def check(server: str) -> None:
+        raise UpstreamFailed("left alone")
+
+    discovery = Discovery({"a": FakeLink([{"name": "x"}])}, check=check)
+    with pytest.raises(UpstreamFailed, match="left alone"):
+        await discovery.peer("a")
+    await discovery.refresh()
+    assert list(discovery.catalogue["a"].things("tools")) == ["x"]
+
+
+async def test_what_may_be_offered_is_judged_each_time_and_again() -> None:
+    hidden = {"x"}
+
+    def judge(offer: Offer) -> Offer:
+        tools = {name: tool for name, tool in offer.things("tools").items() if name not in hidden}
+        return replace(offer, lists={"tools": tools})
+
+    discovery = Discovery({"a": FakeLink([{"name": "x"}, {"name": "y"}])}, judge=judge)
+    await discovery.refresh()
+    assert list(discovery.catalogue["a"].things("tools")) == ["y"]
+    hidden.clear()
+    discovery.judge_again()
+    assert list(discovery.catalogue["a"].things("tools")) == ["x", "y"]
+
+
+async def test_a_new_revision_keeps_what_is_known_of_the_same_links() -> None:
+    same = FakeLink([{"name": "x"}])
+    before = Discovery({"a": same, "b": FakeLink([{"name": "z"}])})
+    await before.refresh()
+    after = Discovery({"a": same, "b": FakeLink([])}, before)
+    assert list(after.catalogue["a"].things("tools")) == ["x"] and after.catalogue["b"].problem
+    await after.peer("a")
+    assert same.connected == 1

@@ -93,12 +93,11 @@ async def test_a_call_goes_up_and_its_answer_comes_down(old: OldServer, link: Ss
 
 
 async def test_the_server_may_ask_and_tell_of_changes(old: OldServer, link: SseLink) -> None:
-    heard = asyncio.Event()
-    link.on_change = heard.set
-    await link.connect()
+    changes = link.changes(await link.connect())
     await old.say(id="p", method="ping")
     await old.say(method="notifications/tools/list_changed")
-    await asyncio.wait_for(heard.wait(), 2)
+    await asyncio.wait_for(anext(changes), 2)
+    await changes.aclose()
     async with asyncio.timeout(2):
         while {"jsonrpc": "2.0", "id": "p", "result": {}} not in old.posted:
             await asyncio.sleep(0.005)

@@ -142,12 +142,13 @@ async def test_one_that_dies_in_a_call_is_started_again(
 ) -> None:
     monkeypatch.setattr(stdio_link, "FIRST_PAUSE_SECONDS", 0.05)
     link = start()
-    changes: list[int] = []
-    link.on_change = lambda: changes.append(1)
     peer = await link.connect()
+    changes = link.changes(peer)
     with pytest.raises(UpstreamFailed) as caught:
         await call(link, peer, "crash")
-    assert caught.value.code == "upstream_broken" and changes
+    assert caught.value.code == "upstream_broken"
+    with pytest.raises(UpstreamFailed):
+        await anext(changes)
     with pytest.raises(SessionEnded):
         await call(link, peer, "echo")
     again = await link.connect()

@@ -14,6 +14,7 @@ from gateway_proxy.app.audit import AuditTrail
 from gateway_proxy.app.books import GatewayBooks
 from gateway_proxy.app.extensions import Extensions
 from gateway_proxy.app.follower import Follower
+from gateway_proxy.app.joining import Joining
 from gateway_proxy.app.limits import make_limits
 from gateway_proxy.app.live_tokens import LiveTokens
 from gateway_proxy.app.made_ids import IdBooks
@@ -46,7 +47,7 @@ from gateway_proxy.proxy.settle import GatewayIdentity, Settlement
 from gateway_proxy.routing.breaker import Breakers
 from gateway_proxy.stages.rate import LearnedOutput
 from gateway_proxy.storage import Store
-from gateway_proxy.storage.database import StoreConflict, StoreError
+from gateway_proxy.storage.database import StoreError
 from gateway_proxy.storage.registry import Gateway as GatewayRecord
 from gateway_proxy.telemetry.pulse import Pulse
 from gateway_proxy.telemetry.spans import Server
@@ -61,6 +62,9 @@ RETENTION_SECONDS = 600.0
 
 class Gateway:
     """Open it once, serve its data plane, close it once."""
+
+    spool: Spool  # these two come with `open`
+    writer: BooksWriter
 
     def __init__(self, config: Config, store: Store, pepper: bytes, clock: Clock | None = None) -> None:
         self.config = config
@@ -96,16 +100,19 @@ class Gateway:
         self.reloading = asyncio.Lock()  # held from reading the file until its settings are in force
 
     async def open(self) -> None:
-        """Recover the books, load the keys, build the first runtime.
+        """Recover the books, load the keys, build the first runtime. Where the store is out of reach, from the snapshot.
 
         Raises StoreError, SpoolUnavailable, ValueError, and ConfigError for a plugin that cannot be used.
         """
         config = self.config
         make_private_folder(config.storage.data_dir)
         self.id = read_gateway_id(config.storage.data_dir)
-        await self.limits.refuse_company(await self.attachment.list_company(self.id))
+        self.joining = Joining(self, self._pepper)
+        recalled = await self.joining.recall()
+        if recalled is None:
+            await self.limits.refuse_company(await self.attachment.list_company(self.id))
         self.limits.begin(self.id)
-        await self._open_books()
+        await self.joining.open_books()
         self.pulse = Pulse(Tally(self._lists_model))
         self.tracing = Tracing(self._find_server, self.id)
         self.books = GatewayBooks(self.writer, self.limiter, self.directory, self.clock, self.pulse.tally)
@@ -127,16 +134,15 @@ class Gateway:
             prepare=self._prepare_keys,
             end_keys=self._end_keys,
             acknowledge=self._acknowledge,
+            kept=self.joining.keeping,
         )
         self._add_own_routes()
-        await self.limits.open(self.books.collect_events)
-        await self.live_tokens.load()
-        await self.follower.load()
-        self.limiter.take_reserved()  # zeros, and the store has them now
-        self.books.collect_events()  # of thresholds that were reached just before an earlier process died
-        await self.attachment.report()
+        if recalled is None:
+            await self.joining.load()
+        else:
+            await self.joining.resume(*recalled)
         self._tasks = [
-            spawn(self.follower.follow(), "follow the change log"),
+            spawn(self.joining.follow(), "follow the change log"),
             spawn(self.attachment.run(), "heartbeat"),
             spawn(self.made_ids.run(), "write the ids of stored responses"),
             spawn(self.audit.run(), "write the audit log"),
@@ -145,6 +151,8 @@ class Gateway:
             spawn(self.pulse.run(), "add up metrics"),
             spawn(self.tracing.run(), "hand on spans"),
         ]
+        if self.joining.keeping is not None:
+            self._tasks.append(spawn(self.joining.keeping.run(), "keep the snapshot"))
 
     def _make_plane(self) -> DataPlane:
         plane = DataPlane(self.runtime, self.settlement, self.limiter, self.clock)
@@ -174,6 +182,7 @@ class Gateway:
     async def drain(self, most_seconds: float | None = None) -> None:
         """Let running exchanges finish for so long, by default `drain_seconds`, then end them."""
         self.draining = True
+        self.mcp.end_streams()
         seconds = self.config.server.drain_seconds if most_seconds is None else most_seconds
         await self._wait_until_idle(seconds)
         self.plane.sweeper.end_all()
@@ -198,6 +207,7 @@ class Gateway:
         await self.writer.stop()  # it runs until it is told to end: waiting for it first would wait in vain
         await self.limits.close()
         await drain(5)
+        await self.joining.close()
         await asyncio.to_thread(self.audit.log.close)  # after what a cancelled task left it to write
         self.spool.close()
         for link in self.runtime.links.values():
@@ -354,26 +364,6 @@ class Gateway:
             await self.apply(self.config)
         except (ValueError, OSError) as error:
             log.error("the new prices are not in force: %s", error)
-
-    async def _open_books(self) -> None:
-        """The spool and its writer; what an earlier process left in it is in the store when this returns."""
-        cursor = await self.store.ledger.cursor(self.id)
-        self.spool = Spool(
-            self.config.storage.data_dir / "spool", after_segment=0 if cursor is None else cursor[0]
-        )
-        self.writer = BooksWriter(
-            self.store.ledger,
-            self.spool,
-            self.id,
-            self.clock,
-            reserved=self.limiter.take_reserved,
-            row_errors=(StoreConflict,),
-            written=self.limits.take_written,
-        )
-        recovered = await self.writer.replay()
-        if recovered:
-            log.warning("%d ledger rows of an earlier process were recovered from the spool", recovered)
-        self.writer.start()
 
     def _make_audit(self) -> AuditTrail:
         folder = self.config.storage.data_dir / "audit" / self.id

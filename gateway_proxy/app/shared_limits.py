@@ -72,10 +72,11 @@ class SharedLimits:
         """When the books of earlier processes are in the store. Without the server a gateway starts all the same."""
         self.ending.on_events = on_events
         await self.keeper.join()
-        self._tasks = [
-            spawn(self.link.run(), "shared counters: connection"),
-            spawn(self.keeper.run(), "shared counters: epoch"),
-        ]
+        if not self._tasks:
+            self._tasks = [
+                spawn(self.link.run(), "shared counters: connection"),
+                spawn(self.keeper.run(), "shared counters: epoch"),
+            ]
         if not await self.keeper.wait_until_ready(FIRST_WAIT_SECONDS):
             log.warning(
                 "the shared counters are not ready: keys with a budget are refused until they are, the other limits are"

@@ -99,7 +99,7 @@ async def _serve(config: "Config", announce: Callable[[str, str], None], inherit
 
     async with OpenedStore(config) as (store, pepper):
         gateway = await open_gateway(config, store, pepper)
-        if config.dashboard.enabled:
+        if config.dashboard.enabled and store.is_joined:
             await _offer_setup(config, store)
         server = Server(gateway, site=make_site(gateway, pepper), inherited=inherited)
         try:

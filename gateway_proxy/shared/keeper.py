@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Protocol
 
+from gateway_proxy.core.tasks import spawn
 from gateway_proxy.shared.ending import Ending
 from gateway_proxy.shared.limiter import SharedLimiter
 from gateway_proxy.shared.link import CONNECT_SECONDS, Link, Refused, call_of
@@ -80,6 +81,7 @@ class Keeper:
         self._gathering_since = 0.0
         self._unclean = True  # an earlier process may have left leases
         self._clean_at = 0.0
+        self._compared: asyncio.Task[None] | None = None
         self._stir = asyncio.Event()
         self.waiting_for: list[str] = []
         self.error = ""
@@ -114,13 +116,16 @@ class Keeper:
                 self.error = str(error) or type(error).__name__
             except Exception as error:  # noqa: BLE001 - the store's: budgets wait until it answers
                 pause = GATHER_SECONDS
-                if str(error) != self.error:
-                    log.error("shared counters: the store does not say which are in force: %s", error)
-                self.error = str(error)
+                self._tell(error)
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._stir.wait()
             self._stir.clear()
+
+    def _tell(self, error: Exception) -> None:
+        if str(error) != self.error:
+            log.error("shared counters: the store does not say which are in force: %s", error)
+        self.error = str(error)
 
     async def wait_until_ready(self, timeout_seconds: float) -> bool:
         """Whether budgets can be judged, at the latest after this time."""
@@ -182,7 +187,7 @@ class Keeper:
             raise Lost
         self.error = ""
         if missing:
-            await self._hear(await server.ask(CONNECT_SECONDS, None, BEAT, (names.parts,), server.part))
+            self._hear(await server.ask(CONNECT_SECONDS, None, BEAT, (names.parts,), server.part))
         else:
             server.is_ready = True
             log.info("shared counters: ready")
@@ -222,7 +227,7 @@ class Keeper:
         else:
             self._view.unlearn_budgets()
         self.epochs += 1
-        await self._hear(await server.ask(CONNECT_SECONDS, None, BEAT, (names.parts,), server.part))
+        self._hear(await server.ask(CONNECT_SECONDS, None, BEAT, (names.parts,), server.part))
 
     async def _hand_over(self, epoch: str) -> None:
         """All that this process holds, in one step: what happens later is told later."""
@@ -267,18 +272,31 @@ class Keeper:
         server = self._server
         names = server.names
         assert names is not None
-        await self._hear(await server.ask(CONNECT_SECONDS, None, BEAT, (names.parts,), server.part))
-        epoch = await self._store.newest()
-        if epoch is None or epoch.id != names.epoch:
-            self._note_lost()
-            server.leave()
-            return
-        loop = asyncio.get_running_loop()
-        if loop.time() >= self._clean_at:
-            self._clean_at = loop.time() + CLEAN_SECONDS
-            await self._clean()
+        self._hear(await server.ask(CONNECT_SECONDS, None, BEAT, (names.parts,), server.part))
+        if self._compared is None or self._compared.done():  # a store that is away must not stop the heart
+            self._compared = spawn(self._compare(), "compare the shared counters with the store")
 
-    async def _hear(self, reply: list[bytes | int]) -> None:
+    async def _compare(self) -> None:
+        """Whether the store still names this epoch; and what of processes that are over can be dropped."""
+        server, loop = self._server, asyncio.get_running_loop()
+        names = server.names
+        try:
+            epoch = await self._store.newest()
+            if names is None or server.names is not names:
+                return
+            if epoch is None or epoch.id != names.epoch:
+                server.leave()
+                self._note_lost()
+            elif loop.time() >= self._clean_at:
+                self._clean_at = loop.time() + CLEAN_SECONDS
+                await self._clean()
+            self.error = ""
+        except _FAULTS:
+            return  # seen by the next beat
+        except Exception as error:  # noqa: BLE001 - the store's: what is in force stays so
+            self._tell(error)
+
+    def _hear(self, reply: list[bytes | int]) -> None:
         """Who lives: among them limits are divided when the server is away."""
         now_ms = reply[2]
         assert isinstance(now_ms, int)

@@ -22,7 +22,7 @@ __all__ = ["Cluster"]
 class Cluster:
     """`url` is a database of the server that has the schema; `tables` are added to every gateway's settings.
 
-    `gateways` and `links` (to the store) have the same order. Everything ends with the context.
+    `gateway` are lines of their [gateway] table. `gateways` and `links` (to the store) have the same order. Everything ends with the context.
     """
 
     def __init__(
@@ -32,6 +32,7 @@ class Cluster:
         *,
         gateways: int = 2,
         tables: str = "",
+        gateway: str = "",
         server: str = "drain_seconds = 2",
     ) -> None:
         self.provider = provider
@@ -39,7 +40,7 @@ class Cluster:
         self.gateways: list[RunningGateway] = []
         self.links: list[FaultProxy] = []
         self._folder = tempfile.TemporaryDirectory(prefix="cluster-")
-        self._server = server
+        self._server, self._gateway = server, gateway
         pepper = Path(self._folder.name) / "pepper"
         pepper.touch(0o600)
         pepper.write_text(secrets.token_hex(32))
@@ -61,7 +62,7 @@ class Cluster:
         socket_folder, database = _read_socket_url(self.url)
         link = FaultProxy(f"{socket_folder}/.s.PGSQL.5432")
         self.links.append(link)
-        named = f'[gateway]\nname = "gateway-{number}"\n'
+        named = f'[gateway]\nname = "gateway-{number}"\n{self._gateway}\n'
         self.gateways.append(
             RunningGateway(
                 named + self._tables,

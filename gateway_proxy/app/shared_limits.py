@@ -25,6 +25,7 @@ from gateway_proxy.stages.waiting import look_at_limits
 from gateway_proxy.storage import Store
 from gateway_proxy.storage.database import StoreError
 from gateway_proxy.storage.registry import Gateway
+from gateway_proxy.telemetry.exposition import Samples
 
 log = logging.getLogger("gateway_proxy.shared")
 
@@ -135,6 +136,19 @@ class SharedLimits:
             "decisions_local": decisions.local,
             "decisions_unverifiable": decisions.unverifiable,
             "owed": len(self.ending.leases.owed),
+        }
+
+    def sample(self) -> dict[str, Samples]:
+        """For metrics, without the prefix of their names."""
+        decisions = self.limiter.decisions
+        return {
+            "shared_counters_up": {(): int(self.server.is_ready and self.link.is_usable)},
+            "shared_decision_seconds": {(): decisions.histogram()},
+            "shared_degraded_decisions_total": {
+                ("local",): decisions.local,
+                ("unverifiable",): decisions.unverifiable,
+            },
+            "shared_epochs_total": {(): self.keeper.epochs},
         }
 
     async def close(self) -> None:

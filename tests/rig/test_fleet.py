@@ -3,11 +3,14 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.rig.cluster import Cluster
+from tests.rig.history import History
+from tests.rig.push import run_changes
 from tests.support.fake_provider import FakeProvider
 from tests.support.gateway import RunningGateway
 from tests.support.postgres import PostgresServer
@@ -112,3 +115,12 @@ def test_every_act_is_in_the_audit_log_of_both(cluster: Cluster) -> None:
                 key.id in path.read_text() for path in folder.rglob("*") if path.is_file()
             )
         )
+
+
+def test_after_the_answer_nobody_serves_the_former_state(cluster: Cluster, tmp_path: Path) -> None:
+    history = run_changes(cluster, 24, rate=100)
+    history.write(tmp_path / "history")
+    lags = History.read(tmp_path / "history").find_lags()
+    assert len(lags) == 24 and min(history.count_looks()) > 0
+    assert max(lags) < 1, lags
+    assert not [request for request in history.requests if request.status not in (200, 401)]

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import asyncpg
+
 from tests.rig.fault_proxy import FaultProxy
 from tests.support.fake_provider import FakeProvider
 from tests.support.gateway import CreatedKey, RunningGateway, provider_toml
@@ -76,6 +78,14 @@ class Cluster:
     def create_key(self, name: str = "test", **members: Any) -> CreatedKey:
         """A key that is live on every gateway when this returns."""
         return self.gateways[0].create_key(name, **members)
+
+    async def fetch(self, sql: str, *args: Any) -> list[tuple[Any, ...]]:
+        """Rows of the store, past all gateways."""
+        connection = await asyncpg.connect(self.url)
+        try:
+            return [tuple(row) for row in await connection.fetch(sql, *args)]
+        finally:
+            await connection.close()
 
     def close(self) -> None:
         for gateway in self.gateways:

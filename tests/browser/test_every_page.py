@@ -14,6 +14,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 KEYS = "/dashboard/configuration/api-keys"
 # Patterns; streams, which never end; what only an OpenID provider leads to.
 _NO_PAGE = ("{", "/stream", "/live", "/follow", "/oidc")
+MCP_SERVER = "/dashboard/configuration/mcp-servers/github"
 DIALOGS = ("", "/edit", "/ephemeral", "/explain", "/rotate", "/revoke", "/delete")
 
 
@@ -53,7 +54,13 @@ async def list_faults(page: Page) -> list[str]:
 
 async def test_every_page_is_accessible(visit: Visit, site: Dashboard) -> None:
     ids = await furnish(site)
-    paths = [*list_pages(site), f"{KEYS}/{ids[0]}", f"{KEYS}/{ids[0]}/delete", "/dashboard/nothing-here"]
+    paths = [
+        *list_pages(site),
+        MCP_SERVER,
+        f"{KEYS}/{ids[0]}",
+        f"{KEYS}/{ids[0]}/delete",
+        "/dashboard/nothing-here",
+    ]
     found = []
     async with visit(site) as page:
         for path in paths:
@@ -102,6 +109,7 @@ async def test_what_is_stored_is_text_everywhere(visit: Visit, site: Dashboard, 
     key_id = await furnish_with_hostile_texts(site)
     paths = [
         *list_pages(site),
+        MCP_SERVER,
         *(f"{KEYS}/{key_id}{dialog}" for dialog in DIALOGS),
         f"{KEYS}?search=%3Cscript%3E",
     ]
@@ -124,7 +132,7 @@ async def test_no_page_is_wider_than_its_window(visit: Visit, site: Dashboard, w
     ids = await furnish(site)
     wide = []
     async with visit(site, width=width) as page:
-        for path in [*list_pages(site), *(f"{KEYS}/{ids[0]}{dialog}" for dialog in DIALOGS)]:
+        for path in [*list_pages(site), MCP_SERVER, *(f"{KEYS}/{ids[0]}{dialog}" for dialog in DIALOGS)]:
             await open_page(page, path)
             if (pixels := await overflow(page)) > 0:
                 wide.append(f"{path}: {pixels} pixels")

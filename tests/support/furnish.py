@@ -8,6 +8,7 @@ from gateway_proxy.core.ledger import LogRow
 from gateway_proxy.core.store import Batch
 from gateway_proxy.storage.registry import Gateway
 from tests.support.dashboard import OWNER, Dashboard
+from tests.support.mcp_facts import McpFacts, changed_tool, server_facts, tool_facts
 
 __all__ = ["HOSTILE", "furnish", "furnish_with_hostile_texts"]
 
@@ -51,6 +52,7 @@ async def furnish(site: Dashboard) -> list[str]:
     }  # fmt: skip
     await _write_logs(site, ids[:3], model="gpt-4o", provider="openai")
     await _add_gateways(site, ("gateway-eu-1", "gateway-eu-2"))
+    site.view.facts = McpFacts(_list_tools("search_issues", "create_issue", "list_pull_requests", "merge"))
     return ids
 
 
@@ -73,7 +75,20 @@ async def furnish_with_hostile_texts(site: Dashboard) -> str:
     await _write_logs(site, [key_id], model=HOSTILE, provider=HOSTILE, key_name=HOSTILE)
     await _write_logs(site, [key_id], model="m" * _LONG, client_request_id=HOSTILE * 100, error_code=HOSTILE)
     await _add_gateways(site, (HOSTILE, "g" * 500))
+    site.view.facts = McpFacts(_list_tools(HOSTILE, "t" * 500, text=HOSTILE * 20, problem=HOSTILE))
     return key_id
+
+
+def _list_tools(*names: str, text: str = "", **members: Any) -> dict[str, Any]:
+    """A server with these tools, the last of them changed."""
+    *known, last = names
+    tools = [tool_facts(name, description=text or f"Looks after {name} at the forge.") for name in known]
+    changed = changed_tool(last, "blocked") | (
+        {"definition": text, "approved_definition": text} if text else {}
+    )
+    return server_facts(
+        "github", *tools, changed, last_error=text or None, last_error_at="2026-11-20T09:00:00Z", **members
+    )
 
 
 async def _sign_in(site: Dashboard, name: str) -> None:

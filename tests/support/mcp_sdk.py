@@ -75,3 +75,7 @@ async def open_client(url: str, secret: str, mode: str, **members: Any) -> Async
     async with httpx2.AsyncClient(headers={"Authorization": f"Bearer {secret}"}, timeout=10) as http:
         async with Client(streamable_http_client(url, http_client=http), mode=mode, **members) as client:
             yield client
+
+
+if __name__ == "__main__":
+    make_server().run("stdio")

@@ -13,6 +13,7 @@ from tests.rig.cluster import Cluster
 from tests.rig.push import run_changes
 from tests.support.fake_provider import FakeProvider
 from tests.support.postgres import run_postgres
+from tests.support.redis import run_redis
 
 GATEWAYS = 4
 CHANGES, SHORT_CHANGES = 1000, 40
@@ -23,8 +24,8 @@ MAX_P99_MS, MAX_MS = 250.0, 1000.0
 def run(short: bool) -> list[Figure]:
     """The long form takes about five minutes."""
     changes = SHORT_CHANGES if short else CHANGES
-    with run_postgres() as server, FakeProvider(api_key="fake-key") as provider:
-        with Cluster(asyncio.run(server.make_store()), provider, gateways=GATEWAYS) as cluster:
+    with run_postgres() as server, run_redis() as redis, FakeProvider(api_key="fake-key") as provider:
+        with Cluster(asyncio.run(server.make_store()), redis.url, provider, gateways=GATEWAYS) as cluster:
             history = run_changes(cluster, changes, rate=RATE)
     lags = sorted(lag * 1000 for lag in history.find_lags())
     waits = [(change.answered_at - change.asked_at) * 1000 for change in history.changes]

@@ -13,6 +13,7 @@ from tests.support.fake_provider import FakeProvider
 from tests.support.gateway import RunningGateway
 from tests.support.money import PRICE
 from tests.support.postgres import PostgresServer
+from tests.support.redis import RedisServer
 
 pytestmark = pytest.mark.slow
 BODY = {"model": "chat", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 8}
@@ -22,9 +23,9 @@ COST = 8 * (Decimal(PRICE.input) + Decimal(PRICE.output)) / 1_000_000  # of one 
 
 
 @pytest.fixture(scope="module")
-def cluster(postgres: PostgresServer, provider: FakeProvider) -> Iterator[Cluster]:
+def cluster(postgres: PostgresServer, redis_server: RedisServer, provider: FakeProvider) -> Iterator[Cluster]:
     bounds = "max_staleness_seconds = 300\nstrict_staleness_seconds = 8"
-    with Cluster(asyncio.run(postgres.make_store()), provider, gateway=bounds) as cluster:
+    with Cluster(asyncio.run(postgres.make_store()), redis_server.url, provider, gateway=bounds) as cluster:
         yield cluster
 
 

@@ -84,7 +84,9 @@ class Attachment:
 
     async def report(self) -> None:
         """Say what this gateway is and has. Raises StoreError."""
-        known = await self._registry.heartbeat(self._describe())
+        self._take(await self._registry.heartbeat(self._describe()))
+
+    def _take(self, known: GatewayRecord) -> None:
         if known.revoked_at is not None and self.revoked_at is None:
             log.warning("this gateway was revoked: it refuses all requests until it is allowed again")
             self.revoked_at = known.revoked_at
@@ -111,11 +113,12 @@ class Attachment:
             except StoreError as error:
                 log.error("the store did not take the heartbeat: %s", error)
 
-    async def leave(self) -> None:
-        """The last report, with the last head of the audit log; the record goes, unless it says that this one is revoked.
+    async def leave(self, *, stays: bool = False) -> None:
+        """The last report, with the last head of the audit log; the record goes, unless it says that this one is revoked,
+        or other processes of the gateway serve on.
 
         Raises StoreError.
         """
         await self.report()
-        if self.revoked_at is None:
+        if self.revoked_at is None and not stays:
             await self._registry.forget_gateway(self._describe().id)

@@ -21,9 +21,11 @@ from gateway_proxy.app.made_ids import IdBooks
 from gateway_proxy.app.mcp import McpGate
 from gateway_proxy.app.notices import make_notifier
 from gateway_proxy.app.own_routes import add_own_routes
+from gateway_proxy.app.part import Part
 from gateway_proxy.app.probes import Probes
-from gateway_proxy.app.retention import delete_old
+from gateway_proxy.app.quiet import QuietAttachment, QuietTrail
 from gateway_proxy.app.runtimes import Services, build_runtime, list_fixed
+from gateway_proxy.app.upkeep import keep_up
 from gateway_proxy.audit.chain import derive_key
 from gateway_proxy.audit.log import AuditLog
 from gateway_proxy.config import Config
@@ -56,9 +58,6 @@ from gateway_proxy.telemetry.tracing import Tracing
 
 log = logging.getLogger("gateway_proxy.gateway")
 
-SWEEP_SECONDS = 10.0
-RETENTION_SECONDS = 600.0
-
 
 class Gateway:
     """Open it once, serve its data plane, close it once."""
@@ -66,8 +65,16 @@ class Gateway:
     spool: Spool  # these two come with `open`
     writer: BooksWriter
 
-    def __init__(self, config: Config, store: Store, pepper: bytes, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        pepper: bytes,
+        clock: Clock | None = None,
+        part: Part | None = None,
+    ) -> None:
         self.config = config
+        self.part = part or Part()
         self.clock = clock or Clock()
         self.store = store
         self.directory = KeyDirectory()
@@ -86,7 +93,8 @@ class Gateway:
         self._organization = config.gateway.organization
         self.access = OperatorAccess(store.identity, self.clock, pepper, config.gateway.organization)
         self.started_at = self.applied_at = self.clock.now_ms()
-        self.attachment = Attachment(
+        attach = Attachment if self.part.is_first else QuietAttachment
+        self.attachment = attach(
             store.registry,
             self.clock,
             self._describe,
@@ -94,6 +102,7 @@ class Gateway:
             on_revoked=self._end_all,
         )
         self._take_staleness(config)
+        self._reported_seq = 0
         self._tasks: list[asyncio.Task[Any]] = []
         self.on_applied: Callable[[], None] = lambda: None  # new settings are in force
         self.extensions = Extensions(self.clock)
@@ -125,7 +134,9 @@ class Gateway:
         self.mcp = McpGate(self.plane, self.settlement, self.services, self._pepper, self.store, identity)
         await self._trace(config)
         self.audit = self._make_audit()
-        self.notifier = make_notifier(self.store, self.clock, self.breakers, self.id, self._organization)
+        self.notifier = make_notifier(
+            self.part, self.store, self.clock, self.breakers, self.id, self._organization
+        )
         self._put_in_force(config)
         self.follower = Follower(
             self.store.keys,
@@ -141,13 +152,15 @@ class Gateway:
             await self.joining.load()
         else:
             await self.joining.resume(*recalled)
+        self.part.on_news = self._hear_others
         self._tasks = [
+            spawn(self.part.tell_again(self._tell_others), "tell the other workers"),
             spawn(self.joining.follow(), "follow the change log"),
             spawn(self.attachment.run(), "heartbeat"),
             spawn(self.made_ids.run(), "write the ids of stored responses"),
             spawn(self.audit.run(), "write the audit log"),
             spawn(self.notifier.run(), "notify"),
-            spawn(self._maintain(), "maintenance"),
+            spawn(keep_up(self), "maintenance"),
             spawn(self.pulse.run(), "add up metrics"),
             spawn(self.tracing.run(), "hand on spans"),
         ]
@@ -213,7 +226,7 @@ class Gateway:
         for link in self.runtime.links.values():
             await link.close()
         with contextlib.suppress(StoreError):
-            await self.attachment.leave()
+            await self.attachment.leave(stays=self.part.hands_over)
 
     async def apply(self, config: Config) -> None:
         """Put new settings in force for requests from now on. Raises ValueError and changes nothing.
@@ -255,14 +268,11 @@ class Gateway:
 
     def describe_readiness(self) -> tuple[bool, dict[str, Any]]:
         """Whether this gateway can do all of its work, and what an operator wants to know."""
-        problems = self.attachment.problems()
-        if self.draining:
-            problems.append("shutting down")
-        if not self.writer.healthy:
-            problems.append("the spool cannot be written: keys with a budget are refused")
+        problems = self._own_problems() + self.part.problems()
         details = {
             "version": __version__,
             "gateway": self.id,
+            "workers": self.part.describe(),
             "problems": problems,
             "config": {
                 "revision": self.revision,
@@ -277,6 +287,26 @@ class Gateway:
             "providers": {name: link.pool.stats()._asdict() for name, link in self.runtime.links.items()},
         }
         return not problems, details
+
+    def _own_problems(self) -> list[str]:
+        problems = self.attachment.problems()
+        if self.draining:
+            problems.append("shutting down")
+        if not self.writer.healthy:
+            problems.append("the spool cannot be written: keys with a budget are refused")
+        return problems
+
+    def _tell_others(self) -> None:
+        # One that hands over takes no new requests, and the others serve them.
+        self.part.tell_state(self.follower.seq, [] if self.part.hands_over else self._own_problems())
+
+    def _hear_others(self) -> None:
+        if self.part.is_first and self.part.floor(self.follower.seq) > self._reported_seq:
+            spawn(self._report(), "report what all workers have applied")
+
+    async def _report(self) -> None:
+        with contextlib.suppress(StoreError):  # the next heartbeat says it
+            await self.attachment.report()
 
     def _find_key(self, secret: str, now_ms: int) -> KeyPolicy | None:
         digest = self._digester.digest(secret)
@@ -317,10 +347,11 @@ class Gateway:
         self.books.collect_events()  # an edit alone can put the spend beyond a threshold
         self.audit.wake()
         self.notifier.wake()
+        self._tell_others()
         await self.attachment.report()
 
     def _describe(self) -> GatewayRecord:
-        config = self.config
+        config, self._reported_seq = self.config, self.part.floor(self.follower.seq)
         return GatewayRecord(
             id=self.id,
             name=config.gateway.name or socket.gethostname(),
@@ -328,7 +359,7 @@ class Gateway:
             version=__version__,
             started_at=self.started_at,
             last_seen_at=self.clock.now_ms(),
-            applied_seq=self.follower.seq,
+            applied_seq=self._reported_seq,
             config_digest=config.common_digest,
             audit_head=self.audit.head,
             providers=tuple(
@@ -336,36 +367,9 @@ class Gateway:
             ),
         )
 
-    async def _maintain(self) -> None:
-        """Drop full buckets and expired tokens, delete old rows."""
-        due = 0.0
-        while True:
-            await asyncio.sleep(SWEEP_SECONDS)
-            self.limiter.sweep()
-            self.live_tokens.drop_expired()
-            await self._follow_prices()
-            await self.extensions.tidy()
-            due -= SWEEP_SECONDS
-            if due > 0:
-                continue
-            due = RETENTION_SECONDS
-            try:
-                await delete_old(self.store, self.clock.now_ms(), self.config.logs.retention_days)
-                await self.made_ids.prune()
-            except StoreError as error:
-                log.error("old log rows could not be deleted: %s", error)
-
-    async def _follow_prices(self) -> None:
-        """Prices of the table change by date: a new runtime takes the new ones."""
-        change_at = self.runtime.price_change_at
-        if change_at is None or self.clock.now_ms() < change_at:
-            return
-        try:
-            await self.apply(self.config)
-        except (ValueError, OSError) as error:
-            log.error("the new prices are not in force: %s", error)
-
-    def _make_audit(self) -> AuditTrail:
+    def _make_audit(self) -> AuditTrail | QuietTrail:
+        if not self.part.is_first:
+            return QuietTrail()
         folder = self.config.storage.data_dir / "audit" / self.id
         audit_log = AuditLog(folder, derive_key(self._pepper, self.id), self.id, self.clock)
         return AuditTrail(audit_log, self.store, self.id, self._organization, self.attachment.report)

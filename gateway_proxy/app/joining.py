@@ -10,6 +10,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from gateway_proxy.app.keeping import FILE, Keeping
+from gateway_proxy.app.leftovers import carry_over
 from gateway_proxy.app.opening import join_store
 from gateway_proxy.keys.pepper import PepperError
 from gateway_proxy.keys.signing import load_cryptography
@@ -38,7 +39,7 @@ class Joining:
         db = gateway.store.db
         if db.dialect != "sqlite":
             self.keeping = Keeping(
-                Snapshot(gateway.config.storage.data_dir / FILE, pepper, db.name),
+                Snapshot(gateway.config.storage.data_dir / gateway.part.name_file(FILE), pepper, db.name),
                 gateway.directory,
                 gateway.tokens,
                 gateway.clock,
@@ -58,14 +59,14 @@ class Joining:
         """The spool and its writer; what an earlier process left in it is in the store when this returns, if it answers."""
         gateway = self._gateway
         joined = self._has_joined
-        cursor = await gateway.store.ledger.cursor(gateway.id) if joined else None
-        gateway.spool = Spool(
-            gateway.config.storage.data_dir / "spool", after_segment=0 if cursor is None else cursor[0]
-        )
+        part, data_dir = gateway.part, gateway.config.storage.data_dir
+        books_id = part.books_id(gateway.id)
+        cursor = await gateway.store.ledger.cursor(books_id) if joined else None
+        gateway.spool = Spool(part.spool_folder(data_dir), after_segment=0 if cursor is None else cursor[0])
         gateway.writer = BooksWriter(
             gateway.store.ledger,
             gateway.spool,
-            gateway.id,
+            books_id,
             gateway.clock,
             reserved=gateway.limiter.take_reserved,
             row_errors=(StoreConflict,),
@@ -132,10 +133,13 @@ class Joining:
     async def _replay(self) -> None:
         if "replay" in self._done:
             return
-        writer = self._gateway.writer
+        gateway, writer = self._gateway, self._gateway.writer
         recovered = await writer.replay()
         if recovered:
             log.warning("%d ledger rows of an earlier process were recovered from the spool", recovered)
+        await carry_over(
+            gateway.part, gateway.store, gateway.config.storage.data_dir, gateway.id, gateway.clock
+        )
         writer.start()
         self._done.add("replay")
 

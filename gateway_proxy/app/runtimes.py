@@ -202,6 +202,7 @@ def list_fixed(old: Config, new: Config) -> list[tuple[str, object, object]]:
         ("[server] listen", old.server.listen, new.server.listen),
         ("[server] admin_listen", old.server.admin_listen, new.server.admin_listen),
         ("[server] tls", old.server.tls, new.server.tls),
+        ("[server] workers", old.server.workers, new.server.workers),
         ("[storage]", old.storage, new.storage),
         ("[shared]", old.shared, new.shared),
         ("[security] pepper", old.security.pepper, new.security.pepper),

@@ -29,6 +29,7 @@ from gateway_proxy.storage.registry import Gateway
 log = logging.getLogger("gateway_proxy.shared")
 
 FIRST_WAIT_SECONDS = 2.0  # a start waits so long for the server, and then goes on without it
+READY_SECONDS = 0.5  # a change of keys waits so long for their budgets
 
 
 class SharedLimits:
@@ -105,6 +106,8 @@ class SharedLimits:
                 self._budgets.pop(key.id, None)
             else:
                 self._budgets[key.id] = (key.budget_period.value, key.budget_timezone)
+        if changed and self.ending.knows_keys:
+            await self.limiter.ready(changed, READY_SECONDS)
         self.ending.knows_keys = True
 
     def _is_new(self, key: Key) -> bool:

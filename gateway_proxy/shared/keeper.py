@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Protocol
 
+from gateway_proxy.core.key import Key
 from gateway_proxy.core.tasks import spawn
 from gateway_proxy.shared.ending import Ending
 from gateway_proxy.shared.limiter import SharedLimiter
@@ -30,6 +31,7 @@ TELL_SECONDS = 1.0  # so long nobody needs to know
 PATIENT_SECONDS = 3.0  # from then on what is waited for is looked at every BEAT_SECONDS
 DEAD_MS = 15_000
 CLEAN_SECONDS = 5.0
+LOAD_SECONDS = 30.0
 _SCAN_COUNT = 500
 _FAULTS = (Disconnected, TooSlow, Refused, Lost)
 
@@ -79,6 +81,7 @@ class Keeper:
         self._parts: list[str] = []  # all that were heard of, and those of them that live
         self._alive: list[str] = []
         self._gathering_since = 0.0
+        self._active: list[Key] = []  # whose budgets were in use before they were lost
         self._unclean = True  # an earlier process may have left leases
         self._clean_at = 0.0
         self._compared: asyncio.Task[None] | None = None
@@ -191,6 +194,8 @@ class Keeper:
         else:
             server.is_ready = True
             log.info("shared counters: ready")
+            active, self._active = self._active, []
+            spawn(self._limiter.ready(active, LOAD_SECONDS), "load the budgets that were in use")
 
     async def _confirm_ready(self, epoch: str) -> list[str]:
         """An epoch that became ready without this process, which joined it later and brought nothing, or hands over now."""
@@ -225,7 +230,7 @@ class Keeper:
         if self._handed_over == epoch:
             self._ending.repeat()
         else:
-            self._view.unlearn_budgets()
+            self._active = self._view.unlearn_budgets()
         self.epochs += 1
         self._hear(await server.ask(CONNECT_SECONDS, None, BEAT, (names.parts,), server.part))
 

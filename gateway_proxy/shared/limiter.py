@@ -298,6 +298,19 @@ class SharedLimiter:
             return
         self._take_states(ordered, windows, [_REFUSED, *reply[1:]])
 
+    async def ready(self, keys: Sequence[Key], timeout_seconds: float) -> None:
+        """Have the budgets of these keys loaded before anybody asks; what is not loaded in time is when it is asked for."""
+        wanted = []
+        for key in keys:
+            if key.budget_nanos is not None and self._server.is_ready:
+                try:
+                    window = self._find_window(key.id, key.budget_period, key.budget_timezone)
+                except CounterUnknown:
+                    continue
+                wanted.append(self._loader.load(Wanted(key.parent_id or key.id, key.id, window)))
+        if wanted:
+            await asyncio.wait(wanted, timeout=timeout_seconds)
+
     def probe(self, claim: Claim, /, *, announce: bool = False) -> LimitExceeded | CounterUnknown | None:
         """Why the claim could not be acquired, as the counters stood when they were last heard of."""
         rule: Any = claim.rule

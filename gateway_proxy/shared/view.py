@@ -36,6 +36,7 @@ class View:
         self._slots: dict[str, int] = {}
         self._budgets: dict[str, Seen] = {}
         self._alerts: dict[str, Alerts] = {}
+        self._keys: dict[str, Key] = {}  # those with a budget
         self._changed: set[str] = set()
         self._sweep: Iterator[tuple[Meter, str]] = iter(())
 
@@ -105,7 +106,9 @@ class View:
         if key.budget_nanos is None:
             self._alerts.pop(key.id, None)
             self._budgets.pop(key.id, None)
+            self._keys.pop(key.id, None)
             return
+        self._keys[key.id] = key
         alerts = self._alerts.get(key.id)
         if alerts is None:
             alerts = self._alerts[key.id] = Alerts(key.id, self.events)
@@ -119,14 +122,17 @@ class View:
         """What was heard of the budget no longer holds."""
         self._budgets.pop(key_id, None)
 
-    def unlearn_budgets(self) -> None:
+    def unlearn_budgets(self) -> list[Key]:
+        """Nothing that was heard of budgets holds; returns the keys that it was about."""
+        keys = [self._keys[key_id] for key_id in self._budgets if key_id in self._keys]
         self._budgets.clear()
+        return keys
 
     def forget(self, key_id: str) -> None:
         """The key is gone."""
         for meter in (Meter.REQUESTS, Meter.TOKENS):
             self._buckets.pop((meter, key_id), None)
-        for known in (self._slots, self._budgets, self._alerts):
+        for known in (self._slots, self._budgets, self._alerts, self._keys):
             known.pop(key_id, None)
         self._changed.discard(key_id)
 

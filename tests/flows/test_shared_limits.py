@@ -21,6 +21,16 @@ CHAT = "/v1/chat/completions"
 PRICED = '[[models]]\nname = "chat"\ntargets = [{ provider = "fake", model = "fake-large" }]\nprice = { input = 1, output = 2 }\n'
 
 
+def ask(gateway: RunningGateway, secret: str) -> int:
+    """The status of a chat; asked again where a budget could not be read in time, which a busy machine may cause."""
+    for _ in range(20):
+        status, _ = gateway.fetch(CHAT, secret=secret, body=BODY)
+        if status != 503:
+            return status
+        time.sleep(0.1)
+    return status
+
+
 class Pair:
     """Two gateways with the same settings, and what they stand on."""
 
@@ -69,14 +79,14 @@ def pair(
 def test_two_gateways_share_every_limit(pair: Pair) -> None:
     first, second = pair.both
     rated = first.create_key("rated", requests_per_minute=4)
-    answers = [gateway.fetch(CHAT, secret=rated.secret, body=BODY)[0] for gateway in pair.both * 4]
+    answers = [ask(gateway, rated.secret) for gateway in pair.both * 4]
     assert (answers.count(200), answers.count(429)) == (4, 4)
 
     budgeted = first.create_key("budgeted", budget_usd="1")
-    assert first.fetch(CHAT, secret=budgeted.secret, body=BODY)[0] == 200
+    assert ask(first, budgeted.secret) == 200
     spent = second.key_state(budgeted.secret)["budget"]["spent_usd"]
     assert float(spent) > 0
-    assert second.fetch(CHAT, secret=budgeted.secret, body=BODY)[0] == 200
+    assert ask(second, budgeted.secret) == 200
     for gateway in pair.both:
         assert float(gateway.key_state(budgeted.secret)["budget"]["spent_usd"]) == pytest.approx(
             2 * float(spent)
@@ -87,9 +97,7 @@ def test_two_gateways_share_every_limit(pair: Pair) -> None:
     needed = first.fetch(CHAT, secret=poor.secret, body=BODY)[1]["error"]["gateway"]["budget"]["needed"]
     few = first.create_key("few", budget_usd=f"{float(needed) + float(spent) * 2.5:.9f}")
     with ThreadPoolExecutor(8) as threads:
-        answers = list(
-            threads.map(lambda gateway: gateway.fetch(CHAT, secret=few.secret, body=BODY)[0], pair.both * 8)
-        )
+        answers = list(threads.map(lambda gateway: ask(gateway, few.secret), pair.both * 8))
     assert set(answers) == {200, 429}
     budget = first.key_state(few.secret)["budget"]
     assert float(budget["spent_usd"]) == pytest.approx(answers.count(200) * float(spent))
@@ -100,7 +108,7 @@ def test_two_gateways_share_every_limit(pair: Pair) -> None:
     assert status == 201, minted
     before = float(first.key_state(budgeted.secret)["budget"]["spent_usd"])
     deadline = time.monotonic() + 5
-    while second.fetch(CHAT, secret=minted["token"], body=BODY)[0] != 200:
+    while ask(second, minted["token"]) != 200:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert float(first.key_state(budgeted.secret)["budget"]["spent_usd"]) == pytest.approx(
@@ -112,16 +120,14 @@ def test_a_server_that_comes_back_empty_forgives_nothing(pair: Pair) -> None:
     first, second = pair.both
     key = first.create_key(budget_usd="1", requests_per_minute=1000)
     for gateway in pair.both:
-        assert gateway.fetch(CHAT, secret=key.secret, body=BODY)[0] == 200
+        assert ask(gateway, key.secret) == 200
     spent = first.key_state(key.secret)["budget"]["spent_usd"]
     unlimited = first.create_key("rated", requests_per_minute=1000)
 
     pair.redis.kill()
     status, answer = first.fetch(CHAT, secret=key.secret, body=BODY)
     assert (status, answer["error"]["code"]) == (503, "budget_unverifiable")
-    assert (
-        second.fetch(CHAT, secret=unlimited.secret, body=BODY)[0] == 200
-    )  # a rate goes on, from the local share
+    assert ask(second, unlimited.secret) == 200  # a rate goes on, from the local share
     pair.redis.start()
     began = time.monotonic()
     pair.wait_until_ready()
@@ -129,18 +135,18 @@ def test_a_server_that_comes_back_empty_forgives_nothing(pair: Pair) -> None:
 
     for gateway in pair.both:
         assert gateway.key_state(key.secret)["budget"]["spent_usd"] == spent
-    assert second.fetch(CHAT, secret=key.secret, body=BODY)[0] == 200
+    assert ask(second, key.secret) == 200
 
 
 def test_a_killed_gateway_leaves_its_spend_behind(pair: Pair, fake_provider: FakeProvider) -> None:
     first, second = pair.both
     key = first.create_key(budget_usd="1")
-    assert second.fetch(CHAT, secret=key.secret, body=BODY)[0] == 200
+    assert ask(second, key.secret) == 200
     second.kill()
-    assert first.fetch(CHAT, secret=key.secret, body=BODY)[0] == 200
+    assert ask(first, key.secret) == 200
     second.start()
     pair.wait_until_ready()
-    assert second.fetch(CHAT, secret=key.secret, body=BODY)[0] == 200
+    assert ask(second, key.secret) == 200
     deadline = time.monotonic() + 20
     while True:
         budgets = [gateway.key_state(key.secret)["budget"] for gateway in pair.both]

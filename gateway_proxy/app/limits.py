@@ -44,11 +44,12 @@ class OwnLimits:
                 "the other one, or give this one its own store"
             )
 
-    def begin(self, gateway_id: str) -> None:
-        """Before the books are opened."""
+    def begin(self, gateway_id: str, place: int, places: int) -> None:
+        """Before the books are opened; `place` counts the processes of one gateway."""
 
     async def open(self, on_events: Callable[[], None]) -> None:
         """When the books of earlier processes are in the store. `on_events`: budget events wait to be taken."""
+        await self._store.epochs.abandon()  # shared counters do not see what is charged here
         await clear_reserved(self._store.db)
 
     async def prepare(self, records: Sequence[KeyRecord], writer: BooksWriter) -> None:

@@ -62,11 +62,11 @@ class SharedLimits:
                     "counters: give it the same shared.redis_url and start it again"
                 )
 
-    def begin(self, gateway_id: str) -> None:
-        """Before the books are opened."""
-        self.server.name_part(f"{gateway_id}/0.{secrets.token_hex(4)}")
+    def begin(self, gateway_id: str, place: int, places: int) -> None:
+        """Before the books are opened; `place` counts the processes of one gateway, of which there are `places`."""
+        self.server.name_part(f"{gateway_id}/{place}.{secrets.token_hex(4)}")
         self.keeper = Keeper(
-            self.link, self.server, self.limiter, self.ending, self._view, self._store.epochs
+            self.link, self.server, self.limiter, self.ending, self._view, self._store.epochs, places
         )
 
     async def open(self, on_events: Callable[[], None]) -> None:

@@ -40,7 +40,7 @@ def make(store: Store, redis: RedisServer, folder: Path) -> SharedLimits:
 @on_sqlite
 async def test_its_life(store: Store, redis: RedisServer, tmp_path: Path) -> None:
     limits, writer = make(store, redis, tmp_path), Writer()
-    limits.begin("gtw_1")
+    limits.begin("gtw_1", 0, 1)
     await limits.open(lambda: None)
     assert limits.describe()["state"] == "ready" and limits.describe()["gateways"] == 1
     await limits.prepare([KeyRecord("key", KEY)], writer)  # type: ignore[arg-type]
@@ -71,5 +71,5 @@ async def test_company_must_share(store: Store, redis: RedisServer, tmp_path: Pa
     limits = make(store, redis, tmp_path)
     with pytest.raises(StoreError, match="does not share"):
         await limits.refuse_company([OTHER])
-    await store.epochs.join("gtw_other/0.a", "gtw_other", "0")
+    await store.epochs.join("gtw_other/0.a", "gtw_other", 0, 1)
     await limits.refuse_company([OTHER])

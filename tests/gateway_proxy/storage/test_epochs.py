@@ -47,16 +47,16 @@ async def test_it_is_ready_when_every_gateway_that_may_come_back_is_in_it(store:
     epochs = store.epochs
     for number in range(4):
         await store.registry.heartbeat(gateway(number))
-        await epochs.join(f"gtw_{number}/0.a", f"gtw_{number}", "0")
+        await epochs.join(f"gtw_{number}/0.a", f"gtw_{number}", 0, 1)
     epoch = await renew(store)
-    assert await epochs.hand_over("gtw_0/0.a", "gtw_0", "0", epoch.id) == [f"gtw_{n}/0.a" for n in (1, 2, 3)]
+    assert await epochs.hand_over("gtw_0/0.a", "gtw_0", 0, epoch.id) == [f"gtw_{n}/0.a" for n in (1, 2, 3)]
     await store.registry.change_gateway("gtw_1", "gateway.revoked", organization="default", actor="me")
     await store.registry.change_gateway("gtw_2", "gateway.forgotten", organization="default", actor="me")
     # The next process of the third; it holds nothing, and says so.
-    await epochs.join("gtw_3/0.b", "gtw_3", "0")
-    assert await epochs.hand_over("gtw_0/0.a", "gtw_0", "0", epoch.id) == ["gtw_3/0.b"]
+    await epochs.join("gtw_3/0.b", "gtw_3", 0, 1)
+    assert await epochs.hand_over("gtw_0/0.a", "gtw_0", 0, epoch.id) == ["gtw_3/0.b"]
     assert not (await renew(store)).is_ready
-    assert await epochs.hand_over("gtw_3/0.b", "gtw_3", "0", epoch.id) == []
+    assert await epochs.hand_over("gtw_3/0.b", "gtw_3", 0, epoch.id) == []
     assert (await renew(store)).is_ready
     assert await epochs.known_gateways() == {"gtw_0", "gtw_1", "gtw_3"}
     await epochs.leave("gtw_3/0.b")

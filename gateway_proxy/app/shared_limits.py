@@ -15,7 +15,7 @@ from gateway_proxy.core.tasks import spawn
 from gateway_proxy.ledger.writer import BooksWriter
 from gateway_proxy.shared.address import parse_address
 from gateway_proxy.shared.ending import Ending
-from gateway_proxy.shared.keeper import Keeper
+from gateway_proxy.shared.keeper import LOAD_SECONDS, Keeper
 from gateway_proxy.shared.limiter import SharedLimiter
 from gateway_proxy.shared.link import Link
 from gateway_proxy.shared.loading import Loader
@@ -30,6 +30,7 @@ from gateway_proxy.telemetry.exposition import Samples
 log = logging.getLogger("gateway_proxy.shared")
 
 FIRST_WAIT_SECONDS = 2.0  # a start waits so long for the server, and then goes on without it
+MOST_AT_START = 5000  # budgets that a start has loaded; the others are when they are first asked for
 READY_SECONDS = 0.5  # a change of keys waits so long for their budgets
 
 
@@ -107,8 +108,11 @@ class SharedLimits:
                 self._budgets.pop(key.id, None)
             else:
                 self._budgets[key.id] = (key.budget_period.value, key.budget_timezone)
-        if changed and self.ending.knows_keys:
+        if self.ending.knows_keys:
             await self.limiter.ready(changed, READY_SECONDS)
+        else:
+            first = self.limiter.ready(changed[:MOST_AT_START], LOAD_SECONDS)
+            spawn(first, "load shared budgets before they are asked for")
         self.ending.knows_keys = True
 
     def _is_new(self, key: Key) -> bool:

@@ -76,15 +76,11 @@ class Attachment:
             return ["cut off from the store for too long: all keys are refused"]
         return []
 
-    async def refuse_company(self, own_id: str) -> None:
-        """Raises StoreError where another gateway is live on a store that only one may have."""
-        now_ms = self._clock.now_ms()
-        for other in await self._registry.list_gateways():
-            if other.id != own_id and now_ms - other.last_seen_at < OFFLINE_MS:
-                raise StoreError(
-                    f'another gateway ("{other.name}", {other.id}) is live on this store; several gateways on one store '
-                    "are not possible with SQLite: stop it, or give this one its own store"
-                )
+    async def list_company(self, own_id: str) -> list[GatewayRecord]:
+        """The other gateways that are live on the store. Raises StoreError."""
+        live_since = self._clock.now_ms() - OFFLINE_MS
+        everybody = await self._registry.list_gateways()
+        return [other for other in everybody if other.id != own_id and other.last_seen_at > live_since]
 
     async def report(self) -> None:
         """Say what this gateway is and has. Raises StoreError."""

@@ -15,6 +15,7 @@ from gateway_proxy.app.books import GatewayBooks
 from gateway_proxy.app.extensions import Extensions
 from gateway_proxy.app.follower import Follower
 from gateway_proxy.app.joining import Joining
+from gateway_proxy.app.limits import make_limits
 from gateway_proxy.app.live_tokens import LiveTokens
 from gateway_proxy.app.made_ids import IdBooks
 from gateway_proxy.app.mcp import McpGate
@@ -41,8 +42,6 @@ from gateway_proxy.keys.signing import SigningFile
 from gateway_proxy.keys.token import PREFIX
 from gateway_proxy.ledger.spool import Spool
 from gateway_proxy.ledger.writer import BooksWriter
-from gateway_proxy.limits.budget import Rebuild
-from gateway_proxy.limits.memory import MemoryLimiter
 from gateway_proxy.notify.endpoints import list_endpoints
 from gateway_proxy.proxy.handler import DataPlane
 from gateway_proxy.proxy.minting import TokenMint
@@ -79,7 +78,8 @@ class Gateway:
         self.clock = clock or Clock()
         self.store = store
         self.directory = KeyDirectory()
-        self.limiter = MemoryLimiter(self.clock)
+        self.limits = make_limits(config, store, self.clock)
+        self.limiter = self.limits.limiter
         self.live_tokens = LiveTokens(store.keys, self.directory, self.limiter, self.clock)
         self.tokens = self.live_tokens.directory
         self.breakers = Breakers(self.clock)
@@ -119,7 +119,8 @@ class Gateway:
         self.joining = Joining(self, self._pepper)
         recalled = await self.joining.recall()
         if recalled is None:
-            await self.attachment.refuse_company(self.id)
+            await self.limits.refuse_company(await self.attachment.list_company(self.id))
+        self.limits.begin(self.id)
         await self.joining.open_books()
         self.pulse = Pulse(Tally(self._lists_model))
         self.tracing = Tracing(self._find_server, self.id)
@@ -169,6 +170,7 @@ class Gateway:
     def _make_plane(self) -> DataPlane:
         plane = DataPlane(self.runtime, self.settlement, self.limiter, self.clock)
         plane.is_barred, plane.explain_bar = self.attachment.is_barred, self.attachment.explain
+        plane.refresh = self.limits.refresh
         plane.recall, plane.form_folder = self.made_ids.recall, self.config.storage.data_dir
         plane.relay.find_policy = self.directory.policy
         return plane
@@ -216,6 +218,7 @@ class Gateway:
         await self.made_ids.close()
         await self.tracing.close()
         await self.writer.stop()  # it runs until it is told to end: waiting for it first would wait in vain
+        await self.limits.close()
         await drain(5)
         await self.joining.close()
         await asyncio.to_thread(self.audit.log.close)  # after what a cancelled task left it to write
@@ -280,6 +283,7 @@ class Gateway:
             "running": len(self.plane.sweeper.runs),
             "tasks": running(),
             "audit": self.audit.describe(),
+            "shared": self.limits.describe(),
             "providers": {name: link.pool.stats()._asdict() for name, link in self.runtime.links.items()},
         }
         return not problems, details
@@ -331,23 +335,7 @@ class Gateway:
     async def _prepare_keys(self, records: Sequence[KeyRecord]) -> None:
         """Make the counters of these keys ready for their new revision, and what verifies tokens."""
         await self.live_tokens.prepare(records)
-        keys = [record.key for record in records if record.key is not None]
-        missing = [key for key in keys if self.limiter.needs_rebuild(key)]
-        jobs: list[Rebuild] = []
-
-        def plan() -> list[tuple[str, int, int]]:
-            jobs[:] = self.limiter.begin_rebuilds(missing)
-            return [job.window for job in jobs]
-
-        if missing:
-            sums = await self.writer.flush_and_sum(plan)
-            for job, nanos in zip(jobs, sums, strict=True):
-                self.limiter.finish_rebuild(job, nanos)
-        for key in keys:
-            self.limiter.update(key)
-        for record in records:
-            if record.key is None:
-                self.limiter.forget(record.key_id)
+        await self.limits.prepare(records, self.writer)
 
     async def _reach(self, seq: int, organization: str) -> None:
         """Return when the change is in force here and on every attached gateway, or after a second."""

@@ -17,7 +17,6 @@ from gateway_proxy.keys.signing import load_cryptography
 from gateway_proxy.ledger.spool import Spool, SpoolUnavailable
 from gateway_proxy.ledger.writer import BooksWriter
 from gateway_proxy.storage.database import StoreConflict, StoreError
-from gateway_proxy.storage.maintenance import clear_reserved
 from gateway_proxy.storage.snapshot import Saved, Snapshot
 
 if TYPE_CHECKING:
@@ -70,6 +69,7 @@ class Joining:
             gateway.clock,
             reserved=gateway.limiter.take_reserved,
             row_errors=(StoreConflict,),
+            written=gateway.limits.take_written,
         )
         if joined:
             await self._replay()
@@ -79,7 +79,7 @@ class Joining:
     async def load(self) -> None:
         """Keys and counters from the store. Raises StoreError."""
         gateway = self._gateway
-        await clear_reserved(gateway.store.db)
+        await gateway.limits.open(gateway.books.collect_events)
         await gateway.live_tokens.load()
         await gateway.follower.load()
         gateway.limiter.take_reserved()  # zeros, and the store has them now
@@ -125,7 +125,7 @@ class Joining:
     async def _join(self) -> None:
         gateway = self._gateway
         await join_store(gateway.store, gateway.config, self._pepper)
-        await gateway.attachment.refuse_company(gateway.id)
+        await gateway.limits.refuse_company(await gateway.attachment.list_company(gateway.id))
         await self._replay()
         await self.load()
 

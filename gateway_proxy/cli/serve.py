@@ -134,7 +134,7 @@ def _refuse_taken_address(config: "Config", inherited: "Sockets") -> None:
 def find_idle_settings(config: "Config") -> list[str]:
     """What the file sets and this version does not use yet: nobody should rely on it unawares."""
     idle = {
-        "[shared] redis_url": config.shared.redis_url is not None,
+        "[shared] redis_url": config.shared.redis_url is not None and config.storage.sqlite_path is not None,
         "[[mcp.servers]]": bool(config.mcp.servers),
         "[logs] bodies": config.logs.bodies,
     }

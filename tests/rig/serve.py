@@ -2,14 +2,14 @@
 
 import sys
 
-from gateway_proxy.app.attachment import Attachment
+from gateway_proxy.app.limits import OwnLimits
 from gateway_proxy.cli.main import main
 
 
-async def _mind_nobody(self: Attachment, own_id: str) -> None:
-    """Until counters are shared, the rig is the only one that may have several."""
+async def _mind_nobody(self: OwnLimits, others: object) -> None:
+    """The rig alone may have several whose counters are not shared."""
 
 
 if __name__ == "__main__":
-    Attachment.refuse_company = _mind_nobody  # type: ignore[method-assign]
+    OwnLimits.refuse_company = _mind_nobody  # type: ignore[method-assign]
     sys.exit(main())

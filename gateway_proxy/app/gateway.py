@@ -120,7 +120,7 @@ class Gateway:
         recalled = await self.joining.recall()
         if recalled is None:
             await self.limits.refuse_company(await self.attachment.list_company(self.id))
-        self.limits.begin(self.id)
+        self.limits.begin(self.id, self.part.number, self.part.count)
         await self.joining.open_books()
         self.pulse = Pulse(Tally(self._lists_model))
         self.tracing = Tracing(self._find_server, self.id)

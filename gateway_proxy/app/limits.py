@@ -44,8 +44,8 @@ class OwnLimits:
                 "the other one, or give this one its own store"
             )
 
-    def begin(self, gateway_id: str) -> None:
-        """Before the books are opened."""
+    def begin(self, gateway_id: str, place: int, places: int) -> None:
+        """Before the books are opened. Which of how many processes of the gateway this is."""
 
     async def open(self, on_events: Callable[[], None]) -> None:
         """When the books of earlier processes are in the store. `on_events`: budget events wait to be taken."""

@@ -67,6 +67,7 @@ class Keeper:
         ending: Ending,
         view: View,
         store: EpochStore,
+        places: int = 1,
     ) -> None:
         self._link = link
         self._server = server
@@ -76,6 +77,7 @@ class Keeper:
         self._store = store
         self._gateway_id, _, rest = server.part.partition("/")
         self._place = rest.partition(".")[0]
+        self._places = places
         self._lost: set[str] = set()  # epochs whose counters are gone
         self._handed_over = ""  # the epoch that all leases were handed over into
         self._parts: list[str] = []  # all that were heard of, and those of them that live
@@ -339,8 +341,12 @@ class Keeper:
                 await self._link.call(("ZREM", names.parts, *gone, *before))
 
     def _is_before(self, part: str) -> bool:
-        """Whether this was an earlier process in this place."""
-        return part.startswith(f"{self._gateway_id}/{self._place}.") and part != self._server.part
+        """Whether this was an earlier process in this place, or, for the first, in one that there is no more."""
+        gateway_id, _, rest = part.partition("/")
+        if gateway_id != self._gateway_id or part == self._server.part:
+            return False
+        place = rest.partition(".")[0]
+        return place == self._place or (self._place == "0" and int(place) >= self._places)
 
     async def _drop(self, names: Names, gone: set[str]) -> None:
         """Of every root, leases of these parts and of earlier processes in this place."""

@@ -73,6 +73,13 @@ class Epochs:
                 await tx.execute("UPDATE shared_epochs SET state = 'ready' WHERE id = $1", epoch)
             return missing
 
+    async def retire(self, gateway_id: str, places: int) -> None:
+        """Forget the processes of a gateway in places from number `places` on: there are none any more."""
+        rows = await self._db.fetch("SELECT part, place FROM shared_parts WHERE gateway_id = $1", gateway_id)
+        for part, place in rows:
+            if int(place) >= places:
+                await self.leave(part)
+
     async def leave(self, part: str) -> None:
         """A process ends, and holds nothing any more."""
         await self._db.execute("DELETE FROM shared_parts WHERE part = $1", part)

@@ -40,7 +40,7 @@ def make(store: Store, redis: RedisServer, folder: Path) -> SharedLimits:
 @on_sqlite
 async def test_its_life(store: Store, redis: RedisServer, tmp_path: Path) -> None:
     limits, writer = make(store, redis, tmp_path), Writer()
-    limits.begin("gtw_1")
+    limits.begin("gtw_1", 0, 1)
     await limits.open(lambda: None)
     assert limits.describe()["state"] == "ready" and limits.describe()["gateways"] == 1
     await limits.prepare([KeyRecord("key", KEY)], writer)  # type: ignore[arg-type]

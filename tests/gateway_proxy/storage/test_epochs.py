@@ -63,6 +63,17 @@ async def test_it_is_ready_when_every_gateway_that_may_come_back_is_in_it(store:
     assert await epochs.sharing() == {"gtw_0", "gtw_1", "gtw_2"}
 
 
+async def test_places_that_there_are_no_more_are_not_waited_for(store: Store) -> None:
+    await store.registry.heartbeat(gateway(1))
+    epoch = await renew(store)
+    for place in ("0", "1", "2", "10"):
+        await store.epochs.join(f"gtw_1/{place}.a", "gtw_1", place)
+    await store.epochs.join("gtw_2/5.a", "gtw_2", "5")
+    await store.epochs.retire("gtw_1", 2)
+    assert await store.epochs.hand_over("gtw_1/0.a", "gtw_1", "0", epoch.id) == ["gtw_1/1.a"]
+    assert await store.epochs.sharing() == {"gtw_1", "gtw_2"}
+
+
 async def test_a_sum_leaves_out_what_is_asked_to(store: Store, clock: FakeClock) -> None:
     rows = [
         LedgerRow(f"req_{n}", 1, "gtw_1", "org", "tok" if n % 2 else "key", "p", "m", "m", "chat", n * SLOT_MS,

@@ -14,7 +14,7 @@ CREATE TABLE shared_epochs (
 CREATE TABLE shared_parts (
   part TEXT NOT NULL PRIMARY KEY,
   gateway_id TEXT NOT NULL,
-  place TEXT NOT NULL,
+  place BIGINT NOT NULL,
   epoch TEXT NOT NULL,
   joined_at BIGINT NOT NULL
 );

@@ -45,10 +45,11 @@ class OwnLimits:
             )
 
     def begin(self, gateway_id: str, place: int, places: int) -> None:
-        """Before the books are opened. Which of how many processes of the gateway this is."""
+        """Before the books are opened; `place` counts the processes of one gateway."""
 
     async def open(self, on_events: Callable[[], None]) -> None:
         """When the books of earlier processes are in the store. `on_events`: budget events wait to be taken."""
+        await self._store.epochs.abandon()  # shared counters do not see what is charged here
         await clear_reserved(self._store.db)
 
     async def prepare(self, records: Sequence[KeyRecord], writer: BooksWriter) -> None:

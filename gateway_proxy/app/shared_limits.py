@@ -63,19 +63,16 @@ class SharedLimits:
                 )
 
     def begin(self, gateway_id: str, place: int, places: int) -> None:
-        """Before the books are opened. Which of how many processes of the gateway this is."""
+        """Before the books are opened; `place` counts the processes of one gateway, of which there are `places`."""
         self.server.name_part(f"{gateway_id}/{place}.{secrets.token_hex(4)}")
         self.keeper = Keeper(
             self.link, self.server, self.limiter, self.ending, self._view, self._store.epochs, places
         )
-        self._gateway_id, self._place, self._places = gateway_id, place, places
 
     async def open(self, on_events: Callable[[], None]) -> None:
         """When the books of earlier processes are in the store. Without the server a gateway starts all the same."""
         self.ending.on_events = on_events
         await self.keeper.join()
-        if self._place == 0:  # it has carried over what processes that there are no more left
-            await self._store.epochs.retire(self._gateway_id, self._places)
         if not self._tasks:
             self._tasks = [
                 spawn(self.link.run(), "shared counters: connection"),

@@ -50,8 +50,8 @@ class EpochStore(Protocol):
 
     async def newest(self) -> Epoch | None: ...
     async def renew(self, lost: str, run_id: str, begin: Callable[[str], Awaitable[None]]) -> Epoch: ...
-    async def join(self, part: str, gateway_id: str, place: str) -> None: ...
-    async def hand_over(self, part: str, gateway_id: str, place: str, epoch: str) -> list[str]: ...
+    async def join(self, part: str, gateway_id: str, place: int, places: int) -> None: ...
+    async def hand_over(self, part: str, gateway_id: str, place: int, epoch: str) -> list[str]: ...
     async def leave(self, part: str) -> None: ...
     async def known_gateways(self) -> set[str]: ...
 
@@ -69,6 +69,7 @@ class Keeper:
         store: EpochStore,
         places: int = 1,
     ) -> None:
+        """`places` is how many processes the gateway has."""
         self._link = link
         self._server = server
         self._limiter = limiter
@@ -76,7 +77,7 @@ class Keeper:
         self._view = view
         self._store = store
         self._gateway_id, _, rest = server.part.partition("/")
-        self._place = rest.partition(".")[0]
+        self._place = int(rest.partition(".")[0])
         self._places = places
         self._lost: set[str] = set()  # epochs whose counters are gone
         self._handed_over = ""  # the epoch that all leases were handed over into
@@ -96,7 +97,7 @@ class Keeper:
 
     async def join(self) -> None:
         """Before the first lease, and when the books of earlier processes are written. Raises the store's error."""
-        await self._store.join(self._server.part, self._gateway_id, self._place)
+        await self._store.join(self._server.part, self._gateway_id, self._place, self._places)
 
     async def run(self) -> None:
         """Runs until cancelled."""
@@ -341,12 +342,12 @@ class Keeper:
                 await self._link.call(("ZREM", names.parts, *gone, *before))
 
     def _is_before(self, part: str) -> bool:
-        """Whether this was an earlier process in this place, or, for the first, in one that there is no more."""
-        gateway_id, _, rest = part.partition("/")
-        if gateway_id != self._gateway_id or part == self._server.part:
-            return False
+        """Whether this was an earlier process in this place; for the first place also in one that there is no more."""
+        gateway, _, rest = part.partition("/")
         place = rest.partition(".")[0]
-        return place == self._place or (self._place == "0" and int(place) >= self._places)
+        if gateway != self._gateway_id or not place.isdecimal() or part == self._server.part:
+            return False
+        return int(place) == self._place or (self._place == 0 and int(place) >= self._places)
 
     async def _drop(self, names: Names, gone: set[str]) -> None:
         """Of every root, leases of these parts and of earlier processes in this place."""

@@ -79,7 +79,7 @@ class Server:
         *arguments: Part,
     ) -> list[Reply]:
         """The script's reply. Raises Disconnected, TooSlow, Refused, Lost."""
-        number = self.number
+        number, names = self.number, self.names
         future = self.link.request(self.command(script, keys, *arguments), timeout_seconds, late)
         try:
             reply = await future
@@ -89,6 +89,11 @@ class Server:
             raise
         self.examine(reply)
         assert isinstance(reply, list)
+        if self.names is not names:
+            # What was granted is not among the leases that were handed over meanwhile.
+            if late is not None:
+                late(reply)
+            raise Lost
         if reply[1] <= number:
             log.error("ALARM: %s has gone back in time: the counters are made anew", self.link.address)
             self._lose()

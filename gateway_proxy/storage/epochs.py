@@ -56,15 +56,23 @@ class Epochs:
             await tx.execute("DELETE FROM shared_epochs WHERE number <= $1", epoch.number - _KEPT)
             return epoch
 
-    async def join(self, part: str, gateway_id: str, place: str) -> None:
-        """A process begins, without leases; those before it in this place are over, and their books are written."""
+    async def join(self, part: str, gateway_id: str, place: int, places: int) -> None:
+        """A process begins, without leases. Those before it in this place are over, and their books are written; the first
+        one has also written the books of places that there are no more."""
         async with self._db.transaction() as tx:
             await tx.execute(
-                "DELETE FROM shared_parts WHERE gateway_id = $1 AND place = $2", gateway_id, place
-            )
+                "DELETE FROM shared_parts WHERE gateway_id = $1 AND (place = $2 OR ($2 = 0 AND place >= $3))",
+                gateway_id, place, places,
+            )  # fmt: skip
             await self._write(tx, part, gateway_id, place, "")
 
-    async def hand_over(self, part: str, gateway_id: str, place: str, epoch: str) -> list[str]:
+    async def abandon(self) -> None:
+        """Nobody shares counters any more; those that are on a server are not believed again."""
+        async with self._db.transaction() as tx:
+            await tx.execute("DELETE FROM shared_epochs")
+            await tx.execute("DELETE FROM shared_parts")
+
+    async def hand_over(self, part: str, gateway_id: str, place: int, epoch: str) -> list[str]:
         """This part is in the epoch; returns the parts that are still waited for. Without any it becomes ready."""
         async with self._db.transaction() as tx:
             await self._write(tx, part, gateway_id, place, epoch)
@@ -72,13 +80,6 @@ class Epochs:
             if not missing:
                 await tx.execute("UPDATE shared_epochs SET state = 'ready' WHERE id = $1", epoch)
             return missing
-
-    async def retire(self, gateway_id: str, places: int) -> None:
-        """Forget the processes of a gateway in places from number `places` on: there are none any more."""
-        rows = await self._db.fetch("SELECT part, place FROM shared_parts WHERE gateway_id = $1", gateway_id)
-        for part, place in rows:
-            if int(place) >= places:
-                await self.leave(part)
 
     async def leave(self, part: str) -> None:
         """A process ends, and holds nothing any more."""
@@ -92,7 +93,7 @@ class Epochs:
         """Those whose leases count though they may be away: their books will come, or they will be forgotten."""
         return {str(row[0]) for row in await self._db.fetch("SELECT id FROM gateways")}
 
-    async def _write(self, tx: Statements, part: str, gateway_id: str, place: str, epoch: str) -> None:
+    async def _write(self, tx: Statements, part: str, gateway_id: str, place: int, epoch: str) -> None:
         await tx.execute(
             "INSERT INTO shared_parts (part, gateway_id, place, epoch, joined_at) VALUES ($1, $2, $3, $4, $5)"
             " ON CONFLICT (part) DO UPDATE SET epoch = excluded.epoch",

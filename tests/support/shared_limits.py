@@ -35,7 +35,7 @@ class FakeStore:
 
     def __init__(self) -> None:
         self.epochs: list[FakeEpoch] = []
-        self.parts: dict[str, tuple[str, str, str]] = {}  # part → gateway, place, epoch
+        self.parts: dict[str, tuple[str, int, str]] = {}  # part → gateway, place, epoch
         self.gateways: set[str] = set()
         self.rows: dict[tuple[str, int], tuple[tuple[str, ...], int, int]] = {}
         self.unknown: set[str] = set()  # keys that cannot be summed up
@@ -60,15 +60,15 @@ class FakeStore:
             self.epochs.append(epoch)
             return epoch
 
-    async def join(self, part: str, gateway_id: str, place: str) -> None:
+    async def join(self, part: str, gateway_id: str, place: int, places: int) -> None:
         self._come()
         for other, (gateway, at, _) in list(self.parts.items()):
-            if (gateway, at) == (gateway_id, place):
+            if gateway == gateway_id and (at == place or (place == 0 and at >= places)):
                 del self.parts[other]
         self.gateways.add(gateway_id)
         self.parts[part] = (gateway_id, place, "")
 
-    async def hand_over(self, part: str, gateway_id: str, place: str, epoch: str) -> list[str]:
+    async def hand_over(self, part: str, gateway_id: str, place: int, epoch: str) -> list[str]:
         self._come()
         self.parts[part] = (gateway_id, place, epoch)
         missing = [
@@ -108,7 +108,14 @@ class Part:
     """One process's limiter."""
 
     def __init__(
-        self, url: str, store: FakeStore, name: str, clock: Clock | None = None, *, server_time: bool = True
+        self,
+        url: str,
+        store: FakeStore,
+        name: str,
+        clock: Clock | None = None,
+        *,
+        server_time: bool = True,
+        places: int = 1,
     ) -> None:
         clock = clock or Clock()
         self.store = store
@@ -119,7 +126,7 @@ class Part:
         self.loader = Loader(self.server, store)
         self.limiter = SharedLimiter(self.server, self.loader, self.view, self.ending, clock)
         self.limiter.decision_seconds = 2.0  # this machine may be busy with other tests
-        self.keeper = Keeper(self.link, self.server, self.limiter, self.ending, self.view, store)
+        self.keeper = Keeper(self.link, self.server, self.limiter, self.ending, self.view, store, places)
         self.ending.knows_keys = True
         self._tasks: list[asyncio.Task[None]] = []
 

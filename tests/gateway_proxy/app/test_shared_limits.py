@@ -71,5 +71,5 @@ async def test_company_must_share(store: Store, redis: RedisServer, tmp_path: Pa
     limits = make(store, redis, tmp_path)
     with pytest.raises(StoreError, match="does not share"):
         await limits.refuse_company([OTHER])
-    await store.epochs.join("gtw_other/0.a", "gtw_other", "0")
+    await store.epochs.join("gtw_other/0.a", "gtw_other", 0, 1)
     await limits.refuse_company([OTHER])

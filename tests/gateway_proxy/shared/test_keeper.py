@@ -157,3 +157,39 @@ async def test_a_gateway_without_the_server_and_without_leases_is_not_waited_for
         cut_off.link.connection.close()
         own_redis.run("FLUSHALL")
         await until(lambda: len(store.epochs) == 2 and one.server.is_ready)
+
+
+async def test_processes_of_one_gateway_leave_each_other_alone_until_there_are_fewer(
+    redis: RedisServer,
+) -> None:
+    store = FakeStore()
+    parts = [Part(redis.url, store, f"gtw_0/{place}.a", places=3) for place in range(3)]
+    for number, part in enumerate(parts):
+        await part.start()
+        await part.limiter.acquire(nanos(1000), ("key",), f"req_{number}~1")
+    await until(lambda: not any(part.keeper._unclean for part in parts))
+    assert await standing(parts[0]) == (0, 3000)
+    for part in parts:
+        await part.die()
+    only = Part(redis.url, store, "gtw_0/0.b", places=2)
+    await only.start(0.2)
+    second = Part(redis.url, store, "gtw_0/1.b", places=2)
+    await second.start()
+    await until(lambda: not only.keeper._unclean and not second.keeper._unclean)
+    assert await standing(only) == (0, 0)
+    assert set(store.parts) == {"gtw_0/0.b", "gtw_0/1.b"}
+    await only.die()
+    await second.die()
+
+
+async def test_a_grant_from_before_the_epoch_is_not_used_after_it(redis: RedisServer) -> None:
+    async with running_parts(redis.url, FakeStore(), 1) as (part,):
+        await part.limiter.acquire(nanos(0), ("key",), "req_0~1")
+        task = asyncio.ensure_future(part.limiter.acquire(nanos(1000), ("key",), "req_1~1"))
+        await asyncio.sleep(0)
+        names, part.server.names = part.server.names, type(part.server.names)("next")  # type: ignore[call-arg]
+        with pytest.raises(CounterUnknown):
+            await task
+        part.server.names = names
+        await part.settled()
+        assert await standing(part) == (0, 0) and "gtw_0/0.a~req_1~1" not in part.ending.leases.held

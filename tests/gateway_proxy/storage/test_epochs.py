@@ -47,31 +47,20 @@ async def test_it_is_ready_when_every_gateway_that_may_come_back_is_in_it(store:
     epochs = store.epochs
     for number in range(4):
         await store.registry.heartbeat(gateway(number))
-        await epochs.join(f"gtw_{number}/0.a", f"gtw_{number}", "0")
+        await epochs.join(f"gtw_{number}/0.a", f"gtw_{number}", 0, 1)
     epoch = await renew(store)
-    assert await epochs.hand_over("gtw_0/0.a", "gtw_0", "0", epoch.id) == [f"gtw_{n}/0.a" for n in (1, 2, 3)]
+    assert await epochs.hand_over("gtw_0/0.a", "gtw_0", 0, epoch.id) == [f"gtw_{n}/0.a" for n in (1, 2, 3)]
     await store.registry.change_gateway("gtw_1", "gateway.revoked", organization="default", actor="me")
     await store.registry.change_gateway("gtw_2", "gateway.forgotten", organization="default", actor="me")
     # The next process of the third; it holds nothing, and says so.
-    await epochs.join("gtw_3/0.b", "gtw_3", "0")
-    assert await epochs.hand_over("gtw_0/0.a", "gtw_0", "0", epoch.id) == ["gtw_3/0.b"]
+    await epochs.join("gtw_3/0.b", "gtw_3", 0, 1)
+    assert await epochs.hand_over("gtw_0/0.a", "gtw_0", 0, epoch.id) == ["gtw_3/0.b"]
     assert not (await renew(store)).is_ready
-    assert await epochs.hand_over("gtw_3/0.b", "gtw_3", "0", epoch.id) == []
+    assert await epochs.hand_over("gtw_3/0.b", "gtw_3", 0, epoch.id) == []
     assert (await renew(store)).is_ready
     assert await epochs.known_gateways() == {"gtw_0", "gtw_1", "gtw_3"}
     await epochs.leave("gtw_3/0.b")
     assert await epochs.sharing() == {"gtw_0", "gtw_1", "gtw_2"}
-
-
-async def test_places_that_there_are_no_more_are_not_waited_for(store: Store) -> None:
-    await store.registry.heartbeat(gateway(1))
-    epoch = await renew(store)
-    for place in ("0", "1", "2", "10"):
-        await store.epochs.join(f"gtw_1/{place}.a", "gtw_1", place)
-    await store.epochs.join("gtw_2/5.a", "gtw_2", "5")
-    await store.epochs.retire("gtw_1", 2)
-    assert await store.epochs.hand_over("gtw_1/0.a", "gtw_1", "0", epoch.id) == ["gtw_1/1.a"]
-    assert await store.epochs.sharing() == {"gtw_1", "gtw_2"}
 
 
 async def test_a_sum_leaves_out_what_is_asked_to(store: Store, clock: FakeClock) -> None:

@@ -47,6 +47,26 @@ def worker_pids(gateway: RunningGateway) -> set[int]:
     return {int(pid) for pid in children.split()}
 
 
+async def roll(gateway: RunningGateway, secret: str) -> None:
+    """One after the other is restarted, and no stream notices."""
+    before = worker_pids(gateway)
+    done = False
+
+    async def work(client: Client) -> list[tuple[int, str, bool]]:
+        seen = []
+        while not done:
+            answer = await client.send(BODY)
+            seen.append((answer.status, answer.error, answer.finished))
+        return seen
+
+    async with Client(gateway.origin, secret, connections=10) as client:
+        working = [asyncio.create_task(work(client)) for _ in range(10)]
+        os.kill(gateway.pid, signal.SIGUSR2)
+        await until(lambda: not before & worker_pids(gateway) and serving(gateway) == 2)
+        done = True
+        assert {one for seen in await asyncio.gather(*working) for one in seen} == {(200, "", True)}
+
+
 async def test_their_life(
     postgres: PostgresServer,
     redis: RedisServer,
@@ -90,23 +110,7 @@ async def test_their_life(
     await until(lambda: serving(gateway) == 2)
     assert count_requests(gateway) >= 88
 
-    # One after the other is restarted, and no stream notices.
-    before = worker_pids(gateway)
-    done = False
-
-    async def work(client: Client) -> list[tuple[int, str, bool]]:
-        seen = []
-        while not done:
-            answer = await client.send(BODY)
-            seen.append((answer.status, answer.error, answer.finished))
-        return seen
-
-    async with Client(gateway.origin, key.secret, connections=10) as client:
-        working = [asyncio.create_task(work(client)) for _ in range(10)]
-        os.kill(gateway.pid, signal.SIGUSR2)
-        await until(lambda: not before & worker_pids(gateway) and serving(gateway) == 2)
-        done = True
-        assert {one for seen in await asyncio.gather(*working) for one in seen} == {(200, "", True)}
+    await roll(gateway, key.secret)
     assert gateway.fetch("/api/v1/gateways", secret=token)[0] == 200
 
     assert await asyncio.to_thread(gateway.stop, 60) == 0

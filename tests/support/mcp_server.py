@@ -48,7 +48,7 @@ class McpServer:
         app.router.add_route("*", "/mcp", self._serve)
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        site = web.TCPSite(self._runner, "127.0.0.1", 0, backlog=2048)
         await site.start()
         self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/mcp"
         return self

@@ -8,6 +8,7 @@ import contextlib
 import gc
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Protocol
 
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.store import KeyReader, KeyRecord
@@ -32,6 +33,16 @@ def _no_garbage() -> Iterator[None]:
             gc.enable()
 
 
+class Kept(Protocol):
+    """A copy of what is in force."""
+
+    async def advance(self, records: Sequence[KeyRecord], seq: int) -> None: ...
+
+    async def restart(self) -> None:
+        """All of it was read anew."""
+        ...
+
+
 class Follower:
     """Keeps the directory equal to the store."""
 
@@ -44,6 +55,7 @@ class Follower:
         prepare: Callable[[Sequence[KeyRecord]], Awaitable[None]],
         end_keys: Callable[[frozenset[str]], None],
         acknowledge: Callable[[int], Awaitable[None]],
+        kept: Kept | None = None,
     ) -> None:
         self._keys = keys
         self._directory = directory
@@ -51,6 +63,7 @@ class Follower:
         self._prepare = prepare
         self._end_keys = end_keys
         self._acknowledge = acknowledge
+        self._kept = kept
         self.seq = 0
         self._told = 0  # what was acknowledged
         self.synced_ns = clock.monotonic_ns()
@@ -65,6 +78,15 @@ class Follower:
         self._end_keys(gone)
         self.seq = seq
         self.synced_ns = asked_ns
+        if self._kept is not None:
+            await self._kept.restart()
+
+    def resume(self, records: Sequence[KeyRecord], seq: int, age_ns: int) -> None:
+        """Go on from these, which are that old."""
+        with _no_garbage():
+            self._directory.replace(records)
+        self.seq = seq
+        self.synced_ns = self._clock.monotonic_ns() - age_ns
 
     async def follow(self) -> None:
         """Runs until cancelled. A store that does not answer is asked again; the last state stays in force."""
@@ -74,8 +96,9 @@ class Follower:
                 behind = await self._keys.changed() or behind
                 asked_ns = self._clock.monotonic_ns() - round(self._keys.silence_seconds() * 1e9)
                 if behind:
-                    await self.catch_up()
+                    await self._pull()
                 self.synced_ns = max(self.synced_ns, asked_ns)
+                await self._tell()
                 failing = behind = False
             except asyncio.CancelledError:
                 raise
@@ -89,6 +112,10 @@ class Follower:
 
     async def catch_up(self) -> None:
         """Apply the changes since the last call. After a failure it may be called again."""
+        await self._pull()
+        await self._tell()
+
+    async def _pull(self) -> None:
         seq, records = await self._keys.changes_after(self.seq)
         if seq < self.seq:
             log.warning("the store's change log ends before what is in force: the store was restored")
@@ -96,6 +123,10 @@ class Follower:
         elif seq > self.seq:
             await self._apply(records)
             self.seq = seq
+            if self._kept is not None:
+                await self._kept.advance(records, seq)
+
+    async def _tell(self) -> None:
         if self._told != self.seq:
             await self._acknowledge(self.seq)
             self._told = self.seq

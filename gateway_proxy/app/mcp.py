@@ -25,6 +25,7 @@ from gateway_proxy.proxy.mcp.door import Door
 from gateway_proxy.proxy.mcp.noting import Notes
 from gateway_proxy.proxy.mcp.revision import CallPrices, McpRevision, price_call
 from gateway_proxy.proxy.mcp.sessions import Sessions
+from gateway_proxy.proxy.mcp.streams import Streams
 from gateway_proxy.proxy.settle import GatewayIdentity, Settlement
 from gateway_proxy.storage import Store
 
@@ -51,6 +52,7 @@ class McpGate:
             store.mcp_tools, identity.organization, services.breakers, services.clock, calls.in_use
         )
         self._plane = plane
+        self._streams = Streams(plane.sweeper, services.clock, self._present, plane.relay.find_policy)
         self._make_door = partial(
             Door,
             calls=calls,
@@ -59,6 +61,7 @@ class McpGate:
             limiter=services.limiter,
             clock=services.clock,
             notes=Notes(self.books, identity.id, services.clock),
+            streams=self._streams,
         )
         self._door: Door | None = None
 
@@ -81,11 +84,19 @@ class McpGate:
             self._plane.mcp = self._door.answer
         self._door.revision = revision
 
+    def end_streams(self) -> None:
+        """For a shutdown: what only listens must not hold it up."""
+        self._streams.end_all()
+
     async def close(self) -> None:
         """Once no call runs."""
         self._writing.cancel()
         await self.servers.close()
         await self.books.close()
+
+    def _present(self) -> McpRevision:
+        assert self._door is not None
+        return self._door.revision
 
 
 def _read_prices(server: McpServer) -> CallPrices:

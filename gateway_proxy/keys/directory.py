@@ -10,7 +10,7 @@ import orjson
 
 from gateway_proxy.core.key import Key
 from gateway_proxy.core.policy import KeyPolicy, compile_policy
-from gateway_proxy.core.store import KeyRecord
+from gateway_proxy.core.store import KeyRecord, StoredSecret
 
 
 class _Entry:
@@ -63,6 +63,18 @@ class KeyDirectory:
         """The key itself, whatever its status; None if it is unknown or deleted."""
         entry = self._entries.get(key_id)
         return None if entry is None else entry.key
+
+    def ids(self) -> list[str]:
+        """Of all keys."""
+        return list(self._entries)
+
+    def record(self, key_id: str) -> KeyRecord:
+        """What is known of a key, without its pepper's name; may be called from another thread."""
+        entry = self._entries.get(key_id)
+        if entry is None:
+            return KeyRecord(key_id, None)
+        secrets = [StoredSecret(digest, "", self._ends.get(digest)) for digest in entry.digests]
+        return KeyRecord(key_id, entry.key, tuple(secrets))
 
     def apply(self, records: Iterable[KeyRecord]) -> None:
         """Bring these keys to the state of their records."""

@@ -63,6 +63,14 @@ async def ready_pepper(
     return pepper
 
 
+def read_pepper(reference: SecretReference, environment: Mapping[str, str]) -> bytes:
+    """The pepper as it is, where the store cannot say whether it is the right one. Raises PepperError."""
+    path = reference.path
+    if path is not None and not path.exists():
+        raise PepperError(f"the pepper file {path} is missing")
+    return _read(reference, environment)
+
+
 def make_private_folder(folder: Path) -> None:
     """Create the folder and its parents, the folder itself readable by its owner only. Raises PepperError."""
     if folder.is_dir():

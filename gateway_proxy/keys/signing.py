@@ -110,6 +110,10 @@ class PublicKeys:
         self._rows = {row.kid: row for row in rows}
         self._loaded.clear()
 
+    def rows(self) -> list[SigningKey]:
+        """Those that are believed."""
+        return list(self._rows.values())
+
     def find(self, kid: object, now_ms: int) -> SigningKey | None:
         """The row of a pair that is believed now."""
         row = self._rows.get(kid) if isinstance(kid, str) else None

@@ -66,6 +66,10 @@ class TokenDirectory:
         for key_id in key_ids:
             self._buried[key_id] = now_ms + _MAX_LIFE_MS
 
+    def buried(self) -> list[str]:
+        """The keys that are remembered as deleted."""
+        return list(self._buried)
+
     def sweep(self, now_ms: int) -> None:
         """Forget what has expired."""
         self._buried = {key_id: end for key_id, end in self._buried.items() if now_ms < end}

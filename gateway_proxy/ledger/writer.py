@@ -46,16 +46,19 @@ class BooksWriter:
         clock: Clock,
         reserved: Callable[[], dict[str, int]] = dict,
         row_errors: tuple[type[Exception], ...] = (),
+        written: Callable[[Sequence[LedgerRow]], None] | None = None,
     ) -> None:
         """`reserved` gives what changed since its last call: key id → nano-USD reserved now, for display.
 
-        `row_errors` are the store's errors that a row is to blame for, never the store's own state.
+        `row_errors` are the store's errors that a row is to blame for, never the store's own state. `written` is told
+        of ledger rows that are in the store, or set aside.
         """
         self._store = store
         self._spool = spool
         self._gateway_id = gateway_id
         self._clock = clock
         self._reserved = reserved
+        self._written = written
         self._row_errors = (*row_errors, ValueError, TypeError, OverflowError)
         self._reserved_due: dict[str, int] = {}
         self._ledger: deque[tuple[LedgerRow, Position | None]] = deque()
@@ -65,6 +68,7 @@ class BooksWriter:
         self._due = asyncio.Event()
         self._full = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._is_held = False
         self.dropped_logs = 0
         self.set_aside_rows = 0
         self.store_healthy = True
@@ -126,21 +130,34 @@ class BooksWriter:
     async def replay(self) -> int:
         """Carry what earlier processes left into the store; returns how many rows that were.
 
-        Before the first request, and before budgets are loaded. May be repeated after it failed.
+        Before anything is flushed, and before budgets are loaded; what is settled meanwhile waits, see `hold`. May be
+        repeated after it failed.
         Raises the store's error while it is away, SpoolUnavailable when orphans cannot be written down.
         """
+        first = self._spool.first_segment
         cursor = await self._store.cursor(self._gateway_id)
         count = 0
+        batch = Batch()
         for row, position in recover(self._spool, cursor, self._clock.now_ms()):
-            self._ledger.append((row, position))
+            batch.ledger.append(row)
+            if (
+                position[0] < first
+            ):  # an orphan stands behind what was settled since the start and still waits
+                batch.cursor = position
             count += 1
-            if len(self._ledger) >= BATCH_ROWS:
-                await self.flush()
-        await self.flush()
-        end = self._spool.position()
+            if len(batch.ledger) >= BATCH_ROWS:
+                await self._send(batch)
+                batch = Batch()
+        await self._send(batch)
+        end = (first, 0) if self._ledger else self._spool.position()
         await self._store.append(self._gateway_id, Batch(cursor=end))
         self._spool.release_before(end[0])
+        self._is_held = False
         return count
+
+    def hold(self) -> None:
+        """Bring nothing into the store before `replay` has."""
+        self._is_held = True
 
     def start(self) -> None:
         """Begin to flush in the background."""
@@ -152,6 +169,8 @@ class BooksWriter:
             self._task.cancel()
             await asyncio.wait([self._task])
             self._task = None
+        if self._is_held:
+            return
         try:
             async with asyncio.timeout(timeout_seconds):
                 await self.flush()
@@ -236,13 +255,16 @@ class BooksWriter:
         )
 
     async def _append(self, batch: Batch) -> None:
+        await self._send(batch)
+        self._done(batch)
+
+    async def _send(self, batch: Batch) -> None:
         try:
             await self._store.append(self._gateway_id, batch)
         except Exception as error:  # noqa: BLE001 - the isolation tells whose fault it is, or raises it again
             isolation = Isolation(self._store, self._gateway_id, self._spool.folder, self._row_errors)
             set_aside = await isolation.append(batch, error, self._clock.now_ms())
             self.set_aside_rows += set_aside
-        self._done(batch)
 
     def _done(self, batch: Batch) -> None:
         for _ in batch.ledger:
@@ -256,6 +278,8 @@ class BooksWriter:
                 del self._reserved_due[key_id]
         if batch.cursor is not None:
             self._spool.release_before(batch.cursor[0])
+        if self._written is not None and batch.ledger:
+            self._written(batch.ledger)
 
 
 def _backoff_seconds(failures: int) -> float:

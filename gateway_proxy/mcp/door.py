@@ -15,7 +15,13 @@ from gateway_proxy.mcp.scope import Called, Scope
 from gateway_proxy.mcp.versions import SUPPORTED, is_modern
 
 _SERVER = {"name": "gateway-proxy", "version": "1"}
-_CAPABILITIES: dict[str, Any] = {"tools": {}, "prompts": {}, "resources": {}, "completions": {}}
+_CAPABILITIES: dict[str, Any] = {
+    "tools": {"listChanged": True},
+    "prompts": {"listChanged": True},
+    "resources": {"listChanged": True},
+    "completions": {},
+}
+_SUBSCRIPTIONS: dict[str, Any] = {**_CAPABILITIES, "resources": {"listChanged": True, "subscribe": True}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +85,7 @@ def _own_result(method: Method, version: str, modern: bool) -> dict[str, Any]:
     if method.name == "ping":
         return {}
     if method.name == "server/discover":
-        return {"supportedVersions": list(SUPPORTED), "capabilities": _CAPABILITIES}
+        return {"supportedVersions": list(SUPPORTED), "capabilities": _SUBSCRIPTIONS}
     if method.name == "initialize":
         return {"protocolVersion": version, "capabilities": _CAPABILITIES, "serverInfo": _SERVER}
     # Known, but not advertised: they would change state at a server that other keys use too.

@@ -16,6 +16,10 @@ class StoreError(Exception):
     """The store could not do it. The text says what is wrong, where, and what to do; safe to show."""
 
 
+class StoreUnreachable(StoreError):
+    """Nobody answers there now; that may heal."""
+
+
 class StoreConflict(StoreError):
     """The statement would break a uniqueness or reference rule; nothing was changed."""
 
@@ -64,6 +68,7 @@ class Database(Statements, Protocol):
     """A database. Outside of a transaction `fetch` and `fetch_one` only read, and never wait for writers."""
 
     dialect: str  # sqlite | postgres
+    name: str  # as shown: without user and password
 
     def transaction(self, *, exclusive: bool = False) -> AbstractAsyncContextManager[Statements]:
         """All or nothing: commits when the block ends, rolls back when it raises or is cancelled.

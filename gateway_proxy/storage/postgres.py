@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 import asyncpg
 
 from gateway_proxy.core.tasks import wait_for_event
-from gateway_proxy.storage.database import AutoCommit, Row, Statements, StoreError
+from gateway_proxy.storage.database import AutoCommit, Row, Statements, StoreError, StoreUnreachable
 from gateway_proxy.storage.postgres_errors import explain
 from gateway_proxy.storage.postgres_watch import ASK_AGAIN_SECONDS, CHANNEL, Watch
 
@@ -25,7 +25,14 @@ _CONNECT_SECONDS = 5.0
 _COMMAND_SECONDS = 30.0
 _STALL_SECONDS = 10
 _MOST_CONNECTIONS = 6
-_FAULTS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, ValueError)
+_FAULTS = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # of a connection that the server ended between two statements
+    OSError,
+    TimeoutError,
+    ValueError,
+)
 Connection = Any  # asyncpg brings no types
 
 
@@ -107,8 +114,8 @@ class PostgresDatabase(AutoCommit):
         self._watch = Watch(self._connect_apart, self._drop, _FAULTS)
 
     @classmethod
-    async def open(cls, url: str) -> "PostgresDatabase":
-        """Connect. Raises `StoreError`."""
+    async def open(cls, url: str, *, patient: bool = False) -> "PostgresDatabase":
+        """Connect. Raises `StoreError`; with `patient` not for a server that cannot be reached."""
         database = cls(url)
         try:
             database._pool = pool = await asyncpg.create_pool(
@@ -129,9 +136,10 @@ class PostgresDatabase(AutoCommit):
             await database.fetch("SELECT 1")
         except _FAULTS as error:
             raise explain(error, _shown(url)) from error
-        except StoreError:
-            await pool.close()
-            raise
+        except StoreError as error:
+            if not (patient and isinstance(error, StoreUnreachable)):
+                await pool.close()
+                raise
         return database
 
     @contextmanager

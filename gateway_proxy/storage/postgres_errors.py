@@ -2,7 +2,7 @@
 
 import asyncpg
 
-from gateway_proxy.storage.database import NumberTooLarge, StoreConflict, StoreError
+from gateway_proxy.storage.database import NumberTooLarge, StoreConflict, StoreError, StoreUnreachable
 
 _TEXTS = {
     "28": "refuses this user or password; check [storage] url and the server's pg_hba.conf",
@@ -18,6 +18,7 @@ _TEXTS = {
     "40001": "ended a transaction that met another one; try again",
     "25006": "is read-only; name the primary server in [storage] url",
 }
+_PASSING = ("08", "53300", "57P")  # no connection, none left, starting up or shutting down
 
 
 def explain(error: BaseException, name: str) -> StoreError:
@@ -32,10 +33,16 @@ def explain(error: BaseException, name: str) -> StoreError:
         code = error.sqlstate or ""
         for length in (5, 3, 2):
             if text := _TEXTS.get(code[:length]):
-                return StoreError(f"the store {name} {text}")
-        return StoreError(f"the store {name} failed: {error} ({code})")
+                kind = StoreUnreachable if code.startswith(_PASSING) else StoreError
+                return kind(f"the store {name} {text}")
+        kind = StoreUnreachable if code.startswith(_PASSING) else StoreError
+        return kind(f"the store {name} failed: {error} ({code})")
     if isinstance(error, TimeoutError):
-        return StoreError(f"the store {name} does not answer; check that the server runs and can be reached")
+        return StoreUnreachable(
+            f"the store {name} does not answer; check that the server runs and can be reached"
+        )
     if isinstance(error, OSError):
-        return StoreError(f"the store {name} cannot be reached: {error.strerror or type(error).__name__}")
+        return StoreUnreachable(
+            f"the store {name} cannot be reached: {error.strerror or type(error).__name__}"
+        )
     return StoreError(f"the store {name} failed: {type(error).__name__}")

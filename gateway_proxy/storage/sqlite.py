@@ -118,6 +118,7 @@ class SqliteDatabase(AutoCommit):
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.name = str(path)
         self._turn = asyncio.Lock()
         self._writes: JobQueue[sqlite3.Connection] = JobQueue()
         self._reads: JobQueue[sqlite3.Connection] = JobQueue()

@@ -5,8 +5,9 @@ from pathlib import Path
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.storage import migrations
 from gateway_proxy.storage.copying import UNFINISHED
-from gateway_proxy.storage.database import Database, StoreError
+from gateway_proxy.storage.database import Database, StoreError, StoreUnreachable
 from gateway_proxy.storage.deliveries import Deliveries
+from gateway_proxy.storage.epochs import Epochs
 from gateway_proxy.storage.identity import Identity
 from gateway_proxy.storage.keys import SqlKeys
 from gateway_proxy.storage.ledger import SqlLedger
@@ -40,10 +41,24 @@ class Store:
         self.mcp_log = McpLog(db)
         self.replays = Replays(db)
         self.identity = Identity(db, clock)
+        self.epochs = Epochs(db, clock)
+        self.is_joined = False  # it was reached, and has our schema
 
     async def migrate(self) -> list[str]:
         """Bring the schema up to date; returns the names of the files applied."""
         return await migrations.migrate(self.db)
+
+    async def join(self, *, migrate: bool) -> None:
+        """See that it can be used; its schema is brought up to date first, or must be so already. Raises StoreError."""
+        if migrate:
+            await self.migrate()
+        else:
+            await migrations.check_schema(self.db)
+        if await self.registry.get_meta(UNFINISHED) is not None:
+            raise StoreError(
+                "the store is an unfinished copy of another one; run `gateway-proxy store copy` again, to its end"
+            )
+        self.is_joined = True
 
     async def close(self) -> None:
         """Finish what was submitted and let go of the store. May be called twice."""
@@ -51,36 +66,38 @@ class Store:
 
 
 async def open_store(
-    url: str, *, create: bool = True, migrate: bool = False, clock: Clock | None = None
+    url: str,
+    *,
+    create: bool = True,
+    migrate: bool = False,
+    patient: bool = False,
+    clock: Clock | None = None,
 ) -> Store:
     """Open `sqlite:PATH` (a relative path counts from the working directory) or `postgresql://…`. Raises `StoreError`.
 
     `create=False` refuses a missing file; a database on a server must be there already. Without `migrate` the store must have this program's schema already.
+    With `patient` a server that cannot be reached is no error: the store is to be joined later.
     """
-    store = Store(await open_database(url, create=create), clock)
+    store = Store(await open_database(url, create=create, patient=patient), clock)
     try:
-        if migrate:
-            await store.migrate()
-        else:
-            await migrations.check_schema(store.db)
-        if await store.registry.get_meta(UNFINISHED) is not None:
-            raise StoreError(
-                "the store is an unfinished copy of another one; run `gateway-proxy store copy` again, to its end"
-            )
-    except BaseException:
+        await store.join(migrate=migrate)
+    except BaseException as error:
+        if patient and isinstance(error, StoreUnreachable):
+            return store
+
         await store.close()
         raise
     return store
 
 
-async def open_database(url: str, *, create: bool = True) -> Database:
-    """The database of a URL, whatever its schema. Raises `StoreError`."""
+async def open_database(url: str, *, create: bool = True, patient: bool = False) -> Database:
+    """The database of a URL, whatever its schema. Raises `StoreError`; with `patient` not for a server that is away."""
     if url.startswith("postgresql://"):
         from gateway_proxy.storage.postgres import (
             PostgresDatabase,  # the embedded store needs no driver of it
         )
 
-        return await PostgresDatabase.open(url)
+        return await PostgresDatabase.open(url, patient=patient)
     return await SqliteDatabase.open(_sqlite_path(url), create=create)
 
 

@@ -82,6 +82,7 @@ async def test_a_thousand_calls_at_once_and_nothing_is_left(
         async with asyncio.timeout(30):
             while server.running < 1000:
                 await asyncio.sleep(0.05)
+                assert not [task.result() for task in waiting if task.done()]
         assert len(served.gateway.plane.sweeper.runs) == 1000
         for task in waiting[:500]:
             task.cancel()

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Any, NamedTuple
 
 import aiohttp
@@ -59,6 +60,14 @@ class McpClient:
                     response.status, response.headers, messages[-1] if messages else None, messages[:-1]
                 )
             return Told(response.status, response.headers, json.loads(text) if text else None, [])
+
+    def open(
+        self, method: str, body: bytes | None, headers: Mapping[str, str]
+    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        """For an answer that is read while it comes."""
+        return self._http.request(
+            method, self.url, data=body, headers={**_ACCEPT, **self._headers, **headers}
+        )
 
     def modern(self, method: str, **params: Any) -> tuple[dict[str, Any], dict[str, str]]:
         """(body, headers) of a request of the modern era."""

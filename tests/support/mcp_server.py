@@ -44,6 +44,8 @@ class McpServer:
 
     async def __aenter__(self) -> "McpServer":
         self.gate = asyncio.Event()
+        self.updates: asyncio.Queue[str] = asyncio.Queue()
+        self.listeners: list[web.Request] = []
         app = web.Application()
         app.router.add_route("*", "/mcp", self._serve)
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
@@ -90,6 +92,8 @@ class McpServer:
             )
         if method == "tools/call":
             return await self._call(request, value, params)
+        if method == "subscriptions/listen" and self.era == "modern":
+            return await self._listen(request, value, params)
         return self._answer_other(value, method, params)
 
     def _answer_other(self, value: dict[str, Any], method: str, params: dict[str, Any]) -> web.Response:
@@ -135,6 +139,24 @@ class McpServer:
                 self.running -= 1
         text = json.dumps(params.get("arguments", {}))
         return _answer(value, {"content": [{"type": "text", "text": text}], **extra})
+
+    async def _listen(
+        self, request: web.Request, value: dict[str, Any], params: dict[str, Any]
+    ) -> web.StreamResponse:
+        """What `updates` is given, until the client leaves."""
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        told = {"notifications": params["notifications"]}
+        method = "notifications/subscriptions/acknowledged"
+        while True:
+            message = {"jsonrpc": "2.0", "method": method, "params": told}
+            await response.write(f"event: message\ndata: {json.dumps(message)}\n\n".encode())
+            self.listeners.append(request)
+            try:
+                told = {"uri": await self.updates.get()}
+            finally:
+                self.listeners.clear()
+            method = "notifications/resources/updated"
 
     async def _tell(
         self, request: web.Request, value: dict[str, Any], params: dict[str, Any], extra: dict[str, Any]

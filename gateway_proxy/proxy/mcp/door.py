@@ -15,11 +15,11 @@ from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.errors import BadExchange, Denied, Forbidden, GatewayError
 from gateway_proxy.core.exchange import Exchange, Outcome
 from gateway_proxy.core.ids import new_id
-from gateway_proxy.core.limiter import Limiter
+from gateway_proxy.core.limiter import Counters
 from gateway_proxy.core.money import format_usd
 from gateway_proxy.mcp.door import Accept, Forward, plan
 from gateway_proxy.mcp.door import Answer as OwnAnswer
-from gateway_proxy.mcp.errors import INVALID_REQUEST, METHOD_NOT_FOUND, McpError
+from gateway_proxy.mcp.errors import INVALID_REQUEST, McpError
 from gateway_proxy.mcp.message import Id, Message, Post, error_answer, parse_post, result_answer, write_json
 from gateway_proxy.mcp.mirrored import check_mirrored
 from gateway_proxy.mcp.versions import WITH_BATCHES, is_modern, version_of
@@ -32,6 +32,7 @@ from gateway_proxy.proxy.mcp.noting import Notes
 from gateway_proxy.proxy.mcp.refusals import as_mcp_error
 from gateway_proxy.proxy.mcp.revision import McpRevision
 from gateway_proxy.proxy.mcp.sessions import Session, Sessions
+from gateway_proxy.proxy.mcp.streams import Streams
 from gateway_proxy.proxy.request import ClientRequest
 from gateway_proxy.proxy.runtime import Runtime
 from gateway_proxy.proxy.settle import Settlement
@@ -52,11 +53,13 @@ class Door:
         calls: Calls,
         sessions: Sessions,
         settlement: Settlement,
-        limiter: Limiter,
+        limiter: Counters,
         clock: Clock,
         notes: Notes,
+        streams: Streams,
     ) -> None:
         self.revision = revision
+        self.streams = streams
         self.calls = calls
         self.sessions = sessions
         self._settlement = settlement
@@ -78,7 +81,7 @@ class Door:
         await revision.settle()
         asking = _Asking(request, secret, exchange, runtime, revision, server)
         if request.method != "POST":
-            return self._answer_session(asking)
+            return await self._answer_session(asking)
         try:
             post = parse_post(exchange.body)
             exchange.body = b""  # the parsed messages are the only copy that may leave
@@ -122,7 +125,8 @@ class Door:
                 result = await self.calls.carry(asked, planned)
                 exchange.first_byte_ns = exchange.first_byte_ns or self._clock.monotonic_ns()
                 return Reply(200, result_answer(id, result), _describe_cost(exchange))
-            raise McpError(METHOD_NOT_FOUND, f"Method not found: {asked.message.method}", status=404)
+            await self.streams.listen(asked, planned.filters)
+            return Reply(200, None)
         except (GatewayError, McpError) as error:
             return _refuse(exchange, error, id)
 
@@ -192,7 +196,7 @@ class Door:
 
     # --- legacy sessions
 
-    def _answer_session(self, asking: "_Asking") -> BaseAnswer:
+    async def _answer_session(self, asking: "_Asking") -> BaseAnswer:
         exchange = asking.exchange
         headers = asking.request.headers
         if is_modern(headers.get(_VERSION, "")):
@@ -200,13 +204,20 @@ class Door:
             raise BadExchange("Use POST for this route.", code="method_not_allowed", status=405)
         try:
             session = self._find_session(asking)
+            message = Message("request", None, "GET")
+            asked = Asked(
+                asking.request, asking.secret, exchange, asking.runtime, asking.revision, message, session.version,
+                asking.server, session, True,
+            )  # fmt: skip
+            asked.scope().check_server()
         except McpError as error:
             return _write(exchange, _refuse(exchange, error, None))
         if asking.request.method == "DELETE":
             self.sessions.end(session)
             return Answer(204, exchange.answer_lines, b"")
-        exchange.answer_lines += "allow: POST, DELETE\r\n"
-        raise BadExchange("Use POST or DELETE for this route.", code="method_not_allowed", status=405)
+        await self.streams.open(asked)
+        assert asked.stream is not None
+        return asked.stream
 
 
 class _Asking:

@@ -108,6 +108,46 @@ def test_the_dashboard_asks_for_what_exists() -> None:
     assert used <= variables
 
 
+def test_the_dashboard_groups_by_what_its_metrics_have() -> None:
+    wrong = []
+    for panel in load_dashboard()["panels"]:
+        for target in panel.get("targets", ()):
+            expression, legend = target["expr"], target["legendFormat"]
+            assert all(expression.count(a) == expression.count(b) for a, b in ("()", "[]", "{}")), expression
+            names = [name for name, _ in _SELECTOR.findall(expression)]
+            known = set[str]().union(*(LABELS[name] for name in names))
+            groups = re.findall(r"\bby \(([^)]*)\)", expression)
+            grouped = {label for group in groups for label in re.findall(r"\w+", group)}
+            shown = set(re.findall(r"\{\{(\w+)\}\}", legend))
+            wrong += [(panel["title"], label) for label in grouped - known]
+            wrong += [(panel["title"], label) for label in shown - (grouped if groups else known)]
+    assert not wrong
+
+
+def test_the_dashboard_is_of_the_form_that_grafana_imports() -> None:
+    dashboard = load_dashboard()
+    assert dashboard["schemaVersion"] >= 36 and dashboard["uid"] and "id" not in dashboard
+    sources = {"type": "prometheus", "uid": "${datasource}"}
+    for panel in dashboard["panels"]:
+        assert panel["type"] in (
+            "row",
+            "stat",
+            "timeseries",
+            "table",
+            "bargauge",
+            "heatmap",
+            "gauge",
+            "piechart",
+        )
+        if panel["type"] == "row":
+            continue
+        references = [target["refId"] for target in panel["targets"]]
+        assert len(set(references)) == len(references) > 0
+        assert panel["datasource"] == sources
+        assert all(target["datasource"] == sources for target in panel["targets"])
+        assert panel["fieldConfig"]["defaults"]["unit"]
+
+
 def test_the_dashboard_s_panels_do_not_overlap() -> None:
     taken: dict[tuple[int, int], str] = {}
     ids = [panel["id"] for panel in load_dashboard()["panels"]]

@@ -37,7 +37,9 @@ def main(command: list[str]) -> int:
         differs = pair[0] != pair[1]
         odd = differs != (scenario in EXPECTED)
         wrong += odd
-        print(f"{'DIFFERS' if differs else 'same   '} {scenario}: {pair[0]} directly, {pair[1]} through {'!' if odd else ''}")
+        print(
+            f"{'DIFFERS' if differs else 'same   '} {scenario}: {pair[0]} directly, {pair[1]} through {'!' if odd else ''}"
+        )
     print(f"{len(direct)} scenarios, {sum(failed for _, failed in direct.values())} checks failed directly")
     return 1 if wrong or not direct else 0
 
@@ -45,7 +47,11 @@ def main(command: list[str]) -> int:
 def run_suite(command: list[str], url: str) -> Results:
     """Scenario → (checks passed, failed)."""
     done = subprocess.run(
-        [*command, "server", "--url", url, "--suite", "all"], capture_output=True, text=True, timeout=600, check=False
+        [*command, "server", "--url", url, "--suite", "all"],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
     )
     found = {name: (int(passed), int(failed)) for name, passed, failed in _LINE.findall(done.stdout)}
     if not found:
@@ -86,7 +92,13 @@ def _signing_in(target: str, secret: str) -> Iterator[str]:
                 answer = error  # type: ignore[assignment]  # an HTTPError reads like an answer
             self.send_response(answer.status)
             for name, value in answer.headers.items():
-                if name.lower() not in ("transfer-encoding", "content-length", "connection", "date", "server"):
+                if name.lower() not in (
+                    "transfer-encoding",
+                    "content-length",
+                    "connection",
+                    "date",
+                    "server",
+                ):
                     self.send_header(name, value)
             self.send_header("Connection", "close")
             self.end_headers()

@@ -108,7 +108,10 @@ def _add_conversations(server: MCPServer) -> None:
         result = await ctx.elicit(message, Response)
         return f"User response: action={result.action}, content={_data(result)}"
 
-    for name, schema in (("test_elicitation_sep1034_defaults", _DEFAULTS), ("test_elicitation_sep1330_enums", _ENUMS)):
+    for name, schema in (
+        ("test_elicitation_sep1034_defaults", _DEFAULTS),
+        ("test_elicitation_sep1330_enums", _ENUMS),
+    ):
 
         def make(schema: Any = schema) -> Any:
             async def run(ctx: Context) -> str:
@@ -137,15 +140,22 @@ _ENUMS = create_model(
     "Enums",
     untitledSingle=(str, Field(json_schema_extra={"enum": ["a", "b", "c"]})),
     titledSingle=(str, Field(json_schema_extra={"oneOf": _TITLED})),
-    untitledMulti=(list[str], Field(json_schema_extra={"items": {"type": "string", "enum": ["a", "b", "c"]}})),
+    untitledMulti=(
+        list[str],
+        Field(json_schema_extra={"items": {"type": "string", "enum": ["a", "b", "c"]}}),
+    ),
     titledMulti=(list[str], Field(json_schema_extra={"items": {"anyOf": _TITLED}})),
     legacyEnum=(str, Field(json_schema_extra={"enum": ["x", "y"], "enumNames": ["The X", "The Y"]})),
 )
 
 
 def _add_resources(server: MCPServer) -> None:
-    server.resource("test://static-text", mime_type="text/plain")(_returns("static_text", "This is the content of the static text resource."))
-    server.resource("test://static-binary", mime_type="image/png")(_returns("static_binary", base64.b64decode(PNG)))
+    server.resource("test://static-text", mime_type="text/plain")(
+        _returns("static_text", "This is the content of the static text resource.")
+    )
+    server.resource("test://static-binary", mime_type="image/png")(
+        _returns("static_binary", base64.b64decode(PNG))
+    )
     server.resource("test://watched-resource", mime_type="text/plain")(_returns("watched", "watched"))
 
     @server.resource("test://template/{id}/data", mime_type="application/json")
@@ -174,7 +184,7 @@ def _add_prompts(server: MCPServer) -> None:
         return [UserMessage(_text(f"Prompt with arguments: arg1='{arg1}', arg2='{arg2}'"))]
 
     @server.prompt()
-    def test_prompt_with_embedded_resource(resourceUri: str) -> list[Message]:  # noqa: N803 - the suite's name
+    def test_prompt_with_embedded_resource(resourceUri: str) -> list[Message]:
         """With a resource in it."""
         embedded = _embedded(resourceUri, "text/plain", "Embedded resource content for testing.")
         return [UserMessage(embedded), UserMessage(_text("Please process the embedded resource above."))]

@@ -3,7 +3,7 @@
 import os
 import time
 
-from bench.processes import cpu_seconds, process_tree, rss_bytes
+from bench.processes import cpu_seconds, main_thread_seconds, process_tree, rss_bytes
 from tests.support.fake_provider import FakeProvider, fake_provider
 
 __all__ = ["fake_provider"]
@@ -12,8 +12,9 @@ __all__ = ["fake_provider"]
 def test_a_process_tree_is_measured(fake_provider: FakeProvider) -> None:
     assert fake_provider.pid in process_tree(os.getpid())
     assert rss_bytes(os.getpid()) > rss_bytes(fake_provider.pid) > 5 << 20
-    before = cpu_seconds(os.getpid())
+    before, of_thread = cpu_seconds(os.getpid()), main_thread_seconds(os.getpid())
     until = time.process_time() + 0.1
     while time.process_time() < until:
         pass
     assert cpu_seconds(os.getpid()) - before >= 0.08
+    assert main_thread_seconds(os.getpid()) - of_thread >= 0.08

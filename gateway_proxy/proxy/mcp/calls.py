@@ -15,7 +15,7 @@ from gateway_proxy.core.catalog import ModelEntry, Target
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.errors import Unavailable, UpstreamFailed
 from gateway_proxy.core.exchange import Attempt, Exchange, Outcome
-from gateway_proxy.core.limiter import Limiter
+from gateway_proxy.core.limiter import Counters
 from gateway_proxy.core.route import Route
 from gateway_proxy.core.usage import Usage
 from gateway_proxy.mcp.door import Forward
@@ -70,7 +70,7 @@ class Calls:
     def __init__(
         self,
         settlement: Settlement,
-        limiter: Limiter,
+        limiter: Counters,
         clock: Clock,
         sweeper: Sweeper,
         sessions: Sessions,

@@ -15,7 +15,7 @@ from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.errors import BadExchange, Denied, Forbidden, GatewayError
 from gateway_proxy.core.exchange import Exchange, Outcome
 from gateway_proxy.core.ids import new_id
-from gateway_proxy.core.limiter import Limiter
+from gateway_proxy.core.limiter import Counters
 from gateway_proxy.core.money import format_usd
 from gateway_proxy.mcp.door import Accept, Forward, plan
 from gateway_proxy.mcp.door import Answer as OwnAnswer
@@ -54,7 +54,7 @@ class Door:
         calls: Calls,
         sessions: Sessions,
         settlement: Settlement,
-        limiter: Limiter,
+        limiter: Counters,
         clock: Clock,
         notes: Notes,
         streams: Streams,

@@ -16,7 +16,12 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 from tests.support.gateway import RunningGateway
 
-EXPECTED: dict[str, str] = {}
+EXPECTED: dict[str, str] = {
+    "server-sse-multiple-streams": "the gateway answers lists as JSON, which the revision allows: the suite then notes "
+    "that there are no streams to try, instead of a second success",
+    "server-sse-polling": "of a stream that can be taken up again, which is optional and which the gateway does not offer; "
+    "the reference server fails it, and through the gateway there is nothing to check",
+}
 """Scenario → why its result through the gateway may differ."""
 _LINE = re.compile(r"^\s*[✓✗✔✘]\s+([\w-]+): (\d+) passed, (\d+) failed", re.MULTILINE)
 Results = dict[str, tuple[int, int]]

@@ -35,6 +35,7 @@ class Joining:
         self._pepper = pepper
         self.keeping: Keeping | None = None
         self._has_joined = True
+        self._done: set[str] = set()  # of what a second attempt to join must not do again
         db = gateway.store.db
         if db.dialect != "sqlite":
             self.keeping = Keeping(
@@ -79,7 +80,9 @@ class Joining:
     async def load(self) -> None:
         """Keys and counters from the store. Raises StoreError."""
         gateway = self._gateway
-        await gateway.limits.open(gateway.books.collect_events)
+        if "limits" not in self._done:
+            await gateway.limits.open(gateway.books.collect_events)
+            self._done.add("limits")
         await gateway.live_tokens.load()
         await gateway.follower.load()
         gateway.limiter.take_reserved()  # zeros, and the store has them now
@@ -107,9 +110,7 @@ class Joining:
         told = ""
         while not self._has_joined:
             try:
-                await (
-                    gateway.store.keys.changed()
-                )  # asks for ever, and knows as the first when there is an answer
+                await gateway.store.keys.changed()  # the first to know when there is an answer
                 await self._join()
                 self._has_joined = True
                 log.warning("the store answers again")
@@ -130,6 +131,8 @@ class Joining:
         await self.load()
 
     async def _replay(self) -> None:
+        if "replay" in self._done:
+            return
         gateway, writer = self._gateway, self._gateway.writer
         recovered = await writer.replay()
         if recovered:
@@ -138,6 +141,7 @@ class Joining:
             gateway.part, gateway.store, gateway.config.storage.data_dir, gateway.id, gateway.clock
         )
         writer.start()
+        self._done.add("replay")
 
     async def close(self) -> None:
         if self.keeping is not None:

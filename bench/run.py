@@ -15,6 +15,7 @@ from bench.figure import Figure, write
 
 NAMES = ("cost", "dialects", "memory", "buckets", "budget", "kills", "pages", "beside", "mcp")
 SOAKS = ("chunks", "reloads", "keys")
+FLEETS = ("push",)  # of several gateways; their short forms are tests of the rig
 
 
 def show(figure: Figure) -> str:
@@ -60,9 +61,10 @@ def main(known: tuple[str, ...] = NAMES) -> int:
     parser.add_argument("--short", action="store_true", help="a short form of each")
     parser.add_argument("--record", action="store_true", help="write the short forms' results too")
     options = parser.parse_args()
-    unknown = [name for name in options.names if name not in NAMES + SOAKS]
+    every = NAMES + SOAKS + FLEETS
+    unknown = [name for name in options.names if name not in every]
     if unknown:
-        parser.error(f"there is no figure {unknown[0]!r}; there are {', '.join(NAMES + SOAKS)}")
+        parser.error(f"there is no figure {unknown[0]!r}; there are {', '.join(every)}")
     names = tuple(options.names) or (known + SOAKS if options.short else known)
     return 1 if measure(names, short=options.short, record=options.record or not options.short) else 0
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from bench.run import SOAKS, main
+from bench.run import FLEETS, SOAKS, main
 
 if __name__ == "__main__":
-    sys.exit(main(SOAKS))
+    sys.exit(main(SOAKS + FLEETS))

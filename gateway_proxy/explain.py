@@ -20,7 +20,7 @@ from gateway_proxy.core.clock import format_time
 from gateway_proxy.core.errors import GatewayError, ModelUnknown
 from gateway_proxy.core.exchange import Exchange
 from gateway_proxy.core.key import IpAddress
-from gateway_proxy.core.limiter import BucketRule, CounterUnknown, Limiter, Meter
+from gateway_proxy.core.limiter import BucketRule, Counters, CounterUnknown, Meter
 from gateway_proxy.core.money import format_usd
 from gateway_proxy.core.policy import KeyPolicy
 from gateway_proxy.core.stage import Stage, WaitingStage
@@ -88,7 +88,7 @@ class Verdict:
 
 def explain(
     stages: Sequence[Stage | WaitingStage],
-    limiter: Limiter,
+    limiter: Counters,
     policy: KeyPolicy,
     question: Question,
     now_ms: int,
@@ -107,7 +107,7 @@ def explain(
 
 def _judge(
     stages: Sequence[Stage | WaitingStage],
-    limiter: Limiter,
+    limiter: Counters,
     policy: KeyPolicy,
     question: Question,
     now_ms: int,
@@ -243,7 +243,7 @@ def _judge_mcp(policy: KeyPolicy, named: str) -> Verdict:
     return Verdict(MCP_RULE, "deny", code="mcp_disabled", detail=why)
 
 
-def _describe(rule: str, trial: Trial, limiter: Limiter) -> str:
+def _describe(rule: str, trial: Trial, limiter: Counters) -> str:
     """Why a rule lets the request pass."""
     policy, key = trial.rules_policy, trial.rules_policy.key
     match rule:
@@ -290,7 +290,7 @@ def _describe_price(trial: Trial) -> str:
     return f"It costs at most ${format_usd(trial.bound.nanos)}."
 
 
-def _describe_rate(trial: Trial, limiter: Limiter) -> str:
+def _describe_rate(trial: Trial, limiter: Counters) -> str:
     parts = []
     for claim in trial.claims:
         if isinstance(claim.rule, BucketRule):
@@ -302,7 +302,7 @@ def _describe_rate(trial: Trial, limiter: Limiter) -> str:
     return f"{'; '.join(parts)}.".capitalize() if parts else "No limit."
 
 
-def _describe_budget(trial: Trial, limiter: Limiter) -> str:
+def _describe_budget(trial: Trial, limiter: Counters) -> str:
     needed = 0 if trial.bound is None else trial.bound.nanos
     parts = [f"${format_usd(needed)} needed at most"]
     for key, _ in trial.rules_policy.budgets:

@@ -15,6 +15,7 @@ pytest_plugins = (
     "tests.support.gateway",
     "tests.support.plugins",
     "tests.support.postgres",
+    "tests.support.redis",
 )
 
 # Tests keep all cores busy themselves, and the admin process would wait for an idle one.

@@ -76,19 +76,17 @@ class Attachment:
             return ["cut off from the store for too long: all keys are refused"]
         return []
 
-    async def refuse_company(self, own_id: str) -> None:
-        """Raises StoreError where another gateway is live on a store that only one may have."""
-        now_ms = self._clock.now_ms()
-        for other in await self._registry.list_gateways():
-            if other.id != own_id and now_ms - other.last_seen_at < OFFLINE_MS:
-                raise StoreError(
-                    f'another gateway ("{other.name}", {other.id}) is live on this store; several gateways on one store '
-                    "are not possible with SQLite: stop it, or give this one its own store"
-                )
+    async def list_company(self, own_id: str) -> list[GatewayRecord]:
+        """The other gateways that are live on the store. Raises StoreError."""
+        live_since = self._clock.now_ms() - OFFLINE_MS
+        everybody = await self._registry.list_gateways()
+        return [other for other in everybody if other.id != own_id and other.last_seen_at > live_since]
 
     async def report(self) -> None:
         """Say what this gateway is and has. Raises StoreError."""
-        known = await self._registry.heartbeat(self._describe())
+        self._take(await self._registry.heartbeat(self._describe()))
+
+    def _take(self, known: GatewayRecord) -> None:
         if known.revoked_at is not None and self.revoked_at is None:
             log.warning("this gateway was revoked: it refuses all requests until it is allowed again")
             self.revoked_at = known.revoked_at
@@ -115,11 +113,12 @@ class Attachment:
             except StoreError as error:
                 log.error("the store did not take the heartbeat: %s", error)
 
-    async def leave(self) -> None:
-        """The last report, with the last head of the audit log; the record goes, unless it says that this one is revoked.
+    async def leave(self, *, stays: bool = False) -> None:
+        """The last report, with the last head of the audit log; the record goes, unless it says that this one is revoked,
+        or other processes of the gateway serve on.
 
         Raises StoreError.
         """
         await self.report()
-        if self.revoked_at is None:
+        if self.revoked_at is None and not stays:
             await self._registry.forget_gateway(self._describe().id)

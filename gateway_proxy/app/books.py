@@ -2,6 +2,7 @@
 that has ended to the tally."""
 
 from collections.abc import Callable
+from typing import Protocol
 
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.ids import new_id
@@ -10,17 +11,24 @@ from gateway_proxy.core.money import format_usd
 from gateway_proxy.keys.directory import KeyDirectory
 from gateway_proxy.ledger.writer import BooksWriter
 from gateway_proxy.limits.budget import BudgetEvent
-from gateway_proxy.limits.memory import MemoryLimiter
 from gateway_proxy.telemetry.tally import Tally
 
 MAX_REFUSALS_PER_SECOND = 200
+
+
+class Alarming(Protocol):
+    """Whoever notices that a budget has reached a threshold."""
+
+    @property
+    def events(self) -> list[BudgetEvent]: ...
+    def take_events(self) -> list[BudgetEvent]: ...
 
 
 class GatewayBooks:
     """Never raises and never waits."""
 
     def __init__(
-        self, writer: BooksWriter, limiter: MemoryLimiter, directory: KeyDirectory, clock: Clock, tally: Tally
+        self, writer: BooksWriter, limiter: Alarming, directory: KeyDirectory, clock: Clock, tally: Tally
     ) -> None:
         self.log_requests = True
         self.unlogged_refusals = 0

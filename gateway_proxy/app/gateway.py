@@ -15,14 +15,17 @@ from gateway_proxy.app.books import GatewayBooks
 from gateway_proxy.app.extensions import Extensions
 from gateway_proxy.app.follower import Follower
 from gateway_proxy.app.joining import Joining
+from gateway_proxy.app.limits import make_limits
 from gateway_proxy.app.live_tokens import LiveTokens
 from gateway_proxy.app.made_ids import IdBooks
 from gateway_proxy.app.mcp import McpGate
 from gateway_proxy.app.notices import make_notifier
 from gateway_proxy.app.own_routes import add_own_routes
+from gateway_proxy.app.part import Part
 from gateway_proxy.app.probes import Probes
-from gateway_proxy.app.retention import delete_old
+from gateway_proxy.app.quiet import QuietAttachment, QuietTrail
 from gateway_proxy.app.runtimes import Services, build_runtime, list_fixed
+from gateway_proxy.app.upkeep import keep_up
 from gateway_proxy.audit.chain import derive_key
 from gateway_proxy.audit.log import AuditLog
 from gateway_proxy.config import Config
@@ -39,8 +42,6 @@ from gateway_proxy.keys.signing import SigningFile
 from gateway_proxy.keys.token import PREFIX
 from gateway_proxy.ledger.spool import Spool
 from gateway_proxy.ledger.writer import BooksWriter
-from gateway_proxy.limits.budget import Rebuild
-from gateway_proxy.limits.memory import MemoryLimiter
 from gateway_proxy.notify.endpoints import list_endpoints
 from gateway_proxy.proxy.handler import DataPlane
 from gateway_proxy.proxy.minting import TokenMint
@@ -57,9 +58,6 @@ from gateway_proxy.telemetry.tracing import Tracing
 
 log = logging.getLogger("gateway_proxy.gateway")
 
-SWEEP_SECONDS = 10.0
-RETENTION_SECONDS = 600.0
-
 
 class Gateway:
     """Open it once, serve its data plane, close it once."""
@@ -67,12 +65,21 @@ class Gateway:
     spool: Spool  # these two come with `open`
     writer: BooksWriter
 
-    def __init__(self, config: Config, store: Store, pepper: bytes, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        pepper: bytes,
+        clock: Clock | None = None,
+        part: Part | None = None,
+    ) -> None:
         self.config = config
+        self.part = part or Part()
         self.clock = clock or Clock()
         self.store = store
         self.directory = KeyDirectory()
-        self.limiter = MemoryLimiter(self.clock)
+        self.limits = make_limits(config, store, self.clock)
+        self.limiter = self.limits.limiter
         self.live_tokens = LiveTokens(store.keys, self.directory, self.limiter, self.clock)
         self.tokens = self.live_tokens.directory
         self.breakers = Breakers(self.clock)
@@ -86,7 +93,8 @@ class Gateway:
         self._organization = config.gateway.organization
         self.access = OperatorAccess(store.identity, self.clock, pepper, config.gateway.organization)
         self.started_at = self.applied_at = self.clock.now_ms()
-        self.attachment = Attachment(
+        attach = Attachment if self.part.is_first else QuietAttachment
+        self.attachment = attach(
             store.registry,
             self.clock,
             self._describe,
@@ -94,6 +102,7 @@ class Gateway:
             on_revoked=self._end_all,
         )
         self._take_staleness(config)
+        self._reported_seq = 0
         self._tasks: list[asyncio.Task[Any]] = []
         self.on_applied: Callable[[], None] = lambda: None  # new settings are in force
         self.extensions = Extensions(self.clock)
@@ -110,7 +119,8 @@ class Gateway:
         self.joining = Joining(self, self._pepper)
         recalled = await self.joining.recall()
         if recalled is None:
-            await self.attachment.refuse_company(self.id)
+            await self.limits.refuse_company(await self.attachment.list_company(self.id))
+        self.limits.begin(self.id, self.part.number, self.part.count)
         await self.joining.open_books()
         self.pulse = Pulse(Tally(self._lists_model))
         self.tracing = Tracing(self._find_server, self.id)
@@ -124,7 +134,9 @@ class Gateway:
         self.mcp = McpGate(self.plane, self.settlement, self.services, self._pepper, self.store, identity)
         await self._trace(config)
         self.audit = self._make_audit()
-        self.notifier = make_notifier(self.store, self.clock, self.breakers, self.id, self._organization)
+        self.notifier = make_notifier(
+            self.part, self.store, self.clock, self.breakers, self.id, self._organization
+        )
         self._put_in_force(config)
         self.follower = Follower(
             self.store.keys,
@@ -140,13 +152,15 @@ class Gateway:
             await self.joining.load()
         else:
             await self.joining.resume(*recalled)
+        self.part.on_news = self._hear_others
         self._tasks = [
+            spawn(self.part.tell_again(self._tell_others), "tell the other workers"),
             spawn(self.joining.follow(), "follow the change log"),
             spawn(self.attachment.run(), "heartbeat"),
             spawn(self.made_ids.run(), "write the ids of stored responses"),
             spawn(self.audit.run(), "write the audit log"),
             spawn(self.notifier.run(), "notify"),
-            spawn(self._maintain(), "maintenance"),
+            spawn(keep_up(self), "maintenance"),
             spawn(self.pulse.run(), "add up metrics"),
             spawn(self.tracing.run(), "hand on spans"),
         ]
@@ -156,6 +170,7 @@ class Gateway:
     def _make_plane(self) -> DataPlane:
         plane = DataPlane(self.runtime, self.settlement, self.limiter, self.clock)
         plane.is_barred, plane.explain_bar = self.attachment.is_barred, self.attachment.explain
+        plane.refresh = self.limits.refresh
         plane.recall, plane.form_folder = self.made_ids.recall, self.config.storage.data_dir
         plane.relay.find_policy = self.directory.policy
         return plane
@@ -203,6 +218,7 @@ class Gateway:
         await self.made_ids.close()
         await self.tracing.close()
         await self.writer.stop()  # it runs until it is told to end: waiting for it first would wait in vain
+        await self.limits.close()
         await drain(5)
         await self.joining.close()
         await asyncio.to_thread(self.audit.log.close)  # after what a cancelled task left it to write
@@ -210,7 +226,7 @@ class Gateway:
         for link in self.runtime.links.values():
             await link.close()
         with contextlib.suppress(StoreError):
-            await self.attachment.leave()
+            await self.attachment.leave(stays=self.part.hands_over)
 
     async def apply(self, config: Config) -> None:
         """Put new settings in force for requests from now on. Raises ValueError and changes nothing.
@@ -252,14 +268,11 @@ class Gateway:
 
     def describe_readiness(self) -> tuple[bool, dict[str, Any]]:
         """Whether this gateway can do all of its work, and what an operator wants to know."""
-        problems = self.attachment.problems()
-        if self.draining:
-            problems.append("shutting down")
-        if not self.writer.healthy:
-            problems.append("the spool cannot be written: keys with a budget are refused")
+        problems = self._own_problems() + self.part.problems()
         details = {
             "version": __version__,
             "gateway": self.id,
+            "workers": self.part.describe(),
             "problems": problems,
             "config": {
                 "revision": self.revision,
@@ -270,9 +283,30 @@ class Gateway:
             "running": len(self.plane.sweeper.runs),
             "tasks": running(),
             "audit": self.audit.describe(),
+            "shared": self.limits.describe(),
             "providers": {name: link.pool.stats()._asdict() for name, link in self.runtime.links.items()},
         }
         return not problems, details
+
+    def _own_problems(self) -> list[str]:
+        problems = self.attachment.problems()
+        if self.draining:
+            problems.append("shutting down")
+        if not self.writer.healthy:
+            problems.append("the spool cannot be written: keys with a budget are refused")
+        return problems
+
+    def _tell_others(self) -> None:
+        # One that hands over takes no new requests, and the others serve them.
+        self.part.tell_state(self.follower.seq, [] if self.part.hands_over else self._own_problems())
+
+    def _hear_others(self) -> None:
+        if self.part.is_first and self.part.floor(self.follower.seq) > self._reported_seq:
+            spawn(self._report(), "report what all workers have applied")
+
+    async def _report(self) -> None:
+        with contextlib.suppress(StoreError):  # the next heartbeat says it
+            await self.attachment.report()
 
     def _find_key(self, secret: str, now_ms: int) -> KeyPolicy | None:
         digest = self._digester.digest(secret)
@@ -301,23 +335,7 @@ class Gateway:
     async def _prepare_keys(self, records: Sequence[KeyRecord]) -> None:
         """Make the counters of these keys ready for their new revision, and what verifies tokens."""
         await self.live_tokens.prepare(records)
-        keys = [record.key for record in records if record.key is not None]
-        missing = [key for key in keys if self.limiter.needs_rebuild(key)]
-        jobs: list[Rebuild] = []
-
-        def plan() -> list[tuple[str, int, int]]:
-            jobs[:] = self.limiter.begin_rebuilds(missing)
-            return [job.window for job in jobs]
-
-        if missing:
-            sums = await self.writer.flush_and_sum(plan)
-            for job, nanos in zip(jobs, sums, strict=True):
-                self.limiter.finish_rebuild(job, nanos)
-        for key in keys:
-            self.limiter.update(key)
-        for record in records:
-            if record.key is None:
-                self.limiter.forget(record.key_id)
+        await self.limits.prepare(records, self.writer)
 
     async def _reach(self, seq: int, organization: str) -> None:
         """Return when the change is in force here and on every attached gateway, or after a second."""
@@ -329,10 +347,11 @@ class Gateway:
         self.books.collect_events()  # an edit alone can put the spend beyond a threshold
         self.audit.wake()
         self.notifier.wake()
+        self._tell_others()
         await self.attachment.report()
 
     def _describe(self) -> GatewayRecord:
-        config = self.config
+        config, self._reported_seq = self.config, self.part.floor(self.follower.seq)
         return GatewayRecord(
             id=self.id,
             name=config.gateway.name or socket.gethostname(),
@@ -340,7 +359,7 @@ class Gateway:
             version=__version__,
             started_at=self.started_at,
             last_seen_at=self.clock.now_ms(),
-            applied_seq=self.follower.seq,
+            applied_seq=self._reported_seq,
             config_digest=config.common_digest,
             audit_head=self.audit.head,
             providers=tuple(
@@ -348,36 +367,9 @@ class Gateway:
             ),
         )
 
-    async def _maintain(self) -> None:
-        """Drop full buckets and expired tokens, delete old rows."""
-        due = 0.0
-        while True:
-            await asyncio.sleep(SWEEP_SECONDS)
-            self.limiter.sweep()
-            self.live_tokens.drop_expired()
-            await self._follow_prices()
-            await self.extensions.tidy()
-            due -= SWEEP_SECONDS
-            if due > 0:
-                continue
-            due = RETENTION_SECONDS
-            try:
-                await delete_old(self.store, self.clock.now_ms(), self.config.logs.retention_days)
-                await self.made_ids.prune()
-            except StoreError as error:
-                log.error("old log rows could not be deleted: %s", error)
-
-    async def _follow_prices(self) -> None:
-        """Prices of the table change by date: a new runtime takes the new ones."""
-        change_at = self.runtime.price_change_at
-        if change_at is None or self.clock.now_ms() < change_at:
-            return
-        try:
-            await self.apply(self.config)
-        except (ValueError, OSError) as error:
-            log.error("the new prices are not in force: %s", error)
-
-    def _make_audit(self) -> AuditTrail:
+    def _make_audit(self) -> AuditTrail | QuietTrail:
+        if not self.part.is_first:
+            return QuietTrail()
         folder = self.config.storage.data_dir / "audit" / self.id
         audit_log = AuditLog(folder, derive_key(self._pepper, self.id), self.id, self.clock)
         return AuditTrail(audit_log, self.store, self.id, self._organization, self.attachment.report)

@@ -10,13 +10,13 @@ import logging
 from typing import TYPE_CHECKING
 
 from gateway_proxy.app.keeping import FILE, Keeping
+from gateway_proxy.app.leftovers import carry_over
 from gateway_proxy.app.opening import join_store
 from gateway_proxy.keys.pepper import PepperError
 from gateway_proxy.keys.signing import load_cryptography
 from gateway_proxy.ledger.spool import Spool, SpoolUnavailable
 from gateway_proxy.ledger.writer import BooksWriter
 from gateway_proxy.storage.database import StoreConflict, StoreError
-from gateway_proxy.storage.maintenance import clear_reserved
 from gateway_proxy.storage.snapshot import Saved, Snapshot
 
 if TYPE_CHECKING:
@@ -35,10 +35,11 @@ class Joining:
         self._pepper = pepper
         self.keeping: Keeping | None = None
         self._has_joined = True
+        self._done: set[str] = set()  # of what a second attempt to join must not do again
         db = gateway.store.db
         if db.dialect != "sqlite":
             self.keeping = Keeping(
-                Snapshot(gateway.config.storage.data_dir / FILE, pepper, db.name),
+                Snapshot(gateway.config.storage.data_dir / gateway.part.name_file(FILE), pepper, db.name),
                 gateway.directory,
                 gateway.tokens,
                 gateway.clock,
@@ -58,17 +59,18 @@ class Joining:
         """The spool and its writer; what an earlier process left in it is in the store when this returns, if it answers."""
         gateway = self._gateway
         joined = self._has_joined
-        cursor = await gateway.store.ledger.cursor(gateway.id) if joined else None
-        gateway.spool = Spool(
-            gateway.config.storage.data_dir / "spool", after_segment=0 if cursor is None else cursor[0]
-        )
+        part, data_dir = gateway.part, gateway.config.storage.data_dir
+        books_id = part.books_id(gateway.id)
+        cursor = await gateway.store.ledger.cursor(books_id) if joined else None
+        gateway.spool = Spool(part.spool_folder(data_dir), after_segment=0 if cursor is None else cursor[0])
         gateway.writer = BooksWriter(
             gateway.store.ledger,
             gateway.spool,
-            gateway.id,
+            books_id,
             gateway.clock,
             reserved=gateway.limiter.take_reserved,
             row_errors=(StoreConflict,),
+            written=gateway.limits.take_written,
         )
         if joined:
             await self._replay()
@@ -78,7 +80,9 @@ class Joining:
     async def load(self) -> None:
         """Keys and counters from the store. Raises StoreError."""
         gateway = self._gateway
-        await clear_reserved(gateway.store.db)
+        if "limits" not in self._done:
+            await gateway.limits.open(gateway.books.collect_events)
+            self._done.add("limits")
         await gateway.live_tokens.load()
         await gateway.follower.load()
         gateway.limiter.take_reserved()  # zeros, and the store has them now
@@ -106,9 +110,7 @@ class Joining:
         told = ""
         while not self._has_joined:
             try:
-                await (
-                    gateway.store.keys.changed()
-                )  # asks for ever, and knows as the first when there is an answer
+                await gateway.store.keys.changed()  # the first to know when there is an answer
                 await self._join()
                 self._has_joined = True
                 log.warning("the store answers again")
@@ -124,16 +126,22 @@ class Joining:
     async def _join(self) -> None:
         gateway = self._gateway
         await join_store(gateway.store, gateway.config, self._pepper)
-        await gateway.attachment.refuse_company(gateway.id)
+        await gateway.limits.refuse_company(await gateway.attachment.list_company(gateway.id))
         await self._replay()
         await self.load()
 
     async def _replay(self) -> None:
-        writer = self._gateway.writer
+        if "replay" in self._done:
+            return
+        gateway, writer = self._gateway, self._gateway.writer
         recovered = await writer.replay()
         if recovered:
             log.warning("%d ledger rows of an earlier process were recovered from the spool", recovered)
+        await carry_over(
+            gateway.part, gateway.store, gateway.config.storage.data_dir, gateway.id, gateway.clock
+        )
         writer.start()
+        self._done.add("replay")
 
     async def close(self) -> None:
         if self.keeping is not None:

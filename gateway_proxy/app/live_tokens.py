@@ -2,20 +2,26 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.store import KeyRecord
 from gateway_proxy.keys.directory import KeyDirectory
 from gateway_proxy.keys.signing import MAX_TTL_SECONDS, load_cryptography
 from gateway_proxy.keys.tokens import TokenDirectory
-from gateway_proxy.limits.memory import MemoryLimiter
 from gateway_proxy.storage.keys import SqlKeys
+
+
+class Forgetful(Protocol):
+    """Whoever has counters of keys."""
+
+    def forget(self, key_id: str, /) -> None: ...
 
 
 class LiveTokens:
     """`directory` is where requests look tokens up."""
 
-    def __init__(self, keys: SqlKeys, known: KeyDirectory, limiter: MemoryLimiter, clock: Clock) -> None:
+    def __init__(self, keys: SqlKeys, known: KeyDirectory, limiter: Forgetful, clock: Clock) -> None:
         self._keys = keys
         self._known = known
         self._limiter = limiter

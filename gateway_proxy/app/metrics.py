@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from gateway_proxy import __version__
+from gateway_proxy.app.part_metrics import merge
 from gateway_proxy.proxy.answers import Answer, BaseAnswer, header_line
 from gateway_proxy.proxy.request import ClientRequest
 from gateway_proxy.telemetry.catalog import METRICS
@@ -16,21 +17,28 @@ if TYPE_CHECKING:
 _HEALTH_STATES = ("up", "half_open", "down")
 
 
+def list_families(samples: dict[str, Samples]) -> list[tuple[Metric, Samples]]:
+    """Every metric with its samples, in the order of the catalogue."""
+    return [(metric, samples.get(metric.name, {})) for metric in METRICS]
+
+
 class Metrics:
     """Of one gateway; without a site, nothing is said of the admin process."""
 
     def __init__(self, gateway: "Gateway", site: "SiteProcess | None") -> None:
         self._gateway = gateway
         self._site = site
+        gateway.part.on_samples = self.sample
 
-    def answer(self, request: ClientRequest) -> BaseAnswer:
-        """The page, in the format that is asked for."""
+    async def answer(self, request: ClientRequest) -> BaseAnswer:
+        """The page of all processes of the gateway, in the format that is asked for."""
+        samples = merge(await self._gateway.part.gather_samples())
         content_type = choose_format(request.headers.get("Accept", ""))
         lines = f"{header_line('content-type', content_type)}cache-control: no-store\r\n"
-        return Answer(200, lines, render(self.collect(), content_type))
+        return Answer(200, lines, render(list_families(samples), content_type))
 
-    def collect(self) -> list[tuple[Metric, Samples]]:
-        """Every metric with its samples."""
+    def sample(self) -> dict[str, Samples]:
+        """What this process knows, by metric."""
         gateway = self._gateway
         samples: dict[str, Samples] = {
             **gateway.pulse.tally.sample(),
@@ -39,7 +47,7 @@ class Metrics:
         }
         for part in (self._sample_gateway(), self._sample_books(), self._sample_providers()):
             samples.update({f"gateway_proxy_{name}": values for name, values in part.items()})
-        return [(metric, samples.get(metric.name, {})) for metric in METRICS]
+        return samples
 
     def _sample_gateway(self) -> dict[str, Samples]:
         gateway = self._gateway

@@ -1,5 +1,7 @@
 """Builds the notifier of a gateway; what sends is loaded when there is something to send."""
 
+from gateway_proxy.app.part import Part
+from gateway_proxy.app.quiet import QuietNotifier
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.notify.endpoints import Endpoint
 from gateway_proxy.notify.notifier import Notifier, Sender
@@ -9,9 +11,11 @@ from gateway_proxy.storage import Store
 
 
 def make_notifier(
-    store: Store, clock: Clock, breakers: Breakers, gateway_id: str, organization: str
-) -> Notifier:
+    part: Part, store: Store, clock: Clock, breakers: Breakers, gateway_id: str, organization: str
+) -> Notifier | QuietNotifier:
     """`organization` as in the settings, `*` for all."""
+    if not part.is_first:
+        return QuietNotifier()
     own = None if organization == "*" else organization
 
     def make_sender(endpoint: Endpoint) -> Sender:

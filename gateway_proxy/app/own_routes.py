@@ -1,12 +1,12 @@
 """The paths of the data plane that the gateway answers itself."""
 
-from gateway_proxy.core.limiter import Limiter
+from gateway_proxy.core.limiter import Counters
 from gateway_proxy.proxy.handler import DataPlane
 from gateway_proxy.proxy.minting import MINT_PATH, TokenMint
 from gateway_proxy.proxy.queries import Queries
 
 
-def add_own_routes(plane: DataPlane, limiter: Limiter, mint: TokenMint) -> None:
+def add_own_routes(plane: DataPlane, limiter: Counters, mint: TokenMint) -> None:
     """Models, the key's own state, and tokens from it."""
     queries = Queries(limiter)
     plane.queries = {

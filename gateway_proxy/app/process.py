@@ -38,6 +38,12 @@ def start_logging() -> None:
         logging.getLogger(noisy).setLevel(logging.CRITICAL if noisy == "aiohttp" else logging.WARNING)
 
 
+def obey_parent_only() -> None:
+    """Signals that are sent to a whole group are for the parent, who tells us what follows from them."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR2"):
+        signal.signal(getattr(signal, name), signal.SIG_IGN)
+
+
 def become_helper() -> None:
     """Be a helper process: of low priority, ended by its parent and by nothing else that is sent to both.
 

@@ -11,7 +11,7 @@ from gateway_proxy.config import Config, Provider
 from gateway_proxy.core.catalog import ModelEntry
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.dialect import Dialect
-from gateway_proxy.core.limiter import Limiter
+from gateway_proxy.core.limiter import Limiter, WaitingLimiter
 from gateway_proxy.core.stage import Stage, WaitingStage
 from gateway_proxy.dialects.anthropic import AnthropicDialect
 from gateway_proxy.dialects.azure import AzureDialect
@@ -38,6 +38,7 @@ from gateway_proxy.stages.mcp import CallRate, McpRule
 from gateway_proxy.stages.network import Network
 from gateway_proxy.stages.rate import LearnedOutput, Rate
 from gateway_proxy.stages.route import Route
+from gateway_proxy.stages.waiting import WaitingAdmission, WaitingBudget
 
 
 @dataclass(slots=True)
@@ -45,7 +46,7 @@ class Services:
     """What outlives a reload."""
 
     clock: Clock
-    limiter: Limiter
+    limiter: Limiter | WaitingLimiter
     learned: LearnedOutput
     breakers: Breakers
     find_key: FindKey
@@ -150,18 +151,15 @@ def build_stages(
     """The built-in stages in their order; plugins are inserted before the stage that they name."""
     providers = {p.name: _choose_dialect(p, dialects, plugins) for p in config.providers}
     network = Network()
-    scopes_and_limits = (
-        Allow(hide_forbidden_models=config.security.hide_forbidden_models),
-        Rate(services.learned),
-        Budget(services.limiter, services.books_open),
-    )
-    shadowed = (network, *scopes_and_limits)
-    built_in: tuple[Stage, ...] = (
+    allow = Allow(hide_forbidden_models=config.security.hide_forbidden_models)
+    rate, budget = Rate(services.learned), Budget(services.limiter, services.books_open)
+    built_in: tuple[Stage | WaitingStage, ...] = (
         Authenticate(services.find_key, services.clock),
         network,
         Route(dialects, resolve, find_foreign(dialects, providers), _make_keeper(config, services)),
-        *scopes_and_limits,
-        Admission(services.limiter, budget_status=config.security.budget_status, shadowed=shadowed),
+        allow,
+        rate,
+        *_make_admission(config, services.limiter, budget, (network, allow, rate, budget)),
     )
     stages: list[Stage | WaitingStage] = []
     for stage in built_in:
@@ -170,16 +168,27 @@ def build_stages(
     return stages
 
 
+def _make_admission(
+    config: Config, limiter: Limiter | WaitingLimiter, budget: Budget, shadowed: tuple[Stage, ...]
+) -> tuple[Stage | WaitingStage, Stage | WaitingStage]:
+    status = config.security.budget_status
+    if isinstance(limiter, WaitingLimiter):
+        return WaitingBudget(budget, limiter), WaitingAdmission(
+            limiter, budget, budget_status=status, shadowed=shadowed
+        )
+    return budget, Admission(limiter, budget_status=status, shadowed=shadowed)
+
+
 def build_mcp_stages(
     config: Config, services: Services, plugins: Plugins = NO_PLUGINS
 ) -> list[Stage | WaitingStage]:
     """The stages of an MCP request, its head's included: a plugin runs before the same rule as elsewhere."""
-    rules = (McpRule(), CallRate(), Budget(services.limiter, services.books_open))
+    mcp, rate, budget = McpRule(), CallRate(), Budget(services.limiter, services.books_open)
     head: tuple[Stage, ...] = (Authenticate(services.find_key, services.clock), Network())
-    admission = Admission(services.limiter, budget_status=config.security.budget_status, shadowed=rules)
+    limited = _make_admission(config, services.limiter, budget, (mcp, rate, budget))
     stages: list[Stage | WaitingStage] = list(head)
     for name, stage in zip(
-        ("route", "allow", "rate", "budget", "admission"), (None, *rules, admission), strict=True
+        ("route", "allow", "rate", "budget", "admission"), (None, mcp, rate, *limited), strict=True
     ):
         stages += [guard for before, guard in plugins.guards if before == name and guard.needs_body]
         if stage is not None:
@@ -193,7 +202,9 @@ def list_fixed(old: Config, new: Config) -> list[tuple[str, object, object]]:
         ("[server] listen", old.server.listen, new.server.listen),
         ("[server] admin_listen", old.server.admin_listen, new.server.admin_listen),
         ("[server] tls", old.server.tls, new.server.tls),
+        ("[server] workers", old.server.workers, new.server.workers),
         ("[storage]", old.storage, new.storage),
+        ("[shared]", old.shared, new.shared),
         ("[security] pepper", old.security.pepper, new.security.pepper),
         ("[gateway] organization", old.gateway.organization, new.gateway.organization),
     ]

@@ -1,6 +1,7 @@
 """Serves one gateway on its address: dispatch, TLS, signals, reload, drain."""
 
 import asyncio
+import contextlib
 import functools
 import gc
 import logging
@@ -8,8 +9,9 @@ import os
 import signal
 import socket
 import ssl
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 
@@ -18,8 +20,9 @@ from gateway_proxy.app.health import Health
 from gateway_proxy.app.inherited import ADMIN
 from gateway_proxy.app.metrics import Metrics
 from gateway_proxy.app.service_manager import ServiceManager
+from gateway_proxy.app.shared_listening import SharedSite
 from gateway_proxy.app.site_pages import accepts_html, answer_moved
-from gateway_proxy.app.site_process import SiteProcess
+from gateway_proxy.app.site_process import SiteDown, SiteProcess
 from gateway_proxy.app.site_relay import Relay
 from gateway_proxy.app.winding_down import force, wind_down
 from gateway_proxy.config import Config, ConfigError, load_config
@@ -67,7 +70,12 @@ class Server:
         self._inherited = inherited or {}
         self._health = Health(gateway.describe_readiness)
         self._metrics = Metrics(gateway, site)
-        self._relay = None if site is None else Relay(site.connect)
+        self._part = gateway.part
+        if site is not None:
+            self._relay: Relay | None = Relay(site.connect)
+            self._part.on_visitor = functools.partial(_let_in, site)
+        else:
+            self._relay = None if self._part.is_first else Relay(self._part.connect_site)
         self._runner = EdgeRunner(self.dispatch, self._refuse, self._serves, shutdown_timeout=1.0)
         self._runners = [self._runner]
         self._sites: list[web.BaseSite] = []
@@ -79,6 +87,7 @@ class Server:
         url = await self._listen(self._runner, server.listen, "listen")
         if self.site is not None:
             self.gateway.on_applied = self.site.tell_settings
+        if self._relay is not None:
             self.admin_url = url
             if server.admin_listen is not None:
                 self._admin_is_apart = True
@@ -93,16 +102,19 @@ class Server:
         await runner.setup()
         tls = self.gateway.config.server.tls
         context = _make_ssl_context(tls.cert, tls.key)
+        taken = self._inherited.get(name, ())
         sites: list[web.BaseSite] = [
-            web.SockSite(runner, taken, ssl_context=context, backlog=BACKLOG)
-            for taken in self._inherited.get(name, ())
+            SharedSite(runner, one, context)
+            if self._part.is_led
+            else web.SockSite(runner, one, ssl_context=context, backlog=BACKLOG)
+            for one in taken
         ]
         for site in sites or [
             web.TCPSite(runner, address.host, address.port, ssl_context=context, backlog=BACKLOG)
         ]:
             await site.start()
             self._sites.append(site)
-        host, port = runner.addresses[0][:2]
+        host, port = (taken[0].getsockname() if taken else runner.addresses[0])[:2]
         shown = f"[{host}]" if ":" in host else host
         return f"{'http' if context is None else 'https'}://{shown}:{port}"
 
@@ -113,7 +125,7 @@ class Server:
         if self._sites:
             edges = [runner.edge for runner in self._runners]
             # Whoever has the listening socket too queues those who come now for the next process.
-            at_once = bool(self._inherited.get("listen"))
+            at_once = bool(self._inherited.get("listen")) and (not self._part.is_led or self._part.hands_over)
             await wind_down(edges, self._sites, ends_at, self.gateway.plane.match, at_once=at_once)
         endings = [self.gateway.close(max(0.0, ends_at - asyncio.get_running_loop().time()))]
         if self.site is not None:
@@ -172,7 +184,7 @@ class Server:
                 code="admin_token_required",
                 status=401,
             )
-        return self._metrics.answer(request)
+        return await self._metrics.answer(request)
 
     async def _may_see_details(self, request: ClientRequest) -> bool:
         try:
@@ -211,6 +223,16 @@ class Server:
         return answer
 
 
+def _let_in(site: SiteProcess, visitor: socket.socket) -> None:
+    """A connection that another worker has for the admin process."""
+
+    async def hand_over() -> None:
+        with contextlib.suppress(SiteDown):  # the other end sees that nobody answers
+            await site.hand_over(visitor)
+
+    spawn(hand_over(), "let a visitor in")
+
+
 def _make_ssl_context(cert: Path | None, key: Path | None) -> ssl.SSLContext | None:
     if cert is None:
         return None
@@ -221,16 +243,17 @@ def _make_ssl_context(cert: Path | None, key: Path | None) -> ssl.SSLContext | N
 
 
 async def run(server: Server, announce: Callable[[str], None]) -> None:
-    """Serve until SIGTERM or SIGINT; at a second one the process ends at once. SIGHUP and file changes reload."""
-    loop = asyncio.get_running_loop()
+    """Serve until SIGTERM or SIGINT; at a second one the process ends at once. SIGHUP and file changes reload.
+
+    A worker hears the same from its supervisor instead.
+    """
     stop = asyncio.Event()
     gateway = server.gateway
-    for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(
-            name, lambda: spawn(force(gateway), "end at once") if stop.is_set() else stop.set()
-        )
+    source = gateway.config.source
     manager = ServiceManager()
+    _obey(gateway, stop, functools.partial(_reload_on_signal, gateway, source, manager))
     announce(await server.start())
+    gateway.part.tell_ready()
     manager.tell("READY=1", "STATUS=Serving.")
     watchdog = spawn(manager.keep_alive(), "tell the watchdog")
     if server.site is not None and os.environ.get(LAZY) != "1":
@@ -238,11 +261,8 @@ async def run(server: Server, announce: Callable[[str], None]) -> None:
     gc.collect()
     gc.freeze()  # what is here now stays: the collector need not look at it again and again
     gc.set_threshold(20_000, 20, 20)  # requests leave next to no cycles, so looking for them rarely is enough
-    source = gateway.config.source
     watcher = None
     if source is not None:
-        hang_up = functools.partial(_reload_on_signal, gateway, source, manager)
-        loop.add_signal_handler(signal.SIGHUP, lambda: spawn(hang_up(), "reload"))
         watcher = spawn(watch_file(source, lambda: reload(gateway, source)), "watch the settings")
     await stop.wait()
     if watcher is not None:
@@ -252,7 +272,32 @@ async def run(server: Server, announce: Callable[[str], None]) -> None:
     watchdog.cancel()
 
 
-async def _reload_on_signal(gateway: Gateway, source: Path, manager: ServiceManager) -> None:
+def _obey(
+    gateway: Gateway, stop: asyncio.Event, reload_on_signal: Callable[[], Coroutine[Any, Any, None]]
+) -> None:
+    def end() -> None:
+        if stop.is_set():
+            spawn(force(gateway), "end at once")
+        stop.set()
+
+    def hang_up() -> None:
+        spawn(reload_on_signal(), "reload")
+
+    part, loop = gateway.part, asyncio.get_running_loop()
+    if part.count > 1:
+        part.on_stop, part.on_reload = end, hang_up
+        if part.must_stop:  # it was told while it started
+            end()
+        return
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, end)
+    if gateway.config.source is not None:
+        loop.add_signal_handler(signal.SIGHUP, hang_up)
+
+
+async def _reload_on_signal(gateway: Gateway, source: Path | None, manager: ServiceManager) -> None:
+    if source is None:
+        return
     manager.tell_reloading()
     # The file may be being written: half of it, or nothing yet, can be valid settings too.
     await wait_until_quiet(source)

@@ -64,6 +64,27 @@ class SiteProcess:
 
     async def connect(self) -> socket.socket:
         """A new connection to it; waits while it starts. Raises SiteDown."""
+        ours, theirs = socket.socketpair()
+        try:
+            await self.hand_over(theirs)
+        except SiteDown:
+            ours.close()
+            raise
+        ours.setblocking(False)
+        return ours
+
+    async def hand_over(self, theirs: socket.socket) -> None:
+        """Give it one end of a connection, which is closed here; waits while it starts. Raises SiteDown."""
+        with theirs:
+            await self._wait_until_it_serves()
+            if self._door is None:
+                raise SiteDown("the admin process has ended")
+            try:
+                socket.send_fds(self._door, [b"."], [theirs.fileno()])
+            except OSError as error:  # it is gone, or takes no connections any more
+                raise SiteDown("the admin process does not take connections") from error
+
+    async def _wait_until_it_serves(self) -> None:
         self.begin()
         if not self._decided.is_set() and not self._stopping:
             try:
@@ -73,7 +94,6 @@ class SiteProcess:
                 raise SiteDown("the admin process does not start") from None
         if not self._serves:
             raise SiteDown("the admin process does not run")
-        return self._hand_over()
 
     def tell_settings(self) -> None:
         """Give it the settings in force, if they are others than it has."""
@@ -90,20 +110,6 @@ class SiteProcess:
             await asyncio.wait((self._keeper,))
 
     # --- inside
-
-    def _hand_over(self) -> socket.socket:
-        if self._door is None:
-            raise SiteDown("the admin process has ended")
-        ours, theirs = socket.socketpair()
-        try:
-            socket.send_fds(self._door, [b"."], [theirs.fileno()])
-        except OSError as error:  # it is gone, or takes no connections any more
-            ours.close()
-            raise SiteDown("the admin process does not take connections") from error
-        finally:
-            theirs.close()
-        ours.setblocking(False)
-        return ours
 
     async def _keep(self) -> None:
         loop = asyncio.get_running_loop()

@@ -15,6 +15,7 @@ from gateway_proxy.cli.refusal import Refusal
 
 if TYPE_CHECKING:
     from gateway_proxy.app.gateway import Gateway
+    from gateway_proxy.app.part import Part, PartPlace
     from gateway_proxy.app.site_process import SiteProcess
     from gateway_proxy.config import Config
     from gateway_proxy.storage import Store
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 @click.pass_context
 def serve(context: click.Context, config_path: Path | None) -> None:
     """Start the gateway. SIGTERM drains, SIGHUP and changes of the file reload."""
+    from gateway_proxy.app.part import find_place
     from gateway_proxy.config import ConfigError, load_config
     from gateway_proxy.plugins.load import load_plugins
 
@@ -37,6 +39,9 @@ def serve(context: click.Context, config_path: Path | None) -> None:
         for mistake in error.mistakes:
             click.echo(str(mistake), err=True)
         context.exit(1)
+    if (place := find_place()) is not None:
+        _work(config, place)
+        return
     inherited = _take_sockets()
     _refuse_taken_address(config, inherited)
     start_logging()
@@ -52,7 +57,43 @@ def serve(context: click.Context, config_path: Path | None) -> None:
                 "No provider is configured yet: every model is unknown. See config.example.toml.", err=True
             )
 
-    run_loop(lambda: _serve(config, announce, inherited))
+    if config.server.workers > 1:
+        _supervise(config, inherited, announce)
+    else:
+        run_loop(lambda: _serve(config, announce, inherited))
+
+
+def _supervise(config: "Config", inherited: "Sockets", announce: Callable[[str, str], None]) -> None:
+    from gateway_proxy.app.supervisor import StartFailed, Supervisor, bind, make_command
+
+    server = config.server
+    try:
+        for name, address in (("listen", server.listen), ("admin", server.admin_listen)):
+            if address is not None and not inherited[name]:
+                inherited[name] = bind(address.host, address.port)
+    except OSError as error:
+        raise Refusal(f"cannot listen on {_list_addresses(config)}: {error.strerror or error}") from None
+    scheme = "http" if server.tls.cert is None else "https"
+    urls = [f"{scheme}://{address}" for address in (server.listen, server.admin_listen or server.listen)]
+
+    async def supervise() -> None:
+        supervisor = Supervisor(make_command(config.source), server.workers, inherited, server.drain_seconds)
+        await supervisor.run(lambda: announce(urls[0], urls[1]))
+
+    try:
+        run_loop(supervise)
+    except StartFailed as error:
+        raise Refusal(str(error)) from None
+
+
+def _work(config: "Config", place: "PartPlace") -> None:
+    """One of several processes of a gateway."""
+    from gateway_proxy.app.process import obey_parent_only
+
+    obey_parent_only()
+    start_logging()
+    inherited = {name: [socket.socket(fileno=n) for n in numbers] for name, numbers in place.sockets.items()}
+    run_loop(lambda: _serve(config, lambda url, admin_url: None, inherited, place))
 
 
 def _take_sockets() -> "Sockets":
@@ -87,21 +128,30 @@ def _refuse_taken_address(config: "Config", inherited: "Sockets") -> None:
 def find_idle_settings(config: "Config") -> list[str]:
     """What the file sets and this version does not use yet: nobody should rely on it unawares."""
     idle = {
-        "[shared] redis_url": config.shared.redis_url is not None,
-        "[[mcp.servers]]": bool(config.mcp.servers),
-        "[logs] bodies": config.logs.bodies,
+        "[shared] redis_url": config.shared.redis_url is not None and config.storage.sqlite_path is not None,
+        "[logs] bodies": config.logs.bodies and not config.mcp.servers,
     }
     return [setting for setting, is_set in idle.items() if is_set]
 
 
-async def _serve(config: "Config", announce: Callable[[str, str], None], inherited: "Sockets") -> None:
+async def _serve(
+    config: "Config",
+    announce: Callable[[str, str], None],
+    inherited: "Sockets",
+    place: "PartPlace | None" = None,
+) -> None:
+    from gateway_proxy.app.part import Part
     from gateway_proxy.app.server import Server, run
 
+    part = Part()
+    if place is not None:
+        await part.join(place)
     async with OpenedStore(config) as (store, pepper):
-        gateway = await open_gateway(config, store, pepper)
-        if config.dashboard.enabled and store.is_joined:
+        gateway = await open_gateway(config, store, pepper, part)
+        if config.dashboard.enabled and store.is_joined and part.is_first:
             await _offer_setup(config, store)
-        server = Server(gateway, site=make_site(gateway, pepper), inherited=inherited)
+        site = make_site(gateway, pepper) if part.is_first else None
+        server = Server(gateway, site=site, inherited=inherited)
         try:
             await run(server, lambda url: announce(url, server.admin_url))
         except OSError as error:
@@ -169,14 +219,16 @@ class OpenedStore:
         await self._opened.__aexit__(*raised)
 
 
-async def open_gateway(config: "Config", store: "Store", pepper: bytes) -> "Gateway":
+async def open_gateway(
+    config: "Config", store: "Store", pepper: bytes, part: "Part | None" = None
+) -> "Gateway":
     """A running gateway without a listener. Raises Refusal."""
     from gateway_proxy.app.gateway import Gateway
     from gateway_proxy.config import ConfigError
     from gateway_proxy.ledger.spool import SpoolUnavailable
     from gateway_proxy.storage import StoreError
 
-    gateway = Gateway(config, store, pepper)
+    gateway = Gateway(config, store, pepper, part=part)
     try:
         await gateway.open()
     except (StoreError, SpoolUnavailable, ConfigError, ValueError) as error:

@@ -85,7 +85,9 @@ def _resolve_redis_url(value: object, info: ValidationInfo) -> Secret | None:
     text = resolve_text(value, load_context(info))
     if not text:
         return None
-    split_url(text, ("rediss", "valkeys", "valkey", "redis"))
+    # A server on this machine is reached through its socket: unix:///run/redis/redis.sock?db=0
+    if not re.match(r"unix://([^/\s@]*@)?/[^?\s]+(\?db=\d+)?\Z", text):
+        split_url(text, ("rediss", "valkeys", "valkey", "redis"))
     return Secret(text)
 
 

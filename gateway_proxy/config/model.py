@@ -104,7 +104,8 @@ class Shared(Section):
     """What several gateways share besides the store."""
 
     redis_url: RedisUrl = setting(
-        "", "redis:// or valkey://; needed by a second gateway on the store. Also env:NAME, file:PATH."
+        "",
+        "redis://, valkey://, rediss://, valkeys:// or unix:///PATH; needed by a second gateway on the store. Also env:NAME, file:PATH.",
     )
 
 

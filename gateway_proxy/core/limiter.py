@@ -5,7 +5,7 @@ Data and the protocol; `limits/` does the arithmetic.
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from gateway_proxy.core.key import BudgetPeriod, Key
 
@@ -149,18 +149,8 @@ class BucketState(NamedTuple):
     reset_ms: int
 
 
-class Limiter(Protocol):
-    """Holds the counters of one gateway (or, elsewhere, of all of them)."""
-
-    def acquire(self, claims: tuple[Claim, ...], /, key_ids: tuple[str, ...] = ()) -> Lease:
-        """All of them or none.
-
-        `key_ids` are the keys that will be charged (a token and its parent), claims or not: a budget that is
-        set while the exchange runs must still see its charge. Without it the keys of the claims stand in.
-        Raises LimitExceeded for the first claim that does not fit, in the order parallel, requests, tokens,
-        budget; CounterUnknown for a budget whose spend is not loaded.
-        """
-        ...
+class Counters(Protocol):
+    """What every limiter has, whether acquiring waits or not: the counters of one gateway, or of several."""
 
     def probe(self, claim: Claim, /, *, announce: bool = False) -> LimitExceeded | CounterUnknown | None:
         """What acquiring this claim alone would raise now, and nothing is taken.
@@ -183,4 +173,33 @@ class Limiter(Protocol):
 
     def bucket_state(self, key_id: str, meter: Meter, rule: BucketRule, /) -> BucketState:
         """The key's bucket for REQUESTS or TOKENS under this rule."""
+        ...
+
+
+class Limiter(Counters, Protocol):
+    """Decides at once."""
+
+    def acquire(self, claims: tuple[Claim, ...], /, key_ids: tuple[str, ...] = ()) -> Lease:
+        """All of them or none.
+
+        `key_ids` are the keys that will be charged (a token and its parent), claims or not: a budget that is
+        set while the exchange runs must still see its charge. Without it the keys of the claims stand in.
+        Raises LimitExceeded for the first claim that does not fit, in the order parallel, requests, tokens,
+        budget; CounterUnknown for a budget whose spend is not loaded.
+        """
+        ...
+
+
+@runtime_checkable
+class WaitingLimiter(Counters, Protocol):
+    """Has to ask elsewhere. What it tells without waiting is what it last heard."""
+
+    async def acquire(
+        self, claims: tuple[Claim, ...], /, key_ids: tuple[str, ...] = (), name: str = ""
+    ) -> Lease:
+        """As `Limiter.acquire`. `name` is request id~attempt, by which the ledger knows what the lease pays for."""
+        ...
+
+    async def look(self, claims: tuple[Claim, ...], /, key_ids: tuple[str, ...] = ()) -> None:
+        """Hear how the counters of these claims stand; nothing is taken, and what cannot be heard stays as it was."""
         ...

@@ -49,6 +49,17 @@ class Batch:
     cursor: tuple[int, int] | None = None  # (segment, offset): everything before is in the store
 
 
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """What a key was charged in a window (`end_ms` exclusive; edges are multiples of 15 minutes), but for the attempts
+    in `without`: (request id, attempt)."""
+
+    key_id: str
+    start_ms: int
+    end_ms: int
+    without: list[tuple[str, int]]
+
+
 class KeyReader(Protocol):
     """All that the data plane may see of the keys."""
 

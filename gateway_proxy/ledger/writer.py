@@ -46,16 +46,19 @@ class BooksWriter:
         clock: Clock,
         reserved: Callable[[], dict[str, int]] = dict,
         row_errors: tuple[type[Exception], ...] = (),
+        written: Callable[[Sequence[LedgerRow]], None] | None = None,
     ) -> None:
         """`reserved` gives what changed since its last call: key id → nano-USD reserved now, for display.
 
-        `row_errors` are the store's errors that a row is to blame for, never the store's own state.
+        `row_errors` are the store's errors that a row is to blame for, never the store's own state. `written` is told
+        of ledger rows that are in the store, or set aside.
         """
         self._store = store
         self._spool = spool
         self._gateway_id = gateway_id
         self._clock = clock
         self._reserved = reserved
+        self._written = written
         self._row_errors = (*row_errors, ValueError, TypeError, OverflowError)
         self._reserved_due: dict[str, int] = {}
         self._ledger: deque[tuple[LedgerRow, Position | None]] = deque()
@@ -275,6 +278,8 @@ class BooksWriter:
                 del self._reserved_due[key_id]
         if batch.cursor is not None:
             self._spool.release_before(batch.cursor[0])
+        if self._written is not None and batch.ledger:
+            self._written(batch.ledger)
 
 
 def _backoff_seconds(failures: int) -> float:

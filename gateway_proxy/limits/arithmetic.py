@@ -67,6 +67,13 @@ class Bucket:
         self._full = rule.capacity * MINUTE_NS
         self._level = min(self._full, self._level)
 
+    def set(self, rule: BucketRule, level: int, now_ns: int) -> None:
+        """What somebody else has counted, in units × nanoseconds per minute."""
+        self.rule = rule
+        self._full = rule.capacity * MINUTE_NS
+        self._level = level if level < self._full else self._full
+        self._at_ns = now_ns
+
     def available(self, now_ns: int) -> int:
         """Whole units that could be taken now; negative after a correction."""
         self._refill(now_ns)

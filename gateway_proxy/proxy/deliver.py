@@ -9,7 +9,7 @@ import orjson
 from gateway_proxy.core.dialect import Dialect, UsageTap
 from gateway_proxy.core.errors import GatewayError, UpstreamFailed
 from gateway_proxy.core.exchange import Attempt, Outcome
-from gateway_proxy.core.limiter import Limiter
+from gateway_proxy.core.limiter import Counters
 from gateway_proxy.core.money import format_usd
 from gateway_proxy.core.translation import Translated
 from gateway_proxy.core.usage import UsageSource
@@ -88,7 +88,7 @@ class ErrorAnswer:
 class Delivery:
     """Hands answers to the client and closes their attempts on every way out."""
 
-    def __init__(self, settlement: Settlement, limiter: Limiter) -> None:
+    def __init__(self, settlement: Settlement, limiter: Counters) -> None:
         self._settlement = settlement
         self._limiter = limiter
 

@@ -11,7 +11,8 @@ from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.errors import BadExchange, GatewayError, NotRemembered, Unavailable
 from gateway_proxy.core.exchange import Exchange, Outcome
 from gateway_proxy.core.ids import new_id
-from gateway_proxy.core.limiter import Limiter
+from gateway_proxy.core.limiter import Limiter, WaitingLimiter
+from gateway_proxy.core.policy import KeyPolicy
 from gateway_proxy.proxy.answers import Answer, BaseAnswer, header_line
 from gateway_proxy.proxy.body import ClientGone, check_head, read_body
 from gateway_proxy.proxy.credentials import two_credentials
@@ -48,7 +49,9 @@ MAX_RUNNING = 20_000
 class DataPlane:
     """Serves the API of each dialect. `runtime` is replaced as a whole by a reload; running exchanges keep theirs."""
 
-    def __init__(self, runtime: Runtime, settlement: Settlement, limiter: Limiter, clock: Clock) -> None:
+    def __init__(
+        self, runtime: Runtime, settlement: Settlement, limiter: Limiter | WaitingLimiter, clock: Clock
+    ) -> None:
         self.runtime = runtime
         self.sweeper = Sweeper()
         self.queries: dict[str, Query] = {}  # exact path → GET
@@ -57,6 +60,7 @@ class DataPlane:
         self.mcp: McpDoor | None = None
         self.recall: Callable[[tuple[str, ...]], Awaitable[None]] = _recall_nothing
         self.form_folder: Path | None = None  # where large forms wait on disk; None: in memory
+        self.refresh: Callable[[KeyPolicy], Awaitable[None]] | None = None  # have a key's counters told anew
         self.is_barred: Callable[[bool], bool] = lambda strict: (
             False
         )  # this gateway, for keys that are strict or not
@@ -165,6 +169,8 @@ class DataPlane:
         if self.is_barred(policy.strict):
             raise self.explain_bar()
         if query is not None:
+            if self.refresh is not None:
+                await self.refresh(policy)
             return query(exchange, runtime)
         announced = request.content.length if type(request) is FrontRequest else facts.body_length
         check_head(facts, announced, runtime.max_body_bytes)

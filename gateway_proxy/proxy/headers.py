@@ -14,7 +14,7 @@ from gateway_proxy.core.clock import format_time
 from gateway_proxy.core.errors import GatewayError
 from gateway_proxy.core.exchange import Exchange
 from gateway_proxy.core.key import Key
-from gateway_proxy.core.limiter import BucketState, BudgetState, CounterUnknown, Limiter, Meter
+from gateway_proxy.core.limiter import BucketState, BudgetState, Counters, CounterUnknown, Meter
 from gateway_proxy.core.money import format_usd
 from gateway_proxy.core.policy import BucketRules, Budgets
 from gateway_proxy.proxy.answers import header_line
@@ -155,7 +155,7 @@ def is_encoded(content_encoding: bytes | None) -> bool:
     return content_encoding is not None and content_encoding.strip().lower() != b"identity"
 
 
-def describe_limits(exchange: Exchange, limiter: Limiter) -> str:
+def describe_limits(exchange: Exchange, limiter: Counters) -> str:
     """The lines `x-ratelimit-*` and `x-gateway-budget-*` of the key, as they stand now; of a token and its parent
     the tighter. Anthropic's clients find the limits under the names that they know as well."""
     policy = exchange.policy
@@ -208,19 +208,19 @@ def _describe_as_anthropic(kind: str, limit: int, remaining: int, full_at: int) 
     return f"{name}-limit: {limit}\r\n{name}-remaining: {remaining}\r\n{name}-reset: {reset}\r\n"
 
 
-def find_tightest_bucket(limiter: Limiter, meter: Meter, rules: BucketRules) -> BucketState:
+def find_tightest_bucket(limiter: Counters, meter: Meter, rules: BucketRules) -> BucketState:
     """Of at least one bucket the one with least in it."""
     states = [limiter.bucket_state(key_id, meter, rule) for key_id, rule in rules]
     return min(states, key=lambda state: state.remaining)
 
 
-def find_tightest_budget(limiter: Limiter, budgets: Budgets) -> tuple[Key, BudgetState | None]:
+def find_tightest_budget(limiter: Counters, budgets: Budgets) -> tuple[Key, BudgetState | None]:
     """Of at least one budget the one with least left, and whose it is; None while one of them is not known."""
     states = [(key, find_budget(limiter, key)) for key, _ in budgets]
     return min(states, key=lambda found: -1 if found[1] is None else found[1].remaining_nanos)
 
 
-def find_budget(limiter: Limiter, key: Key) -> BudgetState | None:
+def find_budget(limiter: Counters, key: Key) -> BudgetState | None:
     """The budget as it stands; None without one, and while its counter is not known."""
     try:
         return limiter.budget_state(key)

@@ -8,7 +8,7 @@ import orjson
 from gateway_proxy.core.catalog import ModelEntry
 from gateway_proxy.core.clock import format_time
 from gateway_proxy.core.exchange import Exchange
-from gateway_proxy.core.limiter import Limiter, Meter
+from gateway_proxy.core.limiter import Counters, Meter
 from gateway_proxy.core.money import format_usd
 from gateway_proxy.core.policy import BucketRules, KeyPolicy
 from gateway_proxy.proxy.answers import Answer, BaseAnswer
@@ -31,7 +31,7 @@ def can_call(policy: KeyPolicy, model: ModelEntry) -> bool:
 class Queries:
     """The GET routes below /v1."""
 
-    def __init__(self, limiter: Limiter) -> None:
+    def __init__(self, limiter: Counters) -> None:
         self._limiter = limiter
 
     def list_models(self, exchange: Exchange, runtime: Runtime) -> BaseAnswer:

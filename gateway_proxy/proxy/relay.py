@@ -11,8 +11,17 @@ from dataclasses import replace
 from gateway_proxy.core.catalog import USUAL_FALLBACK, Fallback, Target
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.errors import GatewayError, Unavailable, UpstreamFailed
-from gateway_proxy.core.exchange import Attempt, Outcome
-from gateway_proxy.core.limiter import Claim, CounterUnknown, Limiter, LimitExceeded, Meter, Rule
+from gateway_proxy.core.exchange import Attempt, Exchange, Outcome
+from gateway_proxy.core.limiter import (
+    Claim,
+    CounterUnknown,
+    Lease,
+    Limiter,
+    LimitExceeded,
+    Meter,
+    Rule,
+    WaitingLimiter,
+)
 from gateway_proxy.core.policy import KeyPolicy
 from gateway_proxy.proxy.answers import BaseAnswer
 from gateway_proxy.proxy.deliver import Delivery, ErrorAnswer, Reply, refused_credential
@@ -31,7 +40,7 @@ MAX_ERROR_BODY_BYTES = 1_048_576
 class Relay:
     """Stateless between exchanges; one per gateway."""
 
-    def __init__(self, settlement: Settlement, limiter: Limiter, clock: Clock) -> None:
+    def __init__(self, settlement: Settlement, limiter: Limiter | WaitingLimiter, clock: Clock) -> None:
         self._settlement = settlement
         self._limiter = limiter
         self._clock = clock
@@ -70,10 +79,10 @@ class Relay:
                     held = target if slots.take(target) else None
                     if held is None:
                         continue  # full: it is not waited for
-                try:
-                    attempt = self._begin_attempt(run, target)
-                except (LimitExceeded, CounterUnknown):
+                lease = exchange.lease if not attempts else await self._reserve_anew(run)
+                if lease is None:
                     break  # no budget that can be judged pays a further attempt; the last failure stands
+                attempt = self._begin_attempt(exchange, target, lease)
                 answer = await self._attempt(run, runtime, attempt, upward, is_last=number + 1 == tries)
                 if isinstance(answer, Reply):
                     return await self._delivery.finish(run, answer)
@@ -101,24 +110,37 @@ class Relay:
                 return False
         return True
 
-    def _begin_attempt(self, run: Run, target: Target) -> Attempt:
-        """Reserve for one attempt. The first uses what admission reserved, each further one reserves anew."""
-        exchange = run.exchange
-        lease, bound = exchange.lease, exchange.bound
-        policy = exchange.policy
-        assert lease is not None and policy is not None
-        if exchange.attempts:
-            # The key may have been edited while the last attempt ran: the budget of now decides.
-            claims = [
-                replace(claim, rule=rule)
-                for claim in exchange.claims
-                if claim.meter is Meter.NANOS and (rule := self._present_rule(claim)) is not None
-            ]
-            lease = self._limiter.acquire(tuple(claims), key_ids=policy.key_ids)
+    @staticmethod
+    def _begin_attempt(exchange: Exchange, target: Target, lease: Lease) -> Attempt:
+        """The first attempt uses what admission reserved, each further one what was reserved anew."""
+        bound = exchange.bound
         reserved_nanos = 0 if bound is None else bound.nanos
         attempt = Attempt(len(exchange.attempts) + 1, target, lease, reserved_nanos, bound, lease.admitted_at)
         exchange.attempts.append(attempt)
         return attempt
+
+    async def _reserve_anew(self, run: Run) -> Lease | None:
+        """For a further attempt; None when nothing pays for it, or the exchange was cut meanwhile."""
+        exchange = run.exchange
+        policy, limiter = exchange.policy, self._limiter
+        assert policy is not None
+        # The key may have been edited while the last attempt ran: the budget of now decides.
+        claims = tuple(
+            replace(claim, rule=rule)
+            for claim in exchange.claims
+            if claim.meter is Meter.NANOS and (rule := self._present_rule(claim)) is not None
+        )
+        try:
+            if isinstance(limiter, WaitingLimiter):
+                name = f"{exchange.id}~{len(exchange.attempts) + 1}"
+                return await limiter.acquire(claims, key_ids=policy.key_ids, name=name)
+            return limiter.acquire(claims, key_ids=policy.key_ids)
+        except (LimitExceeded, CounterUnknown):
+            return None
+        except asyncio.CancelledError:
+            if run.take_cut() is None:
+                raise
+            return None
 
     def _present_rule(self, claim: Claim) -> Rule | None:
         policy = self.find_policy(claim.key_id)

@@ -13,7 +13,7 @@ from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.dialect import UsageTap
 from gateway_proxy.core.exchange import NO_USAGE, Attempt, Exchange, Outcome
 from gateway_proxy.core.ledger import INTENT_FIELDS, LedgerRow, LogRow
-from gateway_proxy.core.limiter import Lease, Limiter
+from gateway_proxy.core.limiter import Counters, Lease
 from gateway_proxy.core.usage import Usage, UsageSource
 from gateway_proxy.stages.admission import unverifiable
 from gateway_proxy.stages.rate import BYTES_PER_TOKEN, LearnedOutput
@@ -65,7 +65,7 @@ class Settlement:
     def __init__(
         self,
         books: Books,
-        limiter: Limiter,
+        limiter: Counters,
         learned: LearnedOutput,
         clock: Clock,
         gateway: GatewayIdentity,
@@ -123,6 +123,8 @@ class Settlement:
             last, used = None, 0
             for last in exchange.attempts:
                 used += last.usage.tokens()
+            if last is None:  # admitted, and then refused or ended: what was never tried owes nothing
+                self._limiter.settle_nanos(lease, 0)
             self._limiter.release(lease, used)
             if (
                 last is not None

@@ -7,34 +7,26 @@ from typing import Any, ClassVar
 from gateway_proxy.core.clock import format_time
 from gateway_proxy.core.errors import BudgetExceeded, GatewayError, RateLimited, Unavailable
 from gateway_proxy.core.exchange import Exchange
-from gateway_proxy.core.limiter import REFUSAL_ORDER, CounterUnknown, Limiter, LimitExceeded, Meter
+from gateway_proxy.core.limiter import REFUSAL_ORDER, Counters, CounterUnknown, Limiter, LimitExceeded, Meter
 from gateway_proxy.core.money import format_usd
 from gateway_proxy.core.policy import KeyPolicy
 from gateway_proxy.core.stage import Stage
 
 
-class Admission:
+class Judge:
+    """What admission needs of counters beside acquiring: whether a claim would fit, and how its refusal reads."""
+
     name: ClassVar[str] = "admission"
     rules: ClassVar[tuple[str, ...]] = ("rate", "budget")
     needs_body: ClassVar[bool] = True
 
-    def __init__(self, limiter: Limiter, *, budget_status: int = 429, shadowed: Sequence[Stage] = ()) -> None:
+    def __init__(
+        self, limiter: Counters, *, budget_status: int = 429, shadowed: Sequence[Stage] = ()
+    ) -> None:
         """`shadowed` are the stages whose rules are judged, and refuse nothing, for a key that is shadowed."""
         self._limiter = limiter
         self._budget_status = budget_status
         self._shadowed = tuple(shadowed)
-
-    def check(self, exchange: Exchange) -> None:
-        policy = exchange.policy
-        assert policy is not None
-        if policy.shadow is not None:
-            self._judge_shadow(exchange, policy.shadow)
-        try:
-            exchange.lease = self._limiter.acquire(tuple(exchange.claims), key_ids=policy.key_ids)
-        except CounterUnknown:
-            raise unverifiable() from None
-        except LimitExceeded as exceeded:
-            raise self._describe(exceeded) from None
 
     def probe(self, exchange: Exchange, *, announce: bool = False) -> None:
         """Whether the claims could be acquired now; nothing is taken."""
@@ -46,11 +38,24 @@ class Admission:
     def _judge_shadow(self, exchange: Exchange, rules: KeyPolicy) -> None:
         """Note what enforced rules would have answered. What they would have let pass takes from the key's rate limits,
         so that these run out when they would; money is only counted, when it is spent."""
+        judged = self._claim_in_shadow(exchange, rules)
+        if judged is not None:
+            self._probe_shadow(exchange, judged)
+
+    def _claim_in_shadow(self, exchange: Exchange, rules: KeyPolicy) -> Exchange | None:
+        """The exchange with what the rules would have claimed; None where one of them would have refused it."""
         judged = copy(exchange)
         judged.policy, judged.claims = rules, []
         try:
             for stage in self._shadowed:
                 stage.check(judged)
+        except GatewayError as refusal:
+            exchange.would_deny = refusal.code
+            return None
+        return judged
+
+    def _probe_shadow(self, exchange: Exchange, judged: Exchange) -> None:
+        try:
             self.probe(judged, announce=True)
         except GatewayError as refusal:
             exchange.would_deny = refusal.code
@@ -63,6 +68,24 @@ class Admission:
         if exceeded.claim.meter is Meter.NANOS:
             return refuse_budget(exceeded, self._budget_status)
         return refuse_rate(exceeded)
+
+
+class Admission(Judge):
+    def __init__(self, limiter: Limiter, *, budget_status: int = 429, shadowed: Sequence[Stage] = ()) -> None:
+        super().__init__(limiter, budget_status=budget_status, shadowed=shadowed)
+        self._acquire = limiter.acquire
+
+    def check(self, exchange: Exchange) -> None:
+        policy = exchange.policy
+        assert policy is not None
+        if policy.shadow is not None:
+            self._judge_shadow(exchange, policy.shadow)
+        try:
+            exchange.lease = self._acquire(tuple(exchange.claims), key_ids=policy.key_ids)
+        except CounterUnknown:
+            raise unverifiable() from None
+        except LimitExceeded as exceeded:
+            raise self._describe(exceeded) from None
 
 
 def unverifiable() -> Unavailable:

@@ -6,7 +6,7 @@ from typing import ClassVar
 from gateway_proxy.core.catalog import ModelEntry
 from gateway_proxy.core.exchange import Exchange
 from gateway_proxy.core.key import Key
-from gateway_proxy.core.limiter import Claim, CounterUnknown, Limiter, Meter
+from gateway_proxy.core.limiter import Claim, Counters, CounterUnknown, Meter
 from gateway_proxy.core.policy import KeyPolicy
 from gateway_proxy.core.route import Route
 from gateway_proxy.stages.admission import unverifiable
@@ -20,7 +20,7 @@ class Budget:
     rules: ClassVar[tuple[str, ...]] = ("price",)
     needs_body: ClassVar[bool] = True
 
-    def __init__(self, limiter: Limiter, books_open: Callable[[], bool]) -> None:
+    def __init__(self, limiter: Counters, books_open: Callable[[], bool]) -> None:
         """`books_open` says whether intents can be written; without them no budget can be kept."""
         self._limiter = limiter
         self._books_open = books_open

@@ -1,11 +1,11 @@
 """The books: a batch goes in whole, once, with the sums that budgets, lists and reports are read from."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
 from gateway_proxy.core.ledger import LedgerRow, LogRow
-from gateway_proxy.core.store import Batch
+from gateway_proxy.core.store import Batch, Spending
 from gateway_proxy.storage import ledger_rows, usage_sums
 from gateway_proxy.storage.database import Database, NumberTooLarge, Statements
 from gateway_proxy.storage.ledger_rows import SLOT_MS, Groups
@@ -85,6 +85,26 @@ class SqlLedger:
                 await books.insert([], [log])
             return await books.finish(gateway_id, batch, windows)
 
+    async def sum_spending(
+        self,
+        plan: Callable[[], Awaitable[Sequence[Spending]]],
+        take: Callable[[list[int]], Awaitable[None]],
+        /,
+    ) -> None:
+        """`take` gets the charged nano-USD of each that `plan` names.
+
+        Both are called while nobody else can add to the ledger, and must not take long.
+        """
+        async with self._db.transaction() as tx:
+            wanted = await plan()
+            sums = await sum_windows(tx, [(one.key_id, one.start_ms, one.end_ms) for one in wanted])
+            await take(
+                [
+                    nanos - (await _sum_attempts(tx, one) if one.without else 0)
+                    for one, nanos in zip(wanted, sums, strict=True)
+                ]
+            )
+
     def _remember(self, minutes: _Minutes) -> None:
         """Only after the commit: what was rolled back has to be written."""
         if len(self._minutes) + len(minutes) > _MAX_MINUTES_KNOWN:
@@ -149,7 +169,7 @@ class _Books:
             await add_events(self._tx, batch.events)
         if batch.cursor is not None:
             await self._tx.execute(_SET_CURSOR, gateway_id, *batch.cursor)
-        return await self._sum(windows)
+        return await sum_windows(self._tx, windows)
 
     async def _add_groups(self, table: str, columns: Sequence[str], groups: Groups) -> int:
         loners, added = [], []
@@ -175,21 +195,44 @@ class _Books:
             rows = map(ledger_rows.cap_numbers, rows)
         return await self._tx.insert_many(table, columns, rows, conflict, shared)
 
-    async def _sum(self, windows: Sequence[tuple[str, int, int]]) -> list[int]:
-        """Many keys at once: at a start every key with a budget is asked for, and most periods are the same."""
-        periods: dict[tuple[int, int], list[str]] = {}
-        for key_id, start_ms, end_ms in windows:
-            periods.setdefault((start_ms, end_ms), []).append(key_id)
-        sums: dict[tuple[str, int, int], int] = {}
-        for (start_ms, end_ms), key_ids in periods.items():
-            for begin in range(0, len(key_ids), _KEYS_PER_SUM):
-                where = Where()
-                where.add(f"slot >= {where.bind(start_ms // SLOT_MS)}")
-                where.add(f"slot < {where.bind(end_ms // SLOT_MS)}")
-                where.add(f"key_id IN ({', '.join(map(where.bind, key_ids[begin : begin + _KEYS_PER_SUM]))})")
-                rows = await self._tx.fetch(
-                    f"SELECT key_id, CAST(SUM(nanos) AS BIGINT) FROM spend_slots{where} GROUP BY key_id",  # noqa: S608
-                    *where.args,
-                )
-                sums.update({(key_id, start_ms, end_ms): int(nanos) for key_id, nanos in rows})
-        return [sums.get(window, 0) for window in windows]
+
+async def sum_windows(tx: Statements, windows: Sequence[tuple[str, int, int]]) -> list[int]:
+    """Many keys at once: at a start every key with a budget is asked for, and most periods are the same."""
+    periods: dict[tuple[int, int], list[str]] = {}
+    for key_id, start_ms, end_ms in windows:
+        periods.setdefault((start_ms, end_ms), []).append(key_id)
+    sums: dict[tuple[str, int, int], int] = {}
+    for (start_ms, end_ms), key_ids in periods.items():
+        for begin in range(0, len(key_ids), _KEYS_PER_SUM):
+            where = Where()
+            where.add(f"slot >= {where.bind(start_ms // SLOT_MS)}")
+            where.add(f"slot < {where.bind(end_ms // SLOT_MS)}")
+            where.add(f"key_id IN ({', '.join(map(where.bind, key_ids[begin : begin + _KEYS_PER_SUM]))})")
+            rows = await tx.fetch(
+                f"SELECT key_id, CAST(SUM(nanos) AS BIGINT) FROM spend_slots{where} GROUP BY key_id",  # noqa: S608
+                *where.args,
+            )
+            sums.update({(key_id, start_ms, end_ms): int(nanos) for key_id, nanos in rows})
+    return [sums.get(window, 0) for window in windows]
+
+
+async def _sum_attempts(tx: Statements, spending: Spending) -> int:
+    """What the ledger has of the attempts that are to be left out."""
+    total = 0
+    for begin in range(0, len(spending.without), _KEYS_PER_SUM):
+        where = Where()
+        payer = where.bind(spending.key_id)
+        where.add(f"(key_id = {payer} OR parent_id = {payer})")
+        where.add(f"admitted_at >= {where.bind(spending.start_ms)}")
+        where.add(f"admitted_at < {where.bind(spending.end_ms)}")
+        attempts = spending.without[begin : begin + _KEYS_PER_SUM]
+        where.add(
+            "(request_id, attempt) IN ("
+            + ", ".join(
+                f"({where.bind(request_id)}, {where.bind(attempt)})" for request_id, attempt in attempts
+            )
+            + ")"
+        )
+        row = await tx.fetch_one(f"SELECT CAST(SUM(charged_nanos) AS BIGINT) FROM ledger{where}", *where.args)  # noqa: S608
+        total += int(row[0]) if row is not None and row[0] is not None else 0
+    return total

@@ -28,8 +28,8 @@ from gateway_proxy.storage.worker import JobQueue, Worker
 log = logging.getLogger("gateway_proxy.snapshot")
 
 _VERSION = 1
-_ROWS_AT_ONCE = 200
-_REST_SECONDS = 0.005  # between those: the event loop must not wait for this thread
+_ROWS_AT_ONCE = 40
+_REST_SECONDS = 0.003  # between those: the event loop must not wait for this thread
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (key_id TEXT NOT NULL PRIMARY KEY, body BLOB NOT NULL, mac BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS head (name TEXT NOT NULL PRIMARY KEY, body BLOB NOT NULL, mac BLOB NOT NULL) WITHOUT ROWID;

@@ -7,6 +7,7 @@ from gateway_proxy.storage import migrations
 from gateway_proxy.storage.copying import UNFINISHED
 from gateway_proxy.storage.database import Database, StoreError, StoreUnreachable
 from gateway_proxy.storage.deliveries import Deliveries
+from gateway_proxy.storage.epochs import Epochs
 from gateway_proxy.storage.identity import Identity
 from gateway_proxy.storage.keys import SqlKeys
 from gateway_proxy.storage.ledger import SqlLedger
@@ -40,6 +41,7 @@ class Store:
         self.mcp_log = McpLog(db)
         self.replays = Replays(db)
         self.identity = Identity(db, clock)
+        self.epochs = Epochs(db, clock)
         self.is_joined = False  # it was reached, and has our schema
 
     async def migrate(self) -> list[str]:

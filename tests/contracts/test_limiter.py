@@ -17,6 +17,7 @@ from gateway_proxy.core.limiter import (
     slots_rule,
 )
 from gateway_proxy.limits.memory import MemoryLimiter
+from tests.support.shared_limits import BlockingLimiter
 
 USD = 1_000_000_000
 MONTH_RULE = BudgetRule(10 * USD, BudgetPeriod.MONTH, "UTC")
@@ -34,12 +35,18 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
-@pytest.fixture(params=["memory"])
+@pytest.fixture(params=["memory", pytest.param("shared", marks=pytest.mark.slow)])
 def limiter(request, clock):
+    if request.param == "shared":
+        made = BlockingLimiter(request.getfixturevalue("redis").url, clock)
+        made.store.unknown.add("key_b")
+        yield made
+        made.close()
+        return
     made = MemoryLimiter(clock)
     for job in made.begin_rebuilds([BUDGETED]):
         made.finish_rebuild(job, 0)
-    return made
+    yield made
 
 
 def requests(amount=1, per_minute=3) -> Claim:

@@ -6,6 +6,8 @@ from tests.habits.sources import PACKAGE, ROOT, parse, python_files
 
 SUITES = {
     "Limiter": "tests/contracts/test_limiter.py",
+    "WaitingLimiter": "tests/contracts/test_limiter.py",
+    "Counters": "tests/contracts/test_limiter.py",
     "KeyReader": "tests/contracts/test_key_store.py",
     "KeyWriter": "tests/contracts/test_key_store.py",
     "Change": "tests/contracts/test_key_store.py",

@@ -1,6 +1,7 @@
-"""A fleet on one machine: gateways on one PostgreSQL store, each behind a fault proxy of its own, and one provider.
+"""A fleet on one machine: gateways on one PostgreSQL store and one Redis, each with a fault proxy before the store, and
+one provider.
 
-with Cluster(url, provider, gateways=4) as cluster:
+with Cluster(url, redis_url, provider, gateways=4) as cluster:
     key = cluster.create_key()
     cluster.links[2].blackhole()  # the third gateway is cut off from the store
 """
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import asyncpg
+
 from tests.rig.fault_proxy import FaultProxy
 from tests.support.fake_provider import FakeProvider
 from tests.support.gateway import CreatedKey, RunningGateway, provider_toml
@@ -20,7 +23,7 @@ __all__ = ["Cluster"]
 
 
 class Cluster:
-    """`url` is a database of the server that has the schema; `tables` are added to every gateway's settings.
+    """`url` is a database that has the schema, on a server's Unix socket; `tables` are added to every gateway's settings.
 
     `gateway` are lines of their [gateway] table. `gateways` and `links` (to the store) have the same order. Everything ends with the context.
     """
@@ -28,6 +31,7 @@ class Cluster:
     def __init__(
         self,
         url: str,
+        redis_url: str,
         provider: FakeProvider,
         *,
         gateways: int = 2,
@@ -44,9 +48,7 @@ class Cluster:
         pepper = Path(self._folder.name) / "pepper"
         pepper.touch(0o600)
         pepper.write_text(secrets.token_hex(32))
-        self._tables = (
-            f'[security]\npepper = "file:{pepper}"\n{provider_toml(provider.base_url)}{model_toml()}{tables}'
-        )
+        self._tables = f'[security]\npepper = "file:{pepper}"\n[shared]\nredis_url = "{redis_url}"\n{provider_toml(provider.base_url)}{model_toml()}{tables}'
         try:
             for number in range(gateways):
                 self._add(number)
@@ -68,7 +70,6 @@ class Cluster:
                 named + self._tables,
                 server=self._server,
                 store_url=f"postgresql://gateway@127.0.0.1:{link.port}/{database}?sslmode=disable",
-                program="tests.rig.serve",
                 start=False,
             )
         )
@@ -76,6 +77,14 @@ class Cluster:
     def create_key(self, name: str = "test", **members: Any) -> CreatedKey:
         """A key that is live on every gateway when this returns."""
         return self.gateways[0].create_key(name, **members)
+
+    async def fetch(self, sql: str, *args: Any) -> list[tuple[Any, ...]]:
+        """Rows of the store, past all gateways."""
+        connection = await asyncpg.connect(self.url)
+        try:
+            return [tuple(row) for row in await connection.fetch(sql, *args)]
+        finally:
+            await connection.close()
 
     def close(self) -> None:
         for gateway in self.gateways:

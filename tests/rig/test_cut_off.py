@@ -13,6 +13,7 @@ from tests.support.fake_provider import FakeProvider
 from tests.support.gateway import RunningGateway
 from tests.support.money import PRICE
 from tests.support.postgres import PostgresServer
+from tests.support.redis import RedisServer
 
 pytestmark = pytest.mark.slow
 BODY = {"model": "chat", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 8}
@@ -22,9 +23,9 @@ COST = 8 * (Decimal(PRICE.input) + Decimal(PRICE.output)) / 1_000_000  # of one 
 
 
 @pytest.fixture(scope="module")
-def cluster(postgres: PostgresServer, provider: FakeProvider) -> Iterator[Cluster]:
+def cluster(postgres: PostgresServer, redis_server: RedisServer, provider: FakeProvider) -> Iterator[Cluster]:
     bounds = "max_staleness_seconds = 300\nstrict_staleness_seconds = 8"
-    with Cluster(asyncio.run(postgres.make_store()), provider, gateway=bounds) as cluster:
+    with Cluster(asyncio.run(postgres.make_store()), redis_server.url, provider, gateway=bounds) as cluster:
         yield cluster
 
 
@@ -101,8 +102,9 @@ def test_over_a_restart_it_goes_on_from_what_it_knew(cluster: Cluster) -> None:
     status, minted = cut.fetch("/v1/key/ephemeral", secret=plain.secret, body={"ttl_seconds": 300})
     assert status == 201
     act(there, token, f"/keys/{revoked.id}/revoke")
-    assert [ask(cut, secret)[0] for secret in (plain.secret, minted["token"])] == [200, 200]
+    assert [ask(cut, secret)[0] for secret in (plain.secret, minted["token"], paid.secret)] == [200] * 3
     wait_until(lambda: spent_on(there, token, plain.id) == 2 * COST)
+    wait_until(lambda: spent_on(there, token, paid.id) == COST)
 
     link.reset(refuse=True)
     assert ask(cut, paid.secret) == SERVED  # this one waits in the spool
@@ -115,11 +117,11 @@ def test_over_a_restart_it_goes_on_from_what_it_knew(cluster: Cluster) -> None:
     assert cut.stop() == 0
     cut.start()  # and once more, with requests of two processes in the spool
     assert ask(cut, plain.secret) == SERVED
-    assert spent_on(there, token, paid.id) == 0
+    assert spent_on(there, token, paid.id) == COST
 
     link.heal()
     wait_until(lambda: ask(cut, paid.secret) == SERVED)
-    wait_until(lambda: spent_on(there, token, paid.id) == 2 * COST)
+    wait_until(lambda: spent_on(there, token, paid.id) == 3 * COST)
     wait_until(lambda: spent_on(there, token, plain.id) == 5 * COST)
     shown = act(there, token, f"/keys/{plain.id}/deactivate")
     assert shown["live_on"] == {"gateways": 2, "acked": 2} and ask(cut, plain.secret) == (401, "key_inactive")

@@ -72,7 +72,7 @@ class RunningGateway:
 
     `tables` are the tables of its config.toml except [server] and [storage]; `server` and `storage` are further lines
     of those two; the books of another `store_url` are read by asking the gateway. `environment` adds to the process's environment. `provider_key` is the credential of every provider
-    made by `provider_toml`. `program` is the module to run; without `start` nothing runs yet. The admin process starts with the first request for dashboard or admin API.
+    made by `provider_toml`. Without `start` nothing runs yet. The admin process starts with the first request for dashboard or admin API.
     """
 
     def __init__(
@@ -84,7 +84,6 @@ class RunningGateway:
         store_url: str = "sqlite:gateway.db",
         environment: dict[str, str] | None = None,
         provider_key: str = "fake-key",
-        program: str = "gateway_proxy",
         start: bool = True,
     ) -> None:
         self._temporary = tempfile.TemporaryDirectory(prefix="gateway-")
@@ -97,7 +96,6 @@ class RunningGateway:
         self.origin = f"http://127.0.0.1:{self.port}"
         self.url = self.origin + "/v1"
         self._head = f'[server]\nlisten = "127.0.0.1:{self.port}"\n{server}\n[storage]\nurl = "{store_url}"\n{storage}\n'
-        self._program = program
         self._environment = {**os.environ, "GATEWAY_PROXY_LAZY_ADMIN": "1", **(environment or {})}
         self._environment.pop("GATEWAY_PROXY_CONFIG", None)
         self._process: subprocess.Popen[bytes] | None = None
@@ -139,7 +137,7 @@ class RunningGateway:
         assert threading.current_thread() is threading.main_thread(), "start gateways from the main thread"
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", self._program, "serve", "-c", str(self.config_path)],
+                [sys.executable, "-m", "gateway_proxy", "serve", "-c", str(self.config_path)],
                 cwd=_REPOSITORY, env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 preexec_fn=_die_with_parent,
             )  # fmt: skip

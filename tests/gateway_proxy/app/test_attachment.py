@@ -9,7 +9,7 @@ from gateway_proxy.app import attachment
 from gateway_proxy.app.attachment import Attachment
 from gateway_proxy.config import load_config
 from gateway_proxy.core.clock import FakeClock
-from gateway_proxy.storage import Store, StoreError, open_store
+from gateway_proxy.storage import Store, open_store
 from gateway_proxy.storage.registry import Gateway
 
 OWN = Gateway("gtw_own", "edge", "default", "1.0", 1, 1, 0, "d1")
@@ -80,14 +80,13 @@ async def test_strict_keys_are_refused_sooner(scene: Scene) -> None:
     assert not own.is_barred(True)
 
 
-async def test_who_is_live_on_a_store_keeps_others_away_from_it(scene: Scene) -> None:
+async def test_who_else_is_live_on_a_store(scene: Scene) -> None:
     now_ms = scene.clock.now_ms()
     await scene.store.registry.heartbeat(replace(OWN, id="gtw_other", last_seen_at=now_ms))
-    with pytest.raises(StoreError, match="gtw_other"):
-        await scene.attachment.refuse_company(OWN.id)
-    await scene.attachment.refuse_company("gtw_other")
+    assert [other.id for other in await scene.attachment.list_company(OWN.id)] == ["gtw_other"]
+    assert await scene.attachment.list_company("gtw_other") == []
     scene.clock.advance(attachment.OFFLINE_MS / 1000)
-    await scene.attachment.refuse_company(OWN.id)
+    assert await scene.attachment.list_company(OWN.id) == []
 
 
 async def test_who_waits_for_all_gateways_does_not_fail_for_the_store(scene: Scene) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway_proxy.app.notices import make_notifier
+from gateway_proxy.app.part import Part
 from gateway_proxy.config.secrets import Secret
 from gateway_proxy.core.clock import FakeClock
 from gateway_proxy.notify.endpoints import Endpoint
@@ -23,7 +24,7 @@ async def test_each_kind_has_its_sender_and_broken_circuits_are_seen(
     clock = FakeClock()
     store = await open_store(f"sqlite:{tmp_path}/gateway.db", migrate=True, clock=clock)
     breakers = Breakers(clock)
-    notifier = make_notifier(store, clock, breakers, "gtw_1", organization)
+    notifier = make_notifier(Part(), store, clock, breakers, "gtw_1", organization)
     hook = Endpoint("hook-1", "", Secret("https://a"), ("*",), Secret("whsec_"))
     assert isinstance(notifier._make_sender(hook), WebhookSender)
     assert isinstance(notifier._make_sender(Endpoint("s", "", Secret("json://a"), ("*",))), ServiceSender)

@@ -88,7 +88,7 @@ async def test_the_first_row_after_a_pause_goes_sooner_than_rows_under_load(book
         if len(store.rows) == 1:
             run_one(books, 2)
 
-    monkeypatch.setattr(writer_module, "_wait", see)
+    monkeypatch.setattr(writer_module, "wait_for_event", see)
     store.during = run_another
     books.start()
     await asyncio.sleep(0)

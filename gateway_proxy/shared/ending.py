@@ -1,0 +1,217 @@
+"""Tells the server how leases end, behind the requests: nothing here is waited for, and nothing is forgotten.
+
+Each end is owed until the server has confirmed it, and told again on a new connection; repeating it does no harm. What
+falls due in one turn of the event loop (a charge and the slot of the same exchange) goes as one command.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+
+from gateway_proxy.core.clock import Clock
+from gateway_proxy.core.ledger import LedgerRow
+from gateway_proxy.core.limiter import Claim, Meter
+from gateway_proxy.shared.leases import Finish, Leases, SharedLease
+from gateway_proxy.shared.link import Refused
+from gateway_proxy.shared.names import SEPARATOR, Names
+from gateway_proxy.shared.resp import Disconnected, Part, Reply
+from gateway_proxy.shared.scripts import FINISH
+from gateway_proxy.shared.server import Lost, Server
+from gateway_proxy.shared.view import View
+
+log = logging.getLogger("gateway_proxy.shared")
+
+
+class Ending:
+    """Of one process."""
+
+    def __init__(self, server: Server, view: View, clock: Clock) -> None:
+        self.leases = Leases()
+        self.on_events: Callable[[], None] = lambda: None  # an alert was reached
+        self.knows_keys = False  # until then every key may have a budget
+        self._server = server
+        self._view = view
+        self._clock = clock
+        self._due: dict[str, Finish] = {}  # of this turn, by the lease's name
+        self._leaving_due: set[str] = set()
+        self._stale: dict[tuple[str, str], None] = {}  # (root, key id): the counter must be loaded anew
+
+    # What the limiter calls
+
+    def settle(self, lease: SharedLease, charged: int, unasked: Iterable[str]) -> None:
+        """Replace what is reserved by what was charged."""
+        held = self.leases.settle(lease, charged, unasked)
+        finish = self._finish(lease.name, lease.root)
+        finish.charged, finish.admitted_at = charged, lease.admitted_at
+        finish.budgets = [(key_id, lease.labels.get(key_id, "")) for key_id in held.amounts]
+
+    def release(
+        self, lease: SharedLease, slots: tuple[str, ...], buckets: Sequence[tuple[Claim, int]]
+    ) -> None:
+        """Give slots back, and put units back into buckets (negative: take)."""
+        finish = self._finish(lease.name, lease.root)
+        finish.slots += slots
+        finish.buckets += buckets
+
+    def undo(self, claims: Sequence[Claim], name: str, root: str, *, is_certain: bool) -> None:
+        """Nobody uses what was granted; without certainty, what may have been granted."""
+        finish = self._finish(name, root)
+        if any(claim.meter is Meter.NANOS for claim in claims):
+            finish.charged, finish.admitted_at = 0, self._server.now_ms()
+            finish.budgets = [(c.key_id, "") for c in claims if c.meter is Meter.NANOS]
+        finish.slots += tuple(c.key_id for c in claims if c.meter is Meter.PARALLEL)
+        if is_certain:
+            finish.buckets += [(c, c.amount) for c in claims if c.meter in (Meter.REQUESTS, Meter.TOKENS)]
+
+    # What the books call
+
+    def take_written(self, rows: Sequence[LedgerRow]) -> None:
+        """These rows are in the ledger: their leases may go. What no lease told of makes the counter be loaded anew."""
+        for row in rows:
+            name = f"{self._server.part}{SEPARATOR}{row.request_id}{SEPARATOR}{row.attempt}"
+            if self.leases.book(name) or not row.charged_nanos:
+                continue
+            root = row.parent_id or row.key_id
+            for key_id in {row.key_id, root}:
+                if not self.knows_keys or self._view.has_budget(key_id):
+                    self.invalidate(root, key_id)
+        self._tell_leaving()
+
+    def invalidate(self, root: str, key_id: str) -> None:
+        """Have the budget's counter loaded from the ledger before it is used again."""
+        self._stale[root, key_id] = None
+        self._view.unlearn(key_id)
+        self._tell_stale(root, key_id)
+
+    # Connections and epochs
+
+    def repeat(self) -> None:
+        """On a new connection under the same epoch: all that is owed, once more. Corrections of buckets are not."""
+        for root, key_id in list(self._stale):
+            self._tell_stale(root, key_id)
+        for finish in list(self.leases.owed):
+            self._send(finish)
+        self._tell_leaving()
+
+    def hand_over(self) -> None:
+        """Under a new epoch: the server was told how each lease stands now, and no counter is loaded there."""
+        self.leases.owed.clear()
+        for name, held in list(self.leases.held.items()):
+            if held.charged is not None:
+                self.leases.confirm(name)
+        for root, key_id in list(self._stale):
+            self._tell_stale(root, key_id)
+        self._tell_leaving()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the server knows all, and holds nothing of this process."""
+        leases = self.leases
+        return not (leases.held or leases.slots or leases.owed or leases.leaving or self._stale or self._due)
+
+    # Inside
+
+    def _finish(self, name: str, root: str) -> Finish:
+        finish = self._due.get(name)
+        if finish is None:
+            if not self._due:
+                asyncio.get_running_loop().call_soon(self._flush)
+            finish = self._due[name] = Finish(name, root)
+        return finish
+
+    def _flush(self) -> None:
+        due, self._due = self._due, {}
+        for finish in due.values():
+            self.leases.owed[finish] = None
+            self._send(finish)
+
+    def _send(self, finish: Finish) -> None:
+        names = self._server.names
+        if names is None:
+            return
+        keys, arguments = _write(finish, names)
+        try:
+            self._server.tell(partial(self._confirm, finish), FINISH, keys, *arguments)
+        except Disconnected:
+            return
+        finish.buckets = []  # whether they arrive or not: once more would be too much
+
+    def _confirm(self, finish: Finish, reply: Reply) -> None:
+        if reply is None:
+            return  # the connection broke: it stays owed
+        try:
+            self._server.examine(reply)
+        except (Refused, Lost) as error:
+            if isinstance(error, Refused) and "NOSCRIPT" not in str(error):
+                log.error("the shared counters did not take an end: %s", error)
+            if isinstance(error, Refused) and "NOSCRIPT" in str(error):
+                self._send(finish)
+            return
+        self.leases.owed.pop(finish, None)
+        if finish.charged is None:
+            return
+        now_ns = self._clock.monotonic_ns()
+        for at, (key_id, label) in enumerate(finish.budgets):
+            spent, reserved = reply[3 + 2 * at : 5 + 2 * at]
+            if spent and label:
+                self._view.hear_budget(key_id, label, int(spent), int(reserved), now_ns)
+        if self._view.events:
+            self.on_events()
+        if finish.name not in self.leases.held:
+            self.leases.leaving[finish.name] = finish.root  # it was undone
+        self.leases.confirm(finish.name)
+        self._tell_leaving()
+
+    def _tell_leaving(self) -> None:
+        """One command a root, for all that may go."""
+        names = self._server.names
+        fresh = [name for name in self.leases.leaving if name not in self._leaving_due]
+        if names is None or not fresh:
+            return
+        roots: dict[str, list[str]] = {}
+        for name in fresh:
+            roots.setdefault(self.leases.leaving[name], []).append(name)
+        for root, leaving in roots.items():
+            try:
+                self._server.link.tell(
+                    ("HDEL", names.entries(root), *leaving), partial(self._forget, leaving)
+                )
+            except Disconnected:
+                return
+            self._leaving_due.update(leaving)
+
+    def _forget(self, names: list[str], reply: Reply) -> None:
+        self._leaving_due.difference_update(names)
+        if isinstance(reply, int):
+            for name in names:
+                self.leases.leaving.pop(name, None)
+
+    def _tell_stale(self, root: str, key_id: str) -> None:
+        names = self._server.names
+        if names is None:
+            return
+        try:
+            self._server.link.tell(("DEL", names.budget(root, key_id)), partial(self._refresh, root, key_id))
+        except Disconnected:
+            return
+
+    def _refresh(self, root: str, key_id: str, reply: Reply) -> None:
+        if isinstance(reply, int):
+            self._stale.pop((root, key_id), None)
+
+
+def _write(finish: Finish, names: Names) -> tuple[tuple[str, ...], list[Part]]:
+    """Keys and arguments as finish.lua takes them."""
+    root = finish.root
+    keys = [names.entries(root)]
+    charged: Part = "" if finish.charged is None else finish.charged
+    arguments: list[Part] = [finish.name, charged, finish.admitted_at, len(finish.budgets), len(finish.slots)]
+    for key_id, label in finish.budgets:
+        keys.append(names.budget(root, key_id))
+        arguments += (key_id, label)
+    keys += [names.slots(root, key_id) for key_id in finish.slots]
+    for claim, units in finish.buckets:
+        keys.append((names.requests if claim.meter is Meter.REQUESTS else names.tokens)(root, claim.key_id))
+        arguments += (units, claim.rule.per_minute, claim.rule.capacity)  # type: ignore[union-attr]
+    return tuple(keys), arguments

@@ -1,0 +1,119 @@
+"""The scripts as calls, under the epoch that is in force here.
+
+Each command says which epoch it means and which connection it comes on: under another epoch, or after a newer connection
+was opened, it does nothing. Each reply carries a number that only grows; one that does not tells that the server has
+gone back in time.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from gateway_proxy.core.clock import Clock
+from gateway_proxy.shared.link import Link, call_of
+from gateway_proxy.shared.names import EPOCH, Names
+from gateway_proxy.shared.resp import Disconnected, Late, Part, Reply
+from gateway_proxy.shared.scripts import Script
+
+log = logging.getLogger("gateway_proxy.shared")
+
+_LOST = -1
+
+
+class Lost(Exception):
+    """The server does not hold the counters that this gateway knows: another epoch, or an earlier state."""
+
+
+class Server:
+    """`names` is None while no epoch is in force here; `is_ready` whether budgets may be judged."""
+
+    def __init__(self, link: Link, clock: Clock, part: str, *, server_time: bool = True) -> None:
+        """Without `server_time` this clock's time goes with each command, for tests that turn its hands."""
+        self.link = link
+        self.names: Names | None = None
+        self.is_ready = False
+        self.on_lost: Callable[[], None] = lambda: None
+        self._clock = clock
+        self._server_time = server_time
+        self.number = 0  # the highest that a reply carried
+        self._generation = 0
+        self._offset_ms = 0
+        self.name_part(part)
+
+    def name_part(self, part: str) -> None:
+        """By what name this process is known: gateway id / place . instance. Before anything is asked."""
+        self.part = part
+        self._field = f"c:{part}"
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether counters can be asked now."""
+        return self.names is not None and self.link.is_usable
+
+    def now_ms(self) -> int:
+        """The server's wall clock in Unix milliseconds, as far as it is known: all gateways go by it."""
+        return self._clock.now_ms() + self._offset_ms
+
+    def enter(self, names: Names, number: int) -> None:
+        """This epoch is in force from now on, on the present connection; budgets wait until it is ready."""
+        self.names, self.number, self._generation = names, number, self.link.generation
+
+    def leave(self) -> None:
+        """Nothing is asked until the next `enter`."""
+        self.names, self.is_ready = None, False
+
+    def command(self, script: Script, keys: tuple[str, ...], *arguments: Part) -> tuple[Part, ...]:
+        """Raises Disconnected while no epoch is in force."""
+        names = self.names
+        if names is None:
+            raise Disconnected
+        now = "" if self._server_time else str(self._clock.now_ms() * 1000)
+        return call_of(script, (EPOCH, *keys), names.epoch, self._field, self._generation, now, *arguments)
+
+    async def ask(
+        self,
+        timeout_seconds: float,
+        late: Late | None,
+        script: Script,
+        keys: tuple[str, ...],
+        *arguments: Part,
+    ) -> list[Reply]:
+        """The script's reply. Raises Disconnected, TooSlow, Refused, Lost."""
+        number, names = self.number, self.names
+        future = self.link.request(self.command(script, keys, *arguments), timeout_seconds, late)
+        try:
+            reply = await future
+        except asyncio.CancelledError:
+            if late is not None and future.done() and not future.cancelled() and future.exception() is None:
+                late(future.result())
+            raise
+        self.examine(reply)
+        assert isinstance(reply, list)
+        if self.names is not names:
+            # What was granted is not among the leases that were handed over meanwhile.
+            if late is not None:
+                late(reply)
+            raise Lost
+        if reply[1] <= number:
+            log.error("ALARM: %s has gone back in time: the counters are made anew", self.link.address)
+            self._lose()
+            raise Lost
+        return reply
+
+    def tell(self, late: Late | None, script: Script, keys: tuple[str, ...], *arguments: Part) -> None:
+        """A script that nobody waits for. Raises Disconnected."""
+        self.link.tell(self.command(script, keys, *arguments), late)
+
+    def examine(self, reply: Reply) -> None:
+        """Raises Refused for an error, Lost for a command under another epoch."""
+        self.link.examine(reply)
+        if reply[0] == _LOST:
+            self._lose()
+            raise Lost
+        self.number = max(self.number, reply[1])
+        self._offset_ms = reply[2] - self._clock.now_ms()
+
+    def _lose(self) -> None:
+        if self.names is not None:
+            self.leave()
+            self.on_lost()

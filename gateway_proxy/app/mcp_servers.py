@@ -63,6 +63,9 @@ class McpServers:
         before, self._servers = self._servers, {server.name: server for server in config.mcp.servers}
         if self._servers == before:
             return None
+        for name in before.keys() - self._servers.keys():
+            if (health := self._health.pop(name, None)) is not None:
+                health.note_answer()  # nobody needs to hear that it is down
         links, self.links = self.links, {}
         for name, server in self._servers.items():
             if name in links and _reaches_like(server, before[name]):

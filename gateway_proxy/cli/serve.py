@@ -58,15 +58,9 @@ def serve(context: click.Context, config_path: Path | None) -> None:
             )
 
     if config.server.workers > 1:
-        _refuse_workers(config)
         _supervise(config, inherited, announce)
     else:
         run_loop(lambda: _serve(config, announce, inherited))
-
-
-def _refuse_workers(config: "Config") -> None:
-    if "[shared] redis_url" in find_idle_settings(config):
-        raise Refusal("[server] workers: this version has no shared counters yet; write workers = 1")
 
 
 def _supervise(config: "Config", inherited: "Sockets", announce: Callable[[str, str], None]) -> None:

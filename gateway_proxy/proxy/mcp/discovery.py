@@ -155,9 +155,10 @@ class Discovery:
                     await self._wait_for_question(server)
                     self._ask(server, CALM_SECONDS)
                 await asyncio.sleep(NO_NEWS_SECONDS)  # it tells of no changes
-            except UpstreamFailed:
+            except UpstreamFailed as error:
                 if peer is not None:
-                    self.forget(server, peer)
+                    if isinstance(error, SessionEnded):
+                        self.forget(server, peer)
                     self._ask(server)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)

@@ -4,8 +4,9 @@ Promises: one that failed several times in a row is not called for a while, so t
 otherwise wait for. Discovery asks all the same, and its first answer ends the pause.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any
 
 from gateway_proxy.core.clock import Clock
@@ -15,6 +16,7 @@ from gateway_proxy.proxy.mcp.link import Link, LinkExchange, Peer, SessionEnded
 from gateway_proxy.routing.breaker import Breakers, Circuit
 
 RETRY_MS = 5_000
+FAREWELL_SECONDS = 1.0
 
 
 class ServerHealth:
@@ -64,10 +66,12 @@ class WatchedLink:
     def __init__(self, link: Link, health: ServerHealth) -> None:
         self.link = link
         self.health = health
+        self._peer: Peer | None = None
 
     async def connect(self) -> Peer:
         try:
-            return await self.link.connect()
+            self._peer = await self.link.connect()
+            return self._peer
         except UpstreamFailed as error:
             self.health.note_failure(error)
             raise
@@ -122,4 +126,9 @@ class WatchedLink:
         await self.link.end(peer)
 
     async def close(self) -> None:
+        """Says goodbye to a legacy server first, which would otherwise keep the session."""
+        if self._peer is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(FAREWELL_SECONDS):
+                    await self.link.end(self._peer)
         await self.link.close()

@@ -81,7 +81,7 @@ async def test_one_that_dies_is_connected_to_again(monkeypatch: pytest.MonkeyPat
     discovery = Discovery({"a": link})
     discovery.watch()
     await discovery.refresh()
-    link.error = UpstreamFailed("ended")
+    link.error = SessionEnded("ended")
     link.news.set()
     async with asyncio.timeout(2):
         while link.connected < 2:

@@ -64,6 +64,21 @@ async def test_a_forgotten_session_is_no_fault(health: ServerHealth) -> None:
     assert (health.state, health.failures) == ("up", 0)
 
 
+async def test_a_link_that_is_closed_ends_its_session(health: ServerHealth) -> None:
+    ended: list[Peer] = []
+
+    class Ending(FakeLink):
+        async def end(self, peer: Peer) -> None:
+            ended.append(peer)
+
+    link = WatchedLink(Ending([]), health)
+    await link.close()
+    assert not ended
+    peer = await link.connect()
+    await link.close()
+    assert ended == [peer]
+
+
 async def test_connecting_and_asking_count_too(health: ServerHealth) -> None:
     link = WatchedLink(FakeLink(error=FAILED), health)
     with pytest.raises(UpstreamFailed):

@@ -23,6 +23,7 @@ from gateway_proxy.proxy.handler import DataPlane
 from gateway_proxy.proxy.mcp.calls import Calls
 from gateway_proxy.proxy.mcp.door import Door
 from gateway_proxy.proxy.mcp.noting import Notes
+from gateway_proxy.proxy.mcp.own_sessions import OwnSessions
 from gateway_proxy.proxy.mcp.revision import CallPrices, McpRevision, price_call
 from gateway_proxy.proxy.mcp.sessions import Sessions
 from gateway_proxy.proxy.mcp.streams import Streams
@@ -47,12 +48,13 @@ class McpGate:
         self.books = McpLogBooks(store.mcp_log, services.clock)
         self._writing = spawn(self.books.run(), "write the MCP log")
         sessions = Sessions(hmac.new(pepper, b"mcp session", hashlib.sha256).digest(), services.clock)
-        self.calls = calls = Calls(settlement, services.limiter, services.clock, plane.sweeper, sessions)
+        self._own = own = OwnSessions()
+        self.calls = calls = Calls(settlement, services.limiter, services.clock, plane.sweeper, sessions, own)
         self.servers = McpServers(
             store.mcp_tools, identity.organization, services.breakers, services.clock, calls.in_use
         )
         self._plane = plane
-        self._streams = Streams(plane.sweeper, services.clock, self._present, plane.relay.find_policy)
+        self._streams = Streams(plane.sweeper, services.clock, self._present, plane.relay.find_policy, own)
         self._make_door = partial(
             Door,
             calls=calls,
@@ -62,6 +64,7 @@ class McpGate:
             clock=services.clock,
             notes=Notes(self.books, identity.id, services.clock),
             streams=self._streams,
+            own=own,
         )
         self._door: Door | None = None
 
@@ -91,6 +94,7 @@ class McpGate:
     async def close(self) -> None:
         """Once no call runs."""
         self._writing.cancel()
+        self._own.close()
         await self.servers.close()
         await self.books.close()
 

@@ -68,8 +68,9 @@ class QuietAttachment(Attachment):
         super().__init__(registry, clock, describe, synced_ns, on_revoked)
         self._turn = asyncio.Lock()
 
-    async def refuse_company(self, own_id: str) -> None:
+    async def list_company(self, own_id: str) -> list[GatewayRecord]:
         """The first part has looked."""
+        return []
 
     async def report(self) -> None:
         async with self._turn:

@@ -58,15 +58,9 @@ def serve(context: click.Context, config_path: Path | None) -> None:
             )
 
     if config.server.workers > 1:
-        _refuse_workers(config)
         _supervise(config, inherited, announce)
     else:
         run_loop(lambda: _serve(config, announce, inherited))
-
-
-def _refuse_workers(config: "Config") -> None:
-    if "[shared] redis_url" in find_idle_settings(config):
-        raise Refusal("[server] workers: this version has no shared counters yet; write workers = 1")
 
 
 def _supervise(config: "Config", inherited: "Sockets", announce: Callable[[str, str], None]) -> None:
@@ -135,8 +129,7 @@ def find_idle_settings(config: "Config") -> list[str]:
     """What the file sets and this version does not use yet: nobody should rely on it unawares."""
     idle = {
         "[shared] redis_url": config.shared.redis_url is not None and config.storage.sqlite_path is not None,
-        "[[mcp.servers]]": bool(config.mcp.servers),
-        "[logs] bodies": config.logs.bodies,
+        "[logs] bodies": config.logs.bodies and not config.mcp.servers,
     }
     return [setting for setting, is_set in idle.items() if is_set]
 

@@ -68,6 +68,8 @@ def plan(message: Message, version: str, scope: Scope) -> Plan:
         return Answer(fit_result(listed, method, client=version))
     if method.name == "subscriptions/listen":
         return Listen(scope.split_subscription(message.params))
+    if method.name == "logging/setLevel" and scope.server:
+        return Forward(method, Called(scope.server, "", message.params or {}))
     if (judge := _JUDGES.get(method.name)) is not None:
         return Forward(method, judge(scope, message.params))
     return Answer(fit_result(_own_result(method, version, modern), method, client=version))
@@ -78,6 +80,8 @@ _JUDGES: dict[str, Callable[[Scope, dict[str, Any] | None], Called]] = {
     "prompts/get": lambda scope, params: scope.judge_name("prompts", params),
     "resources/read": lambda scope, params: scope.judge_uri(params),
     "completion/complete": lambda scope, params: scope.judge_completion(params),
+    "resources/subscribe": lambda scope, params: scope.judge_uri(params),
+    "resources/unsubscribe": lambda scope, params: scope.judge_uri(params),
 }
 
 
@@ -88,5 +92,5 @@ def _own_result(method: Method, version: str, modern: bool) -> dict[str, Any]:
         return {"supportedVersions": list(SUPPORTED), "capabilities": _SUBSCRIPTIONS}
     if method.name == "initialize":
         return {"protocolVersion": version, "capabilities": _CAPABILITIES, "serverInfo": _SERVER}
-    # Known, but not advertised: they would change state at a server that other keys use too.
+    # A log level at the endpoint of all: there is no server to set it at.
     raise McpError(METHOD_NOT_FOUND, f"Method not found: {method.name}", status=404 if modern else 200)

@@ -1,11 +1,11 @@
 """One message of a client at an MCP endpoint, with all that is needed to answer it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from gateway_proxy.core.exchange import Exchange
 from gateway_proxy.core.policy import KeyPolicy
-from gateway_proxy.mcp.message import Message
+from gateway_proxy.mcp.message import Id, Message
 from gateway_proxy.mcp.scope import Scope
 from gateway_proxy.proxy.answers import StreamAnswer
 from gateway_proxy.proxy.mcp.revision import McpRevision
@@ -32,6 +32,7 @@ class Asked:
     session: Session | None
     takes_events: bool
     stream: StreamAnswer | None = None
+    questions: list[Id] = field(default_factory=list)  # of the server, asked while this runs
 
     @property
     def policy(self) -> KeyPolicy:

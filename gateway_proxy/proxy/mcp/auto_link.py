@@ -56,6 +56,15 @@ class AutoLink:
     async def notify(self, peer: Peer, method: str, params: dict[str, Any] | None = None) -> None:
         await self._chosen.notify(peer, method, params)
 
+    async def open_session(self, capabilities: Mapping[str, Any]) -> Peer | None:
+        return await self._chosen.open_session(capabilities)
+
+    async def reply(self, peer: Peer, answer: Message) -> None:
+        await self._chosen.reply(peer, answer)
+
+    def session_messages(self, peer: Peer) -> AsyncGenerator[Message | None, None]:
+        return self._chosen.session_messages(peer)
+
     def changes(self, peer: Peer) -> AsyncGenerator[None, None]:
         return self._chosen.changes(peer)
 

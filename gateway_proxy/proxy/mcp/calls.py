@@ -20,13 +20,14 @@ from gateway_proxy.core.route import Route
 from gateway_proxy.core.usage import Usage
 from gateway_proxy.mcp.door import Forward
 from gateway_proxy.mcp.eras import fit_error, fit_params, fit_result, rename_uris
-from gateway_proxy.mcp.errors import INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND
+from gateway_proxy.mcp.errors import INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, McpError
 from gateway_proxy.mcp.message import Message
 from gateway_proxy.mcp.mirrored import passed_on
 from gateway_proxy.proxy.failures import CUT_OUTCOMES, cut_error
 from gateway_proxy.proxy.mcp.asked import Asked
 from gateway_proxy.proxy.mcp.events import pass_on, prepare_stream
-from gateway_proxy.proxy.mcp.link import Link, SessionEnded
+from gateway_proxy.proxy.mcp.link import Link, Peer, SessionEnded
+from gateway_proxy.proxy.mcp.own_sessions import SESSION_METHODS, OwnSessions
 from gateway_proxy.proxy.mcp.revision import FREE
 from gateway_proxy.proxy.mcp.sessions import Sessions
 from gateway_proxy.proxy.run import Cut, Run
@@ -73,7 +74,9 @@ class Calls:
         clock: Clock,
         sweeper: Sweeper,
         sessions: Sessions,
+        own: OwnSessions,
     ) -> None:
+        self._own = own
         self.in_use: Counter[Link] = Counter()
         self._settlement = settlement
         self._limiter = limiter
@@ -129,6 +132,9 @@ class Calls:
             self._close(
                 exchange, attempt, Outcome.COMPLETED, owes=result.get("resultType") != "input_required"
             )
+        except McpError:
+            self._close(exchange, attempt, Outcome.COMPLETED, owes=False)
+            raise
         except UpstreamFailed as failure:
             attempt.dispatched = attempt.dispatched and failure.code not in _NOT_SENT
             self._close(exchange, attempt, Outcome.UPSTREAM_FAILED)
@@ -157,7 +163,7 @@ class Calls:
         self.in_use[link] += 1
         try:
             for is_last in (False, True):
-                peer = await discovery.peer(called.server)
+                peer = await self._agree(asked, forward, link)
                 params = fit_params(called.params, client=asked.version, server=peer.version)
                 attempt.dispatched = True
                 try:
@@ -166,14 +172,40 @@ class Calls:
                             async for message in messages:
                                 if message.kind == "response":
                                     return message
-                                await pass_on(run, asked, message)
+                                if message.kind == "request":
+                                    await self._ask_client(run, asked, link, peer, message)
+                                else:
+                                    await pass_on(run, asked, message)
                 except SessionEnded:
-                    discovery.forget(called.server, peer)
+                    if peer.is_own and asked.session is not None:
+                        self._own.forget(asked.session, called.server, peer)
+                    else:
+                        discovery.forget(called.server, peer)
                     if is_last or run.answer is not None:
                         raise
             raise AssertionError("unreachable")
         finally:
             self.in_use[link] -= 1
+            if asked.questions and asked.session is not None:
+                self._own.withdraw(asked.session, asked.questions)
+
+    async def _agree(self, asked: Asked, forward: Forward, link: Link) -> Peer:
+        """The shared agreement with the server, or that of this client alone. Raises UpstreamFailed, McpError."""
+        server, method = forward.called.server, forward.method.name
+        peer = await asked.revision.discovery.peer(server)
+        if asked.session is not None:
+            peer = await self._own.peer(asked.session, server, link, peer, method)
+        if method in SESSION_METHODS and not peer.is_own:
+            raise McpError(METHOD_NOT_FOUND, f"Method not found: {method}")
+        return peer
+
+    async def _ask_client(self, run: Run, asked: Asked, link: Link, peer: Peer, question: Message) -> None:
+        if asked.session is None or not asked.takes_events:
+            return
+        posed = self._own.pose(asked.session, link, peer, question)
+        if posed is not None and posed.id is not None:
+            asked.questions.append(posed.id)
+            await pass_on(run, asked, posed)
 
     def _open(self, exchange: Exchange) -> Attempt:
         """Write the intent. Raises Unavailable; then nothing of the attempt remains."""

@@ -103,6 +103,20 @@ class ChannelLink(ABC):
                 raise channel.failure
             yield
 
+    async def open_session(self, capabilities: Mapping[str, Any]) -> Peer | None:
+        """One channel is one session."""
+        return None
+
+    async def reply(self, peer: Peer, answer: Message) -> None:
+        """Raises UpstreamFailed."""
+        await self._current(peer).send(answer)
+
+    async def session_messages(self, peer: Peer) -> AsyncGenerator[Message | None, None]:
+        """None: no session is a client's own."""
+        nothing: tuple[Message, ...] = ()
+        for message in nothing:
+            yield message
+
     async def end(self, peer: Peer) -> None:  # noqa: B027 - there is nothing to do
         """The channel goes on: it is everybody's."""
 

@@ -29,6 +29,7 @@ from gateway_proxy.proxy.mcp.asked import Asked, Reply
 from gateway_proxy.proxy.mcp.calls import Calls
 from gateway_proxy.proxy.mcp.events import write_event
 from gateway_proxy.proxy.mcp.noting import Notes
+from gateway_proxy.proxy.mcp.own_sessions import OwnSessions
 from gateway_proxy.proxy.mcp.refusals import as_mcp_error
 from gateway_proxy.proxy.mcp.revision import McpRevision
 from gateway_proxy.proxy.mcp.sessions import Session, Sessions
@@ -42,6 +43,7 @@ _SESSION = "Mcp-Session-Id"
 _VERSION = "MCP-Protocol-Version"
 _JSON = "content-type: application/json\r\n"
 _ROOT = "/mcp/"
+_EVENTS = ("text/event-stream", "*/*")
 
 
 class Door:
@@ -57,7 +59,9 @@ class Door:
         clock: Clock,
         notes: Notes,
         streams: Streams,
+        own: OwnSessions,
     ) -> None:
+        self._own = own
         self.revision = revision
         self.streams = streams
         self.calls = calls
@@ -116,11 +120,12 @@ class Door:
         try:
             planned = plan(asked.message, asked.version, asked.scope())
             if isinstance(planned, Accept):
-                self._take_notification(asked)
+                await self._take_message(asked)
                 return Reply(202, None)
             assert id is not None
             if isinstance(planned, OwnAnswer):
-                return Reply(200, result_answer(id, planned.result), self._open_session(asked))
+                result = _advertise(asked, planned.result)
+                return Reply(200, result_answer(id, result), self._open_session(asked))
             if isinstance(planned, Forward):
                 result = await self.calls.carry(asked, planned)
                 exchange.first_byte_ns = exchange.first_byte_ns or self._clock.monotonic_ns()
@@ -138,7 +143,7 @@ class Door:
         check_mirrored(message, _lower(headers), modern=modern)
         asked = Asked(
             asking.request, asking.secret, exchange, asking.runtime, asking.revision, message, version, asking.server,
-            None, "text/event-stream" in headers.get("Accept", "") and not asking.is_batch,
+            None, not asking.is_batch and any(kind in headers.get("Accept", "") for kind in _EVENTS),
         )  # fmt: skip
         if not modern and message.method != "initialize":
             asked.session = self._find_session(asking)
@@ -150,12 +155,17 @@ class Door:
     def _open_session(self, asked: Asked) -> str:
         if asked.message.method != "initialize":
             return ""
-        id = self.sessions.open(asked.policy.key.id, asked.server, asked.version)
+        declared = (asked.message.params or {}).get("capabilities")
+        id = self.sessions.open(asked.policy.key.id, asked.server, asked.version, declared)
         return header_line(_SESSION.lower(), id)
 
-    def _take_notification(self, asked: Asked) -> None:
+    async def _take_message(self, asked: Asked) -> None:
         message = asked.message
-        if message.method == "notifications/cancelled" and asked.session is not None:
+        if asked.session is None:
+            return
+        if message.kind == "response":
+            await self._own.answer(asked.session, message)
+        elif message.method == "notifications/cancelled":
             self.sessions.cancel(asked.session, (message.params or {}).get("requestId"))
 
     # --- several messages
@@ -214,6 +224,8 @@ class Door:
             return _write(exchange, _refuse(exchange, error, None))
         if asking.request.method == "DELETE":
             self.sessions.end(session)
+            self._own.end(session)
+            self.streams.end_session(session)
             return Answer(204, exchange.answer_lines, b"")
         await self.streams.open(asked)
         assert asked.stream is not None
@@ -298,6 +310,22 @@ def _write(exchange: Exchange, reply: Reply) -> BaseAnswer:
     if reply.value is None:
         return Answer(reply.status, lines, b"")
     return Answer(reply.status, lines + _JSON, write_json(reply.value))
+
+
+def _advertise(asked: Asked, result: dict[str, Any]) -> dict[str, Any]:
+    """The answer to a client's `initialize`, with what its server alone can do in a session."""
+    if asked.message.method != "initialize" or not asked.server:
+        return result
+    peer = asked.revision.discovery.known_peer(asked.server)
+    if peer is None:
+        return result
+    capabilities = dict(result["capabilities"])
+    if "logging" in peer.capabilities:
+        capabilities["logging"] = {}
+    resources = peer.capabilities.get("resources")
+    if isinstance(resources, dict) and resources.get("subscribe") is True:
+        capabilities["resources"] = {**capabilities["resources"], "subscribe": True}
+    return {**result, "capabilities": capabilities}
 
 
 def _describe_cost(exchange: Exchange) -> str:

@@ -1,6 +1,6 @@
 """Messages to a client as events, while its request runs: what a server says before it answers.
 
-Only what belongs to the request is handed on; a request of the server's own has been answered by the link. Source: MCP
+Only what belongs to the request is handed on; whether the client may be asked what a server asks was decided before. Source: MCP
 2026-07-28, basic/transports/streamable-http (Receiving Messages).
 """
 
@@ -22,7 +22,8 @@ def prepare_stream(asked: Asked) -> StreamAnswer:
 
 async def pass_on(run: Run, asked: Asked, message: Message) -> None:
     """Hand a server's notification to the client, at the pace of the client. Raises ConnectionError when it left."""
-    if message.kind != "notification" or message.method not in _PASSED or not asked.takes_events:
+    passes = message.kind == "request" or message.method in _PASSED
+    if not passes or not asked.takes_events:
         return
     answer = run.answer
     if answer is None:

@@ -110,6 +110,15 @@ class WatchedLink:
     async def notify(self, peer: Peer, method: str, params: dict[str, Any] | None = None) -> None:
         await self.link.notify(peer, method, params)
 
+    async def open_session(self, capabilities: Mapping[str, Any]) -> Peer | None:
+        return await self.link.open_session(capabilities)
+
+    async def reply(self, peer: Peer, answer: Message) -> None:
+        await self.link.reply(peer, answer)
+
+    def session_messages(self, peer: Peer) -> AsyncGenerator[Message | None, None]:
+        return self.link.session_messages(peer)
+
     def changes(self, peer: Peer) -> AsyncGenerator[None, None]:
         return self.link.changes(peer)
 

@@ -9,6 +9,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -83,9 +84,25 @@ class HttpLink:
             return await self.initialize()
         return Peer(MODERN, capabilities=read_capabilities((answer.outcome or {}).get("result")))
 
-    async def initialize(self) -> Peer:
+    async def open_session(self, capabilities: Mapping[str, Any]) -> Peer | None:
+        """Raises UpstreamFailed."""
+        try:
+            with failures():
+                async with asyncio.timeout(self._agree_seconds):
+                    return replace(await self.initialize(capabilities), is_own=True)
+        except UpstreamFailed as error:
+            if error.code != "upstream_broken":
+                raise
+            return None  # it knows the modern era only
+
+    async def reply(self, peer: Peer, answer: Message) -> None:
+        """Raises UpstreamFailed."""
+        async with await self._post(answer, self._headers(peer), _FAREWELL) as response:
+            _check_status(response, peer)
+
+    async def initialize(self, can: Mapping[str, Any] | None = None) -> Peer:
         """A legacy session of its own. Raises UpstreamFailed."""
-        params = {"protocolVersion": LEGACY[0], "capabilities": {}, "clientInfo": GATEWAY}
+        params = {"protocolVersion": LEGACY[0], "capabilities": dict(can or {}), "clientInfo": GATEWAY}
         async with self.exchange(Peer(LEGACY[0]), "initialize", params, opens=True) as exchange:
             answer = await exchange.final()
             session_id = exchange.session_id
@@ -117,6 +134,14 @@ class HttpLink:
                 yield
 
     async def _listen_to_session(self, peer: Peer) -> AsyncGenerator[None, None]:
+        async with aclosing(self.session_messages(peer)) as messages:
+            async for message in messages:
+                if message is not None and message.kind == "request":
+                    self._decline(peer, message)
+                elif message is not None and message.method in LIST_CHANGES:
+                    yield
+
+    async def session_messages(self, peer: Peer) -> AsyncGenerator[Message | None, None]:
         """The stream that a legacy server may offer for what belongs to no request (405 where it does not)."""
         with failures():
             headers = {**self._headers(peer), **await self._sign_in.headers()}
@@ -124,12 +149,13 @@ class HttpLink:
                 _check_status(response, peer)
                 if response.status != 200 or response.content_type != "text/event-stream":
                     return
+                yield None
                 async with aclosing(read_messages(response, self._max_bytes)) as messages:
                     async for message in messages:
-                        if message.kind == "request":
+                        if message.method == "ping" and message.kind == "request":
                             self._decline(peer, message)
-                        elif message.method in LIST_CHANGES:
-                            yield
+                        else:
+                            yield message
 
     def _decline(self, peer: Peer, message: Message) -> None:
         """A server of the legacy era may ask its client: `ping` is answered, the rest is not for the gateway to do."""
@@ -168,7 +194,8 @@ class HttpLink:
             raise
         try:
             _check_status(response, peer)
-            exchange = HttpExchange(response, message, self._max_bytes, partial(self._decline, peer))
+            decline = partial(self._decline, peer)
+            exchange = HttpExchange(response, message, self._max_bytes, decline, hands_on=peer.is_own)
         except BaseException:
             response.close()
             raise
@@ -238,7 +265,10 @@ class HttpExchange:
         request: Message,
         max_bytes: int,
         decline: Callable[[Message], None],
+        *,
+        hands_on: bool = False,
     ) -> None:
+        self._hands_on = hands_on
         self._decline = decline
         self._response = response
         self._request = request
@@ -255,7 +285,7 @@ class HttpExchange:
                         if message.id not in (None, self._request.id):
                             continue
                         self.is_finished = True
-                    elif message.kind == "request":
+                    elif message.kind == "request" and not (self._hands_on and message.method != "ping"):
                         self._decline(message)
                         continue
                     yield message

@@ -24,6 +24,9 @@ class Peer:
     version: str
     session_id: str | None = None
     capabilities: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    is_own: bool = field(
+        default=False, compare=False
+    )  # belongs to one client: the server's requests are handed on
 
 
 class SessionEnded(UpstreamFailed):
@@ -67,6 +70,22 @@ class Link(Protocol):
 
     async def notify(self, peer: Peer, method: str, params: dict[str, Any] | None = None) -> None:
         """Sends a notification. Raises UpstreamFailed."""
+        ...
+
+    async def open_session(self, capabilities: Mapping[str, Any]) -> Peer | None:
+        """A legacy session for one client that can do this (`is_own`); None where the server has none. Raises
+        UpstreamFailed.
+        """
+        ...
+
+    async def reply(self, peer: Peer, answer: Message) -> None:
+        """Answers a request of the server in a client's own session. Raises UpstreamFailed."""
+        ...
+
+    def session_messages(self, peer: Peer) -> AsyncGenerator[Message | None, None]:
+        """What the server says in a client's own session beside its calls, until it stops; None first, as soon as it
+        can be heard. Raises UpstreamFailed.
+        """
         ...
 
     def changes(self, peer: Peer) -> AsyncGenerator[None, None]:

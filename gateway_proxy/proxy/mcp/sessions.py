@@ -11,7 +11,9 @@ import binascii
 import hashlib
 import hmac
 import secrets
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.mcp.errors import INVALID_REQUEST, McpError
@@ -21,12 +23,14 @@ from gateway_proxy.proxy.run import Cut, Run
 
 TTL_MS = 24 * 3_600_000
 MAX_ENDED = 100_000
-_NONCE, _TIME, _MAC = (
-    12,
-    6,
-    20,
-)  # 39 bytes with the revision: base64 without padding, so that an id has one form
-_BODY = _NONCE + _TIME + 1
+# 39 bytes with two more: base64 without padding, so that an id has one form.
+_NONCE, _TIME, _MAC = 11, 6, 20
+_BODY = _NONCE + _TIME + 2
+_CAPABILITIES: tuple[tuple[str, ...], ...] = (
+    ("sampling",), ("elicitation",), ("roots",), ("roots", "listChanged"), ("sampling", "tools"), ("sampling", "context"),
+    ("elicitation", "form"), ("elicitation", "url"),
+)  # fmt: skip
+"""What of a client's capabilities is remembered, a bit each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,9 @@ class Session:
 
     id: str
     version: str
+    capabilities: Mapping[str, Any] = field(
+        default_factory=dict, compare=False
+    )  # what the client can be asked for
 
 
 class Sessions:
@@ -46,10 +53,11 @@ class Sessions:
         self._ended: dict[str, int] = {}  # id → when it would have ended by itself
         self._runs: dict[str, dict[Id, Run]] = {}  # of the sessions whose calls run here, by the client's ids
 
-    def open(self, key_id: str, server: str, version: str) -> str:
-        """The id of a new session."""
+    def open(self, key_id: str, server: str, version: str, capabilities: object = None) -> str:
+        """The id of a new session of a client that declared this."""
         made_at = self._clock.now_ms().to_bytes(_TIME, "big")
-        body = secrets.token_bytes(_NONCE) + made_at + bytes((LEGACY.index(version),))
+        told = bytes((LEGACY.index(version), _write_capabilities(capabilities)))
+        body = secrets.token_bytes(_NONCE) + made_at + told
         return base64.urlsafe_b64encode(body + self._sign(body, key_id, server)).decode()
 
     def find(self, id: str | None, key_id: str, server: str) -> Session:
@@ -64,9 +72,9 @@ class Sessions:
         if not hmac.compare_digest(mac, self._sign(body, key_id, server)) or id in self._ended:
             raise _unknown()
         made_at = int.from_bytes(body[_NONCE : _NONCE + _TIME], "big")
-        if self._clock.now_ms() - made_at > TTL_MS or body[-1] >= len(LEGACY):
+        if self._clock.now_ms() - made_at > TTL_MS or body[-2] >= len(LEGACY):
             raise _unknown()
-        return Session(id, LEGACY[body[-1]])
+        return Session(id, LEGACY[body[-2]], _read_capabilities(body[-1]))
 
     def end(self, session: Session) -> None:
         """Its calls that run here end, and nobody can name it any more."""
@@ -96,6 +104,27 @@ class Sessions:
     def _sign(self, body: bytes, key_id: str, server: str) -> bytes:
         told = body + f"{key_id}\n{server}".encode()
         return hmac.new(self._secret, told, hashlib.sha256).digest()[:_MAC]
+
+
+def _write_capabilities(declared: object) -> int:
+    bits = 0
+    for number, path in enumerate(_CAPABILITIES):
+        found = declared
+        for name in path:
+            found = found.get(name) if isinstance(found, dict) else None
+        if isinstance(found, dict) or found is True:
+            bits |= 1 << number
+    return bits
+
+
+def _read_capabilities(bits: int) -> dict[str, Any]:
+    told: dict[str, Any] = {}
+    for number, (name, *below) in enumerate(_CAPABILITIES):
+        if bits >> number & 1:
+            members = told.setdefault(name, {})
+            for member in below:
+                members[member] = True if member == "listChanged" else {}
+    return told
 
 
 def _unknown() -> McpError:

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import orjson
@@ -21,13 +22,16 @@ from gateway_proxy.core.policy import KeyPolicy
 from gateway_proxy.core.tasks import spawn
 from gateway_proxy.mcp.catalogue import Offer
 from gateway_proxy.mcp.eras import fit_params
-from gateway_proxy.mcp.message import Id, result_answer
+from gateway_proxy.mcp.message import Id, Message, result_answer
 from gateway_proxy.mcp.names import join_uri
 from gateway_proxy.mcp.scope import Scope
 from gateway_proxy.mcp.versions import LEGACY, is_modern
 from gateway_proxy.proxy.mcp.asked import Asked
 from gateway_proxy.proxy.mcp.events import prepare_stream, write_event
+from gateway_proxy.proxy.mcp.link import Link, Peer
+from gateway_proxy.proxy.mcp.own_sessions import OwnSessions
 from gateway_proxy.proxy.mcp.revision import McpRevision
+from gateway_proxy.proxy.mcp.sessions import Session
 from gateway_proxy.proxy.run import Cut, Run
 from gateway_proxy.proxy.sweeper import Sweeper
 from gateway_proxy.stages.authenticate import check_status
@@ -55,14 +59,22 @@ class Streams:
         clock: Clock,
         revision: Callable[[], McpRevision],
         find_policy: Callable[[str], KeyPolicy | None],
+        own: OwnSessions,
     ) -> None:
+        self._own = own
         self._sweeper = sweeper
         self._clock = clock
         self._revision = revision
         self._find_policy = find_policy
         self._open: Counter[str] = Counter()
-        self._runs: set[Run] = set()
+        self._runs: dict[Run, Asked] = {}
         self._closing = False
+
+    def end_session(self, session: Session) -> None:
+        """The client has ended its session, and its streams with it."""
+        for run, asked in tuple(self._runs.items()):
+            if asked.session == session:
+                run.end(Cut.CANCELLED)
 
     def end_all(self) -> None:
         """For a shutdown; from here on none is opened."""
@@ -107,13 +119,16 @@ class Streams:
         answer = run.answer = asked.stream = prepare_stream(asked)
         answer.start_now(asked.request)
         self._open[key_id] += 1
-        self._runs.add(run)
+        self._runs[run] = asked
         self._sweeper.add(run)
         listening = [spawn(self._hear(stream, run, server, uris), f"mcp updates of {server}")
                      for server, uris in updates.items()]  # fmt: skip
+        detach: Callable[[], None] = _do_nothing
         try:
             if honoured is not None:
                 stream.tell(run, "notifications/subscriptions/acknowledged", {"notifications": honoured})
+            if asked.session is not None:
+                detach = self._own.attach(asked.session, partial(self._tell_own, stream, run))
             await self._watch(stream, run)
         except asyncio.CancelledError:
             cut = run.take_cut()
@@ -126,10 +141,11 @@ class Streams:
         except GatewayError:
             asked.exchange.outcome = Outcome.REVOKED  # the key has ended, or has lost MCP
         finally:
+            detach()
             for task in listening:
                 task.cancel()
             self._sweeper.remove(run)
-            self._runs.discard(run)
+            self._runs.pop(run, None)
             self._open[key_id] -= 1
             if not self._open[key_id]:
                 del self._open[key_id]
@@ -153,6 +169,23 @@ class Streams:
                 if after[change] != told:
                     stream.tell(run, _CHANGES[change][0], {})
             before = after
+
+    def _tell_own(
+        self, stream: "_Stream", run: Run, server: str, link: Link, peer: Peer, message: Message
+    ) -> None:
+        """Hand on what a server says in the client's own session beside its calls."""
+        session = stream.asked.session
+        if session is None or not stream.may_hear(self._find_policy, server):
+            return
+        params = dict(message.params or {})
+        if message.kind == "request":
+            posed = self._own.pose(session, link, peer, message)
+            if posed is not None and run.answer is not None:
+                run.answer.send(write_event(posed.value()))
+        elif message.method == _UPDATED and isinstance(params.get("uri"), str):
+            stream.tell(run, _UPDATED, {**params, "uri": _shown(stream.asked, server, params["uri"])})
+        elif message.method == "notifications/message":
+            stream.tell(run, message.method, params)
 
     def _offers(self) -> tuple[Offer, ...]:
         return tuple(self._revision().discovery.catalogue.values())
@@ -221,6 +254,10 @@ class _Stream:
 
 def _shown(asked: Asked, server: str, uri: str) -> str:
     return uri if asked.server else join_uri(server, uri)
+
+
+def _do_nothing() -> None:
+    """There is nothing to undo."""
 
 
 def _is(one: object, other: object) -> bool:

@@ -16,7 +16,7 @@ async def test_it_learns_of_a_revocation_and_leaves_the_record(tmp_path: Path) -
     attachment = QuietAttachment(
         store.registry, clock, lambda: OWN, lambda: clock.monotonic_ns(), lambda: ended.append(1)
     )
-    await attachment.refuse_company("gtw_other")
+    assert await attachment.list_company("gtw_other") == []
     await attachment.report()
     assert await store.registry.list_gateways() == []
     await store.registry.heartbeat(OWN)

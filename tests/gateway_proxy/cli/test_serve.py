@@ -12,7 +12,6 @@ def test_settings_without_effect_are_named() -> None:
     config = config_from_dict(
         {
             "logs": {"bodies": True},
-            "mcp": {"servers": [{"name": "github", "url": "https://mcp.example.com/mcp"}]},
         }
     )
-    assert find_idle_settings(config) == ["[[mcp.servers]]", "[logs] bodies"]
+    assert find_idle_settings(config) == ["[logs] bodies"]

@@ -68,7 +68,7 @@ def test_what_is_not_answered() -> None:
 
 
 @pytest.mark.parametrize("version", [NEW, OLD])
-@pytest.mark.parametrize("method", ["tasks/get", "resources/subscribe", "logging/setLevel", "tools/Call"])
+@pytest.mark.parametrize("method", ["tasks/get", "logging/setLevel", "tools/Call"])
 def test_what_is_not_offered(method: str, version: str) -> None:
     with pytest.raises(McpError) as caught:
         ask(method, version, uri="mcp+a+u:1")

@@ -44,6 +44,26 @@ def test_a_session_tells_its_revision_to_its_key_alone(sessions: Sessions) -> No
     assert refused(sessions, None) == 400
 
 
+@pytest.mark.parametrize(
+    ("declared", "remembered"),
+    [
+        (None, {}),
+        ({"sampling": {}, "x": {}}, {"sampling": {}}),
+        ({"elicitation": {"url": {}, "form": {}}}, {"elicitation": {"form": {}, "url": {}}}),
+        (
+            {"roots": {"listChanged": True}, "sampling": {"tools": {}}},
+            {"roots": {"listChanged": True}, "sampling": {"tools": {}}},
+        ),
+        ({"roots": "yes", "sampling": None}, {}),
+    ],
+)
+def test_it_remembers_what_its_client_can_be_asked(
+    sessions: Sessions, declared: Any, remembered: Any
+) -> None:
+    id = sessions.open("key_a", "new", "2025-11-25", declared)
+    assert sessions.find(id, "key_a", "new").capabilities == remembered
+
+
 @pytest.mark.parametrize("place", [0, 14, 18, 24, 51])
 def test_a_changed_id_is_unknown(sessions: Sessions, place: int) -> None:
     id = sessions.open("key_a", "new", "2025-11-25")

@@ -43,6 +43,7 @@ _SESSION = "Mcp-Session-Id"
 _VERSION = "MCP-Protocol-Version"
 _JSON = "content-type: application/json\r\n"
 _ROOT = "/mcp/"
+_EVENTS = ("text/event-stream", "*/*")
 
 
 class Door:
@@ -142,7 +143,7 @@ class Door:
         check_mirrored(message, _lower(headers), modern=modern)
         asked = Asked(
             asking.request, asking.secret, exchange, asking.runtime, asking.revision, message, version, asking.server,
-            None, "text/event-stream" in headers.get("Accept", "") and not asking.is_batch,
+            None, not asking.is_batch and any(kind in headers.get("Accept", "") for kind in _EVENTS),
         )  # fmt: skip
         if not modern and message.method != "initialize":
             asked.session = self._find_session(asking)

@@ -18,6 +18,7 @@ from tests.support.mcp_client import McpClient
 from tests.support.mcp_server import McpServer, server_toml, tool
 from tests.support.mcp_world import EVERYTHING, wait_for
 
+pytestmark = pytest.mark.slow
 SCRIPT = Path(__file__).parents[2] / "support" / "mcp_stdio.py"
 BLOCK = 'on_changed_tool = "block"'
 
@@ -60,7 +61,6 @@ async def test_processes_of_both_eras_serve_and_end_with_the_gateway(tmp_path: P
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
 
 
-@pytest.mark.slow
 async def test_a_process_that_crashes_is_back_for_the_next_call(tmp_path: Path) -> None:
     async with open_scene(tmp_path, stdio_toml("s", "all")) as scene:
         client = scene.client("/mcp/s")

@@ -1,7 +1,9 @@
 """The MCP door through the real routes, both eras towards clients and towards servers."""
 
+from pathlib import Path
+
 from tests.support.mcp_client import LegacyClient
-from tests.support.mcp_world import World
+from tests.support.mcp_world import World, open_world
 
 
 async def test_a_modern_client_lists_and_calls_at_servers_of_both_eras(world: World) -> None:
@@ -113,3 +115,17 @@ async def test_a_batch_is_an_exchange_for_each_request(world: World) -> None:
     ]
     later = await client.send(calls, {**session, "MCP-Protocol-Version": "2025-11-25"})
     assert later.error == (400, -32600)
+
+
+async def test_denied_may_be_told_from_unknown_by_setting(tmp_path: Path) -> None:
+    async with open_world(tmp_path, '[mcp]\ndenied_style = "forbidden"\n') as world:
+        _, secret = await world.key(
+            mcp={"enabled": True, "access_mode": "allow_list", "servers": ["new"], "tools": {"new": ["echo"]}}
+        )
+        client = world.client(secret=secret)
+        assert await client.names() == ["echo"]
+        assert (await client.call("fail")).error == (403, 403) and (await client.call("nothing")).error == (
+            200,
+            -32602,
+        )
+        assert (await world.client("/mcp/old", secret).ask("tools/list")).error == (403, 403)

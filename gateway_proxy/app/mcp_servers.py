@@ -8,6 +8,7 @@ written to the store behind everything else. Serving clients belongs to `app.mcp
 import asyncio
 import logging
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 from gateway_proxy.app.mcp_facts import describe_server
@@ -150,10 +151,14 @@ class McpServers:
 
     def _judge(self, offer: Offer) -> Offer:
         server = self._servers.get(offer.server)
-        if server is None or not self._loaded:
+        if server is None:
             return offer
+        blocks = server.on_changed_tool == "block"
+        if not self._loaded:
+            unknown = "What was approved of its tools is not known now."
+            return replace(offer, lists={**offer.lists, "tools": {}}, problem=unknown) if blocks else offer
         self._unwritten += self._definitions.meet(offer)
-        return self._definitions.judge(offer, blocks=server.on_changed_tool == "block")
+        return self._definitions.judge(offer, blocks=blocks)
 
     async def _load(self) -> None:
         try:

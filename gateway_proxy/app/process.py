@@ -7,9 +7,12 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 PRIORITY = "GATEWAY_PROXY_ADMIN_PRIORITY"
+# https://docs.kernel.org/admin-guide/cgroup-v2.html#cpu-interface-files
+_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
@@ -57,6 +60,15 @@ def become_helper() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def count_cores(quota: Path = _QUOTA) -> float:
+    """Cores that this process may use: those that it may run on, or fewer where its container has a quota."""
+    cores = float(len(os.sched_getaffinity(0))) if sys.platform == "linux" else float(os.cpu_count() or 1)
+    with contextlib.suppress(OSError, ValueError):  # no such file, or "max"
+        microseconds, period = quota.read_text().split()
+        cores = min(cores, int(microseconds) / int(period))
+    return cores
+
+
 def give_way(busy_processes: int) -> None:
     """Compute only while a core is idle, if that many processes, each busy on one core, leave one.
 
@@ -65,6 +77,6 @@ def give_way(busy_processes: int) -> None:
     """
     if sys.platform != "linux" or os.environ.get(PRIORITY) == "low":
         return
-    if len(os.sched_getaffinity(0)) > busy_processes:
+    if count_cores() > busy_processes:
         with contextlib.suppress(OSError):  # forbidden in some containers
             os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))

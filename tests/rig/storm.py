@@ -19,6 +19,7 @@ from tests.support.money import PRICE, Prices, cost_nanos, usd_to_nanos
 __all__ = ["Act", "Plan", "Verdict", "run_storm"]
 
 _RETRY_SECONDS = 0.2
+_REFUSED_SECONDS = 0.5  # money that is reserved comes back
 FLAT = dataclasses.replace(PRICE, reasoning=PRICE.output)
 
 
@@ -55,15 +56,21 @@ class Verdict:
     accepted: int  # by the provider
     outcomes: Counter[str]
 
+    @property
+    def holds(self) -> bool:
+        """Whether the provider's books, ours, the counters and the budget agree as they must."""
+        return self.billed <= self.charged <= self.cap and self.spent == self.charged and self.reserved == 0
+
 
 def run_storm(cluster: Cluster, plan: Plan, acts: list[Act], heal: Callable[[], object]) -> Verdict:
     """`heal` brings back whatever the acts have killed; then both parties' books are compared."""
     cap = plan.funded * _cost(plan, FLAT)
     key = cluster.create_key("storm", budget_usd=f"{cap // 10**9}.{cap % 10**9:09d}")
+    earlier = len(cluster.provider.settled_ledger(60))
     outcomes = asyncio.run(_Storm(cluster, key, plan).run(acts))
     heal()
     _wait_until_quiet(cluster, key)
-    entries = cluster.provider.settled_ledger(60)
+    entries = cluster.provider.settled_ledger(60)[earlier:]
     rows = asyncio.run(cluster.fetch("SELECT charged_nanos FROM ledger WHERE key_id = $1", key.id))
     budget = cluster.gateways[0].key_state(key.secret)["budget"]
     return Verdict(
@@ -132,6 +139,8 @@ class _Storm:
                     break
                 await asyncio.sleep(_RETRY_SECONDS)
             self._outcomes[outcome] += 1
+            if outcome.startswith("429"):
+                await asyncio.sleep(_REFUSED_SECONDS)
 
     async def _ask(self, session: aiohttp.ClientSession, origin: str) -> str:
         plan = self._plan

@@ -11,6 +11,7 @@ import pytest
 from tests.rig.cluster import Cluster
 from tests.rig.history import History
 from tests.rig.push import run_changes
+from tests.rig.rolling import roll
 from tests.support.fake_provider import FakeProvider
 from tests.support.gateway import RunningGateway
 from tests.support.postgres import PostgresServer
@@ -23,7 +24,8 @@ CHAT = "/v1/chat/completions"
 
 @pytest.fixture(scope="module")
 def cluster(postgres: PostgresServer, redis_server: RedisServer, provider: FakeProvider) -> Iterator[Cluster]:
-    with Cluster(asyncio.run(postgres.make_store()), redis_server.url, provider) as cluster:
+    url = asyncio.run(postgres.make_store())
+    with Cluster(url, redis_server.url, provider, server="drain_seconds = 10") as cluster:
         yield cluster
 
 
@@ -82,6 +84,21 @@ def test_a_change_is_in_force_everywhere_when_the_api_answers(cluster: Cluster) 
         assert [ask(gateway, rotated) for gateway in cluster.gateways] == [outcome] * 2
 
 
+def test_a_rotation_with_grace_leaves_both_secrets_for_so_long_on_every_gateway(cluster: Cluster) -> None:
+    first, second = cluster.gateways
+    key, token = cluster.create_key("rotated"), first.admin_token()
+    status, made = second.fetch(f"/api/v1/keys/{key.id}/rotate", secret=token, body={"grace_seconds": 4})
+    rotated_at = time.monotonic()
+    assert status == 201, made
+    wait_until_live(second, token, made["key"])
+    assert [ask(gateway, made["secret"])[0] for gateway in cluster.gateways] == [200, 200]
+    if time.monotonic() - rotated_at < 3.5:
+        assert [ask(gateway, key.secret)[0] for gateway in cluster.gateways] == [200, 200]
+    time.sleep(max(0.0, rotated_at + 4.5 - time.monotonic()))
+    assert [ask(gateway, key.secret) for gateway in cluster.gateways] == [(401, "invalid_api_key")] * 2
+    assert [ask(gateway, made["secret"])[0] for gateway in cluster.gateways] == [200, 200]
+
+
 def test_a_token_that_one_gateway_made_is_good_on_the_other_when_it_answers(cluster: Cluster) -> None:
     first, second = cluster.gateways
     key = cluster.create_key("mints")
@@ -138,3 +155,9 @@ def test_after_the_answer_nobody_serves_the_former_state(cluster: Cluster, tmp_p
     assert len(lags) == 24 and min(history.count_looks()) > 0
     assert max(lags) < 1, lags
     assert not [request for request in history.requests if request.status not in (200, 401)]
+
+
+def test_a_rolling_restart_breaks_no_stream(cluster: Cluster) -> None:
+    rolled = roll(cluster, streams=12, longest_seconds=1.5)
+    assert rolled.failed == 0 and rolled.outcomes["whole"] > 12, rolled
+    assert rolled.exits == [0, 0] and max(rolled.drains) < 15, rolled

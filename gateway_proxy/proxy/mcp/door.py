@@ -43,6 +43,7 @@ _SESSION = "Mcp-Session-Id"
 _VERSION = "MCP-Protocol-Version"
 _JSON = "content-type: application/json\r\n"
 _ROOT = "/mcp/"
+_EVENTS = ("text/event-stream", "*/*")
 
 
 class Door:
@@ -85,14 +86,17 @@ class Door:
         asking = _Asking(request, secret, exchange, runtime, revision, server)
         if request.method != "POST":
             return await self._answer_session(asking)
+        id: Id | None = None
         try:
             post = parse_post(exchange.body)
             exchange.body = b""  # the parsed messages are the only copy that may leave
             if post.is_batch:
                 return await self._answer_batch(asking, post)
-            asked = self._open(asking, exchange, post.messages[0])
+            message = post.messages[0]
+            id = message.id if message.kind == "request" else None
+            asked = self._open(asking, exchange, message)
         except McpError as error:
-            return _write(exchange, _refuse(exchange, error, None))
+            return _write(exchange, _refuse(exchange, error, id))
         return await self._answer_one(asked)
 
     # --- one message
@@ -142,7 +146,7 @@ class Door:
         check_mirrored(message, _lower(headers), modern=modern)
         asked = Asked(
             asking.request, asking.secret, exchange, asking.runtime, asking.revision, message, version, asking.server,
-            None, "text/event-stream" in headers.get("Accept", "") and not asking.is_batch,
+            None, not asking.is_batch and any(kind in headers.get("Accept", "") for kind in _EVENTS),
         )  # fmt: skip
         if not modern and message.method != "initialize":
             asked.session = self._find_session(asking)

@@ -4,10 +4,11 @@ import asyncio
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from gateway_proxy.app.process import run_loop
+from gateway_proxy.app.process import count_cores, run_loop
 
 HELPER = """
 import os, signal, sys
@@ -65,6 +66,15 @@ def test_a_helper_gives_way_where_a_core_is_left(busy: int, priority: str, gives
         check=True,
     )
     assert done.stdout.strip() == str(gives and sys.platform == "linux")
+
+
+def test_a_quota_leaves_fewer_cores(tmp_path: Path) -> None:
+    quota = tmp_path / "cpu.max"
+    everything = count_cores(quota)
+    assert everything >= 1
+    for text, cores in (("max 100000\n", everything), ("50000 100000\n", 0.5), ("", everything)):
+        quota.write_text(text)
+        assert count_cores(quota) == cores
 
 
 def test_a_helper_dies_with_its_parent() -> None:

@@ -37,6 +37,8 @@ def check(context: click.Context, config_path: Path | None, as_json: bool) -> No
     print(f"Providers: {providers}")
     print(f"Models: {len(config.models)} declared, {len(names)} routable by name")
     print(f"Store: {config.storage.sqlite_path or 'PostgreSQL'}; listens on {config.server.listen}")
+    if config.shared.redis_url is not None and config.storage.sqlite_path is not None:
+        print("shared.redis_url has no effect: gateways share counters on a PostgreSQL store only")
     if unpriced:
         print(f"\n{len(unpriced)} without a price; keys with a budget cannot use them:")
         for name in unpriced:

@@ -46,7 +46,7 @@ def serve(context: click.Context, config_path: Path | None) -> None:
     _refuse_taken_address(config, inherited)
     start_logging()
     for setting in find_idle_settings(config):
-        logging.getLogger("gateway_proxy").warning("%s is set, and has no effect in this version", setting)
+        logging.getLogger("gateway_proxy").warning("%s is set, and has no effect here", setting)
 
     def announce(url: str, admin_url: str) -> None:
         click.echo(f"gateway-proxy serves {url}/v1", err=True)

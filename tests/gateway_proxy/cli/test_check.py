@@ -71,3 +71,9 @@ def test_schema(cli) -> None:
     schema = json.loads(cli("config", "schema").out)
     assert schema["$schema"].endswith("2020-12/schema")
     assert "providers" in schema["properties"]
+
+
+def test_shared_counters_without_a_store_to_share_are_told_to_be_idle(cli, tmp_path) -> None:
+    (tmp_path / "config.toml").write_text(GOOD + '[shared]\nredis_url = "redis://127.0.0.1"\n')
+    outcome = cli("check", "-c", "config.toml")
+    assert outcome.code == 0 and "shared.redis_url has no effect" in outcome.out

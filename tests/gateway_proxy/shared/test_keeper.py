@@ -193,3 +193,25 @@ async def test_a_grant_from_before_the_epoch_is_not_used_after_it(redis: RedisSe
         part.server.names = names
         await part.settled()
         assert await standing(part) == (0, 0) and "gtw_0/0.a~req_1~1" not in part.ending.leases.held
+
+
+async def test_budgets_that_are_loaded_go_on_while_the_store_is_away(
+    redis: RedisServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(keeper_module, "BEAT_SECONDS", 0.02)
+    store = FakeStore()
+    async with running_parts(redis.url, store, 2) as parts:
+        await parts[0].limiter.acquire(nanos(1), ("key",), "req_0~1")
+        store.is_away = True
+        await until(lambda: all("away" in part.keeper.error for part in parts))
+        for number, part in enumerate(parts):
+            lease = await part.limiter.acquire(nanos(1000), ("key",), f"req_{number}~2")
+            part.limiter.settle_nanos(lease, 10)
+            await part.settled()
+        with pytest.raises(CounterUnknown):
+            await parts[0].limiter.acquire((Claim("new", Meter.NANOS, RULE, 1),), ("new",), "req_5~1")
+        assert all(part.server.is_ready for part in parts)
+        store.is_away = False
+        await until(lambda: not any(part.keeper.error for part in parts))
+        assert await standing(parts[0]) == (20, 1)
+    assert caplog.text.count("the store does not say") == 2  # once each, however often it was asked

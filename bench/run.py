@@ -13,7 +13,7 @@ import time
 
 from bench.figure import Figure, write
 
-NAMES = ("cost", "dialects", "memory", "buckets", "budget", "kills", "pages", "beside", "mcp")
+NAMES = ("cost", "dialects", "memory", "buckets", "budget", "kills", "pages", "beside", "mcp", "shared")
 SOAKS = ("chunks", "reloads", "keys")
 FLEETS = ("push", "fleet", "rolling")  # of several gateways; their short forms are tests of the rig
 

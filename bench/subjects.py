@@ -98,7 +98,7 @@ SETTINGS = """\
 [server]
 listen = "127.0.0.1:{port}"
 [storage]
-url = "sqlite:gateway.db"
+url = "{store_url}"
 data_dir = "data"
 [security]
 pepper = "file:data/pepper"
@@ -178,13 +178,17 @@ def gateway(
 
 @contextmanager
 def gateway_folder(
-    upstream: str, documents: list[dict[str, object]], extra_settings: str = ""
+    upstream: str,
+    documents: list[dict[str, object]],
+    extra_settings: str = "",
+    store_url: str = "sqlite:gateway.db",
 ) -> Iterator[SimpleNamespace]:
     """Settings and a store with these keys, to be served any number of times; yields folder, port, secrets."""
     folder = Path(tempfile.mkdtemp(prefix="gateway-bench-"))
     try:
         port = free_port()
-        (folder / "config.toml").write_text(SETTINGS.format(port=port, upstream=upstream) + extra_settings)
+        settings = SETTINGS.format(port=port, upstream=upstream, store_url=store_url)
+        (folder / "config.toml").write_text(settings + extra_settings)
         yield SimpleNamespace(folder=folder, port=port, secrets=make_keys(folder, documents))
     finally:
         shutil.rmtree(folder, ignore_errors=True)

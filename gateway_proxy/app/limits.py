@@ -19,6 +19,7 @@ from gateway_proxy.storage import Store
 from gateway_proxy.storage.database import StoreError
 from gateway_proxy.storage.maintenance import clear_reserved
 from gateway_proxy.storage.registry import Gateway
+from gateway_proxy.telemetry.exposition import Samples
 
 if TYPE_CHECKING:
     from gateway_proxy.app.shared_limits import SharedLimits
@@ -75,6 +76,10 @@ class OwnLimits:
     def describe(self) -> dict[str, Any] | None:
         """For /readyz."""
         return None
+
+    def sample(self) -> dict[str, Samples]:
+        """For metrics, without the prefix of their names."""
+        return {}
 
     async def close(self) -> None:
         """When the books are closed."""

@@ -50,12 +50,13 @@ def _describe_tool(
     changed = offer.changed.get(name)
     approved = definitions.find(server.name, name)
     price = server.tool_prices.get(name, server.price_per_call)
+    known = changed or approved  # an approved one is what it was: its fingerprint need not be taken again
     return {
         "name": _cut(name),
         "title": _cut(_title(tool)) or None,
         "description": _cut(tool.get("description")) or None,
         "price_usd": format_usd(int(price * NANOS_PER_USD)),
-        "fingerprint": take_fingerprint(tool) if changed is None else changed.fingerprint,
+        "fingerprint": take_fingerprint(tool) if known is None else known.fingerprint,
         "status": "ok" if changed is None else "blocked" if changed.blocked else "changed",
         "definition": None if changed is None else _pretty(tool),
         "approved_definition": None

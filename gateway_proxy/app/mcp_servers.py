@@ -8,6 +8,7 @@ written to the store behind everything else. Serving clients belongs to `app.mcp
 import asyncio
 import logging
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 from gateway_proxy.app.mcp_facts import describe_server
@@ -116,6 +117,11 @@ class McpServers:
         self._definitions.approve(Approval(server, tool, fingerprint, definition))
         self.discovery.judge_again()
 
+    def wake(self) -> None:
+        """The store has changed: perhaps a tool that waits here was approved through another gateway."""
+        if any(offer.changed for offer in self.discovery.catalogue.values()):
+            spawn(self._load(), "look for approved MCP tools")
+
     def _discover(self) -> asyncio.Task[None]:
         old, servers = self.discovery, self._servers
         self.discovery = Discovery(
@@ -150,10 +156,14 @@ class McpServers:
 
     def _judge(self, offer: Offer) -> Offer:
         server = self._servers.get(offer.server)
-        if server is None or not self._loaded:
+        if server is None:
             return offer
+        blocks = server.on_changed_tool == "block"
+        if not self._loaded:
+            unknown = "What was approved of its tools is not known now."
+            return replace(offer, lists={**offer.lists, "tools": {}}, problem=unknown) if blocks else offer
         self._unwritten += self._definitions.meet(offer)
-        return self._definitions.judge(offer, blocks=server.on_changed_tool == "block")
+        return self._definitions.judge(offer, blocks=blocks)
 
     async def _load(self) -> None:
         try:

@@ -45,7 +45,12 @@ class Metrics:
             **sample_process(gateway.started_at),
             "gateway_proxy_event_loop_lag_seconds": {(): gateway.pulse.lag},
         }
-        for part in (self._sample_gateway(), self._sample_books(), self._sample_providers()):
+        for part in (
+            self._sample_gateway(),
+            self._sample_books(),
+            self._sample_providers(),
+            self._gateway.limits.sample(),
+        ):
             samples.update({f"gateway_proxy_{name}": values for name, values in part.items()})
         return samples
 

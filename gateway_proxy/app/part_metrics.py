@@ -12,7 +12,7 @@ from gateway_proxy.telemetry.catalog import METRICS
 from gateway_proxy.telemetry.exposition import Histogram, Samples, Value
 
 _LEAST = frozenset(
-    ("gateway_proxy_ready", "gateway_proxy_spool_up", "gateway_proxy_store_up", "gateway_proxy_audit_log_up",
+    ("gateway_proxy_ready", "gateway_proxy_spool_up", "gateway_proxy_store_up", "gateway_proxy_audit_log_up", "gateway_proxy_shared_counters_up",
      "gateway_proxy_config_reload_ok", "gateway_proxy_config_revision", "gateway_proxy_admin_process_up",
      "process_start_time_seconds")
 )  # fmt: skip

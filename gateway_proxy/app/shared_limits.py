@@ -15,7 +15,7 @@ from gateway_proxy.core.tasks import spawn
 from gateway_proxy.ledger.writer import BooksWriter
 from gateway_proxy.shared.address import parse_address
 from gateway_proxy.shared.ending import Ending
-from gateway_proxy.shared.keeper import Keeper
+from gateway_proxy.shared.keeper import LOAD_SECONDS, Keeper
 from gateway_proxy.shared.limiter import SharedLimiter
 from gateway_proxy.shared.link import Link
 from gateway_proxy.shared.loading import Loader
@@ -25,10 +25,12 @@ from gateway_proxy.stages.waiting import look_at_limits
 from gateway_proxy.storage import Store
 from gateway_proxy.storage.database import StoreError
 from gateway_proxy.storage.registry import Gateway
+from gateway_proxy.telemetry.exposition import Samples
 
 log = logging.getLogger("gateway_proxy.shared")
 
 FIRST_WAIT_SECONDS = 2.0  # a start waits so long for the server, and then goes on without it
+MOST_AT_START = 5000  # budgets that a start has loaded; the others are when they are first asked for
 READY_SECONDS = 0.5  # a change of keys waits so long for their budgets
 
 
@@ -106,8 +108,11 @@ class SharedLimits:
                 self._budgets.pop(key.id, None)
             else:
                 self._budgets[key.id] = (key.budget_period.value, key.budget_timezone)
-        if changed and self.ending.knows_keys:
+        if self.ending.knows_keys:
             await self.limiter.ready(changed, READY_SECONDS)
+        else:
+            first = self.limiter.ready(changed[:MOST_AT_START], LOAD_SECONDS)
+            spawn(first, "load shared budgets before they are asked for")
         self.ending.knows_keys = True
 
     def _is_new(self, key: Key) -> bool:
@@ -135,6 +140,19 @@ class SharedLimits:
             "decisions_local": decisions.local,
             "decisions_unverifiable": decisions.unverifiable,
             "owed": len(self.ending.leases.owed),
+        }
+
+    def sample(self) -> dict[str, Samples]:
+        """For metrics, without the prefix of their names."""
+        decisions = self.limiter.decisions
+        return {
+            "shared_counters_up": {(): int(self.server.is_ready and self.link.is_usable)},
+            "shared_decision_seconds": {(): decisions.histogram()},
+            "shared_degraded_decisions_total": {
+                ("local",): decisions.local,
+                ("unverifiable",): decisions.unverifiable,
+            },
+            "shared_epochs_total": {(): self.keeper.epochs},
         }
 
     async def close(self) -> None:

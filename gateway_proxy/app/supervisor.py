@@ -34,8 +34,8 @@ SAMPLE_SECONDS = 1.0
 Sockets = Mapping[str, Sequence[socket.socket]]
 
 
-class StartFailed(Exception):
-    """A worker ended before it served, at the very start; it has said why."""
+class WorkersFailed(Exception):
+    """The first worker ended before it served, and has said why; or all were ended by force."""
 
 
 class Worker:
@@ -130,7 +130,7 @@ class Supervisor:
         self._rolling: asyncio.Task[None] | None = None
 
     async def run(self, announce: Callable[[], None]) -> None:
-        """Until SIGTERM or SIGINT; SIGHUP reloads, SIGUSR2 restarts one worker after the other. Raises StartFailed."""
+        """Until SIGTERM or SIGINT; SIGHUP reloads, SIGUSR2 restarts one worker after the other. Raises WorkersFailed."""
         loop = asyncio.get_running_loop()
         manager = ServiceManager()
         for name in (signal.SIGTERM, signal.SIGINT):
@@ -162,12 +162,13 @@ class Supervisor:
             await asyncio.wait(late)
         await end(watching)
         if self._failed:
-            raise StartFailed(self._failed)
+            raise WorkersFailed(self._failed)
 
     # --- inside
 
     def _stop(self) -> None:
         if self._stopping.is_set():
+            self._failed = self._failed or "the workers were ended by a second signal"
             self._tell_all("force")
             return
         self._stopping.set()

@@ -64,7 +64,7 @@ def serve(context: click.Context, config_path: Path | None) -> None:
 
 
 def _supervise(config: "Config", inherited: "Sockets", announce: Callable[[str, str], None]) -> None:
-    from gateway_proxy.app.supervisor import StartFailed, Supervisor, bind, make_command
+    from gateway_proxy.app.supervisor import Supervisor, WorkersFailed, bind, make_command
 
     server = config.server
     try:
@@ -82,7 +82,7 @@ def _supervise(config: "Config", inherited: "Sockets", announce: Callable[[str, 
 
     try:
         run_loop(supervise)
-    except StartFailed as error:
+    except WorkersFailed as error:
         raise Refusal(str(error)) from None
 
 

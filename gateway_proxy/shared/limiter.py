@@ -42,7 +42,7 @@ from gateway_proxy.shared.view import View, describe
 
 log = logging.getLogger("gateway_proxy.shared")
 
-DECISION_SECONDS = 0.04
+DECISION_SECONDS = 0.045
 MOST_TRIES = 4
 REQUESTS, TOKENS, PARALLEL, NANOS = Meter.REQUESTS, Meter.TOKENS, Meter.PARALLEL, Meter.NANOS
 _GRANTED, _REFUSED, _UNKNOWN, _OTHER_PERIOD = 1, 0, 2, 3

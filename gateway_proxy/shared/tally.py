@@ -2,17 +2,10 @@
 
 from bisect import bisect_left
 
-BOUNDS_NS = (
-    250_000,
-    500_000,
-    1_000_000,
-    2_500_000,
-    5_000_000,
-    10_000_000,
-    25_000_000,
-    50_000_000,
-    100_000_000,
-)
+from gateway_proxy.telemetry.exposition import Histogram
+
+BOUNDS_MS = (1, 2, 5, 10, 20, 30, 40, 50, 100)
+_BOUNDS_NS = tuple(bound * 1_000_000 for bound in BOUNDS_MS)
 
 
 class Decisions:
@@ -24,10 +17,17 @@ class Decisions:
         self.local = 0
         self.unverifiable = 0
         self.total_ns = 0
-        self.buckets = [0] * (len(BOUNDS_NS) + 1)
+        self._buckets = [0] * (len(_BOUNDS_NS) + 1)
 
     def note(self, duration_ns: int) -> None:
         """A decision that took so long."""
         self.count += 1
         self.total_ns += duration_ns
-        self.buckets[bisect_left(BOUNDS_NS, duration_ns)] += 1
+        self._buckets[bisect_left(_BOUNDS_NS, duration_ns)] += 1
+
+    def histogram(self) -> Histogram:
+        """How long they took, in milliseconds."""
+        taken = Histogram(BOUNDS_MS)
+        taken.counts = list(self._buckets)
+        taken.sum = self.total_ns // 1_000_000
+        return taken

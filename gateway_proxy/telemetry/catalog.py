@@ -56,6 +56,16 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric(_P + "store_up", "gauge", "1 while the store takes the books."),
     Metric(_P + "store_lag_seconds", "gauge", "Since when the store's changes were last seen."),
+    Metric(
+        _P + "shared_counters_up", "gauge",
+        "1 while budgets can be judged by the counters that gateways share; absent without shared.redis_url.",
+    ),
+    Metric(_P + "shared_decision_seconds", "histogram", "How long a request waited for the shared counters' one answer."),
+    Metric(
+        _P + "shared_degraded_decisions_total", "counter",
+        "Decisions without the shared counters: from this gateway's part of a limit, or refused for the budget.", ("kind",),
+    ),
+    Metric(_P + "shared_epochs_total", "counter", "How often the shared counters were entered: at a start, a reconnection, a loss."),
     Metric(_P + "keys", "gauge", "Keys that this gateway knows."),
     Metric(_P + "audit_log_up", "gauge", "1 while the local audit log can be written."),
     Metric(_P + "config_revision", "gauge", "Revision of the settings in force."),

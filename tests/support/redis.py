@@ -54,6 +54,12 @@ class RedisServer:
             assert time.monotonic() < ends, "the server does not start"
             time.sleep(0.01)
 
+    @property
+    def pid(self) -> int:
+        """The process, which must be running."""
+        assert self._process is not None, "the server is not running"
+        return self._process.pid
+
     def run(self, *words: str) -> bytes:
         """One command on a connection of its own; its reply as it comes, up to 64 kB."""
         with socket.socket(socket.AF_UNIX) as connection:

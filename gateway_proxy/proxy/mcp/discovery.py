@@ -55,7 +55,8 @@ class Discovery:
 
     def judge_again(self) -> None:
         """What may be offered has changed."""
-        self.catalogue: Catalogue = make_catalogue(map(self._judge, self._told.values()))
+        self._judged = {name: self._judge(offer) for name, offer in self._told.items()}
+        self.catalogue: Catalogue = make_catalogue(self._judged.values())
 
     def watch(self) -> None:
         """From now on servers are asked again when they say that something changed."""
@@ -126,8 +127,7 @@ class Discovery:
         except UpstreamFailed as error:
             self._note_problem(server, error.public)
         else:
-            self._told[server] = offer
-            self.judge_again()
+            self._take(offer)
         finally:
             del self._asking[server]
 
@@ -141,8 +141,12 @@ class Discovery:
             return await fetch_offer(server, link, await self._agree(server), seconds)
 
     def _note_problem(self, server: str, problem: str) -> None:
-        self._told[server] = replace(self._told[server], problem=problem)
-        self.judge_again()
+        self._take(replace(self._told[server], problem=problem))
+
+    def _take(self, offer: Offer) -> None:
+        self._told[offer.server] = offer
+        self._judged[offer.server] = self._judge(offer)
+        self.catalogue = make_catalogue(self._judged.values())
 
     async def _watch(self, server: str) -> None:
         pause = FIRST_PAUSE_SECONDS

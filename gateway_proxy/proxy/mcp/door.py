@@ -86,14 +86,17 @@ class Door:
         asking = _Asking(request, secret, exchange, runtime, revision, server)
         if request.method != "POST":
             return await self._answer_session(asking)
+        id: Id | None = None
         try:
             post = parse_post(exchange.body)
             exchange.body = b""  # the parsed messages are the only copy that may leave
             if post.is_batch:
                 return await self._answer_batch(asking, post)
-            asked = self._open(asking, exchange, post.messages[0])
+            message = post.messages[0]
+            id = message.id if message.kind == "request" else None
+            asked = self._open(asking, exchange, message)
         except McpError as error:
-            return _write(exchange, _refuse(exchange, error, None))
+            return _write(exchange, _refuse(exchange, error, id))
         return await self._answer_one(asked)
 
     # --- one message

@@ -50,7 +50,7 @@ class Sessions:
     def __init__(self, secret: bytes, clock: Clock) -> None:
         self._secret = secret
         self._clock = clock
-        self._ended: dict[str, int] = {}  # id → when it would have ended by itself
+        self._ended: dict[str, None] = {}  # the ids, the oldest first
         self._runs: dict[str, dict[Id, Run]] = {}  # of the sessions whose calls run here, by the client's ids
 
     def open(self, key_id: str, server: str, version: str, capabilities: object = None) -> str:
@@ -80,10 +80,9 @@ class Sessions:
         """Its calls that run here end, and nobody can name it any more."""
         for run in tuple(self._runs.get(session.id, {}).values()):
             run.end(Cut.CANCELLED)
-        now = self._clock.now_ms()
         if len(self._ended) >= MAX_ENDED:
-            self._ended = {id: at for id, at in self._ended.items() if at > now}
-        self._ended[session.id] = now + TTL_MS
+            del self._ended[next(iter(self._ended))]
+        self._ended[session.id] = None
 
     def begin(self, session: Session, id: Id, run: Run) -> None:
         """From here on the client can cancel this call."""

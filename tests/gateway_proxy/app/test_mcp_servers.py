@@ -3,21 +3,32 @@
 import asyncio
 import contextlib
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import pytest
 
+from gateway_proxy.app import mcp_servers
 from gateway_proxy.app.inside import Inside
+from gateway_proxy.app.mcp_servers import McpServers
 from gateway_proxy.app.server import reload
+from gateway_proxy.config import config_from_dict
+from gateway_proxy.core.approval import Approval
+from gateway_proxy.core.clock import Clock
 from gateway_proxy.proxy.mcp import discovery
+from gateway_proxy.routing.breaker import Breakers
+from gateway_proxy.storage.database import StoreError
+from gateway_proxy.storage.mcp_tools import McpToolRows
 from tests.support.in_process import Served, serve
 from tests.support.mcp_client import McpClient
+from tests.support.mcp_link import FakeLink
 from tests.support.mcp_server import McpServer, server_toml, tool
 from tests.support.mcp_world import EVERYTHING, wait_for
 
+pytestmark = pytest.mark.slow
 SCRIPT = Path(__file__).parents[2] / "support" / "mcp_stdio.py"
 BLOCK = 'on_changed_tool = "block"'
 
@@ -60,7 +71,6 @@ async def test_processes_of_both_eras_serve_and_end_with_the_gateway(tmp_path: P
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
 
 
-@pytest.mark.slow
 async def test_a_process_that_crashes_is_back_for_the_next_call(tmp_path: Path) -> None:
     async with open_scene(tmp_path, stdio_toml("s", "all")) as scene:
         client = scene.client("/mcp/s")
@@ -87,6 +97,50 @@ async def test_a_changed_tool_is_blocked_until_it_is_approved(
             scene.inside.answer("mcp_approve", "s", "echo", changed["fingerprint"], changed["definition"])
             assert await client.names() == ["echo"] and scene.facts()["tools"][0]["status"] == "ok"
             assert scene.inside.answer("mcp_changed", "s", "echo") is None
+
+
+async def test_an_approval_through_another_gateway_counts_within_a_second(tmp_path: Path) -> None:
+    async with McpServer(tools=("echo",)) as server:
+        async with open_scene(tmp_path, server_toml("s", server.url, BLOCK)) as scene:
+            assert await scene.client("/mcp/s").names() == ["echo"]
+            server.tools[0] = tool("echo", title="another")
+            await scene.servers.discovery.refresh()
+            changed = scene.inside.answer("mcp_changed", "s", "echo")
+            approval = Approval("s", "echo", changed["fingerprint"], changed["definition"])
+            rows = scene.served.gateway.store.mcp_tools
+            await rows.approve("default", approval, home="default", actor="ada")
+            await wait_for(lambda: scene.facts()["tools"][0]["status"] == "ok")
+            assert await scene.client("/mcp/s").names() == ["echo"]
+
+
+async def test_where_approvals_are_not_known_a_blocking_server_offers_no_tools(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Rows:
+        broken = True
+
+        async def list(self, organization: str) -> list[Approval]:
+            if self.broken:
+                raise StoreError("away")
+            return []
+
+        async def add(self, *_: Any) -> None: ...
+
+    rows, clock = Rows(), Clock()
+    monkeypatch.setattr(mcp_servers, "make_link", lambda server: FakeLink([{"name": "x"}]))
+    tables = [{"name": name, "url": f"https://{name}.test", "on_changed_tool": act} for name, act in
+              (("strict", "block"), ("open", "flag"))]  # fmt: skip
+    servers = McpServers(cast(McpToolRows, rows), "o", Breakers(clock), clock, Counter())
+    asked = servers.apply(config_from_dict({"mcp": {"servers": tables}}))
+    assert asked is not None
+    await asked
+    catalogue = servers.discovery.catalogue
+    assert not catalogue["strict"].things("tools") and "not known" in catalogue["strict"].problem
+    assert list(catalogue["open"].things("tools")) == ["x"]
+    rows.broken = False
+    await servers._load()
+    assert list(servers.discovery.catalogue["strict"].things("tools")) == ["x"]
+    await servers.close()
 
 
 async def test_what_was_seen_first_is_known_after_a_restart(tmp_path: Path) -> None:

@@ -62,6 +62,8 @@ async def test_its_life(store: Store, redis: RedisServer, tmp_path: Path) -> Non
     assert (await limits.limiter.acquire((Claim("key", Meter.NANOS, rule, 0),), ("key",))).period.startswith(
         "month"
     )
+    samples = limits.sample()
+    assert samples["shared_counters_up"] == {(): 1} and samples["shared_epochs_total"] == {(): 1}
     await limits.prepare([KeyRecord("key", None)], writer)  # type: ignore[arg-type]
     await limits.close()
 

@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from gateway_proxy.app import supervisor as module
-from gateway_proxy.app.supervisor import StartFailed, Supervisor, bind, make_command
+from gateway_proxy.app.supervisor import Supervisor, WorkersFailed, bind, make_command
 
 pytestmark = pytest.mark.slow
 _WORKER = """
@@ -25,7 +25,8 @@ async def main():
     if sys.argv[1:] == ["fail"] and place.number == 0: sys.exit(3)
     listening = socket.socket(fileno=place.sockets["listen"][0])
     listening.setblocking(False)
-    part.on_stop = stop.set
+    stops = iter([None] if sys.argv[1:] == ["stubborn"] else [])
+    part.on_stop = lambda: next(stops, 0) is None or stop.set()
     part.on_samples = lambda: {"gateway_proxy_refusals_total": {("x",): 1}, "gateway_proxy_keys": {(): 5}}
     await part.join(place)
     part.tell_state(10 + place.number, [])
@@ -132,10 +133,25 @@ async def test_the_life_of_two_workers(scene: Scene) -> None:
 
 async def test_a_first_worker_that_cannot_start_ends_the_start() -> None:
     scene = Scene("fail")
-    with pytest.raises(StartFailed, match="worker 0 could not start"):
+    with pytest.raises(WorkersFailed, match="worker 0 could not start"):
         async with asyncio.timeout(30):
             await scene.running
     assert not scene.serves.is_set()
+    for one in scene.sockets["listen"]:
+        one.close()
+
+
+async def test_a_second_signal_ends_those_that_take_their_time() -> None:
+    scene = Scene("stubborn")
+    async with asyncio.timeout(30):
+        await scene.serves.wait()
+    os.kill(os.getpid(), signal.SIGTERM)
+    await asyncio.sleep(0.1)
+    assert not scene.running.done()
+    os.kill(os.getpid(), signal.SIGTERM)
+    with pytest.raises(WorkersFailed, match="second signal"):
+        async with asyncio.timeout(30):
+            await scene.running
     for one in scene.sockets["listen"]:
         one.close()
 

@@ -32,6 +32,7 @@ async def test_lines_go_in_and_out_in_its_own_folder(tmp_path: Path) -> None:
     await child.close()
 
 
+@pytest.mark.slow
 async def test_one_that_reads_nothing_is_told_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_UNSENT_BYTES", 1_000)
     monkeypatch.setattr(module, "FAREWELL_SECONDS", 0.01)

@@ -1,7 +1,9 @@
 """The MCP door through the real routes, both eras towards clients and towards servers."""
 
+from pathlib import Path
+
 from tests.support.mcp_client import LegacyClient
-from tests.support.mcp_world import World
+from tests.support.mcp_world import World, open_world
 
 
 async def test_a_modern_client_lists_and_calls_at_servers_of_both_eras(world: World) -> None:
@@ -80,7 +82,8 @@ async def test_headers_that_contradict_the_body_are_refused(world: World) -> Non
     client = world.client()
     body, headers = client.modern("tools/call", name="echo", arguments={})
     assert (await client.send(body, {**headers, "Mcp-Name": "fail"})).error == (400, -32020)
-    assert (await client.send(body, {**headers, "Mcp-Method": "tools/list"})).error == (400, -32020)
+    refused = await client.send(body, {**headers, "Mcp-Method": "tools/list"})
+    assert refused.error == (400, -32020) and refused.value["id"] == body["id"]
     assert (await client.send(b"{", headers)).error == (400, -32700)
     assert (await client.ask("nothing/here")).error == (404, -32601)
     assert not world.new.calls
@@ -113,3 +116,17 @@ async def test_a_batch_is_an_exchange_for_each_request(world: World) -> None:
     ]
     later = await client.send(calls, {**session, "MCP-Protocol-Version": "2025-11-25"})
     assert later.error == (400, -32600)
+
+
+async def test_denied_may_be_told_from_unknown_by_setting(tmp_path: Path) -> None:
+    async with open_world(tmp_path, '[mcp]\ndenied_style = "forbidden"\n') as world:
+        _, secret = await world.key(
+            mcp={"enabled": True, "access_mode": "allow_list", "servers": ["new"], "tools": {"new": ["echo"]}}
+        )
+        client = world.client(secret=secret)
+        assert await client.names() == ["echo"]
+        assert (await client.call("fail")).error == (403, 403) and (await client.call("nothing")).error == (
+            200,
+            -32602,
+        )
+        assert (await world.client("/mcp/old", secret).ask("tools/list")).error == (403, 403)

@@ -87,6 +87,17 @@ def test_it_ends_after_a_day() -> None:
     assert refused(sessions, id) == 404
 
 
+def test_of_very_many_that_were_ended_the_oldest_are_forgotten(
+    sessions: Sessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway_proxy.proxy.mcp.sessions.MAX_ENDED", 2)
+    ids = [sessions.open("key_a", "new", "2025-11-25") for _ in range(3)]
+    for id in ids:
+        sessions.end(sessions.find(id, "key_a", "new"))
+    assert sessions.find(ids[0], "key_a", "new")
+    assert refused(sessions, ids[1]) == refused(sessions, ids[2]) == 404
+
+
 async def test_its_calls_can_be_cancelled_one_by_one_and_end_with_it(sessions: Sessions) -> None:
     session = sessions.find(sessions.open("key_a", "new", "2025-11-25"), "key_a", "new")
     runs: dict[Any, Any] = {id: FakeRun() for id in (1, "1", 2, 3)}

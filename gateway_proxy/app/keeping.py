@@ -23,6 +23,7 @@ TOUCH_SECONDS = 1.0
 RETRY_SECONDS = 30.0
 FILE = "snapshot.db"
 MAX_SKEW_MS = 5000
+MAX_LEFT_OVER = 10_000
 _FAULTS = (sqlite3.Error, OSError, StoreError)
 
 
@@ -49,6 +50,7 @@ class Keeping:
         self._revoked_at = revoked_at
         self._is_current = False  # the file is what is in force, or will be once what is submitted is done
         self._is_written = False
+        self._advanced = 0  # records since all was written
 
     async def recall(self) -> tuple[Saved, int]:
         """What to go on from, and how old it is in nanoseconds. Raises SnapshotRefused, also for one from the future."""
@@ -65,8 +67,8 @@ class Keeping:
         """Note how fresh the keys are, until cancelled; write all of it where that has to be done."""
         while True:
             try:
-                if not self._is_current:
-                    await self._rewrite()
+                if not self._is_current or self._advanced > 2 * len(self._directory) + MAX_LEFT_OVER:
+                    await self._rewrite()  # without tokens that have expired
                 else:
                     await self._snapshot.advance((), self._state())
             except _FAULTS as error:
@@ -78,6 +80,7 @@ class Keeping:
         """These are in force, up to this change."""
         if not self._is_current:
             return  # what is written anew will have them
+        self._advanced += len(records)
         if not self._is_written:
             self._snapshot.advance_later(records, self._state(seq))
             return
@@ -98,6 +101,7 @@ class Keeping:
         buried = self._tokens.buried()
         ids = chain(self._directory.ids(), buried)
         await self._snapshot.drop()
+        self._advanced = 0
         self._is_current, self._is_written = True, False  # changes from here on come after it
         await self._snapshot.rewrite(ids, self._directory.record, self._state())
         self._is_written = True

@@ -58,6 +58,8 @@ class LiveAdmin:
 
     async def offer_setup(self) -> None:
         """A store without members: the link by which its first owner signs up, in a file for nobody else."""
+        if not self._mounted.gateway.store.is_joined:
+            return  # out of reach
         config = self._mounted.gateway.config
         organization = config.gateway.organization
         link = await self.current.links.ensure_setup_link("default" if organization == "*" else organization)

@@ -6,12 +6,11 @@ after `_STALL_SECONDS`. Read committed is enough under that lock: each statement
 """
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
-from weakref import WeakKeyDictionary
+from weakref import WeakSet
 
 import asyncpg
 
@@ -22,6 +21,7 @@ from gateway_proxy.storage.postgres_watch import ASK_AGAIN_SECONDS, CHANNEL, Wat
 
 _TURN = 0x67777031  # "gwp1": who writes
 _CONNECT_SECONDS = 5.0
+_AWAY_SECONDS = 1.0  # while the server is known to be away
 _COMMAND_SECONDS = 30.0
 _STALL_SECONDS = 10
 _MOST_CONNECTIONS = 6
@@ -110,7 +110,7 @@ class PostgresDatabase(AutoCommit):
         self.name = _shown(url)
         self._types: dict[str, dict[str, str]] = {}
         self._turn = asyncio.Lock()
-        self._opened: WeakKeyDictionary[Connection, float] = WeakKeyDictionary()  # and when (monotonic)
+        self._opened: WeakSet[Connection] = WeakSet()
         self._watch = Watch(self._connect_apart, self._drop, _FAULTS)
 
     @classmethod
@@ -155,7 +155,8 @@ class PostgresDatabase(AutoCommit):
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[Connection]:
         with self.explaining():
-            connection = await self._pool.acquire(timeout=_CONNECT_SECONDS)
+            patience = _CONNECT_SECONDS if self._watch.error is None else _AWAY_SECONDS
+            connection = await self._pool.acquire(timeout=patience)
         try:
             yield connection
         finally:
@@ -213,16 +214,15 @@ class PostgresDatabase(AutoCommit):
         return self._watch.silence_seconds()
 
     async def _remember(self, connection: Connection) -> None:
-        self._opened[connection] = time.monotonic()
+        self._opened.add(connection)
 
     async def _connect_apart(self) -> Connection:
         return await asyncpg.connect(self._url, timeout=_CONNECT_SECONDS, command_timeout=_COMMAND_SECONDS)
 
-    def _drop(self, lost_at: float) -> None:
-        """The server was away: what waits for an answer from before would wait in vain, and what is idle is dead."""
-        for connection, opened_at in list(self._opened.items()):
-            if opened_at < lost_at:
-                connection.terminate()
+    def _drop(self) -> None:
+        """The server is away: what waits for its answer would wait in vain, and what is idle is dead."""
+        for connection in list(self._opened):
+            connection.terminate()
 
     async def column_types(self, table: str, connection: Connection) -> dict[str, str]:
         """Column → type of a table, asked for once."""

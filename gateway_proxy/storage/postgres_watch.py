@@ -21,24 +21,23 @@ Connection = Any  # asyncpg brings no types
 
 
 class Watch:
-    """`connect` opens a connection; `faults` are what it and its connections raise; `on_return` is called when the
-    server is back, with the time (monotonic) at which it was found to be away. Every connection from before that may
-    be dead, and say nothing."""
+    """`connect` opens a connection; `faults` are what it and its connections raise; `on_lost` is called when the
+    server is found to be away. Every connection of then may be dead, and say nothing."""
 
     def __init__(
         self,
         connect: Callable[[], Awaitable[Connection]],
-        on_return: Callable[[float], None],
+        on_lost: Callable[[], None],
         faults: tuple[type[BaseException], ...],
     ) -> None:
         self._connect = connect
-        self._on_return = on_return
+        self._on_lost = on_lost
         self._faults = faults
         self._sql = ""
         self._task: asyncio.Task[None] | None = None
         self._announced = asyncio.Event()
         self._decided = asyncio.Event()  # whether the server answers is known
-        self._heard_at = self._lost_at = time.monotonic()
+        self._heard_at = time.monotonic()
         self.news = asyncio.Event()  # `row` was read anew, or `error` has changed
         self.row: Any = None
         self.error: BaseException | None = None
@@ -62,8 +61,6 @@ class Watch:
     async def _run(self) -> None:
         while True:
             connection = await self._reach()
-            if self.error is not None:
-                self._on_return(self._lost_at)
             try:
                 await self._ask(connection)
             except self._faults as error:
@@ -122,9 +119,9 @@ class Watch:
             return None
 
     def _fail(self, error: BaseException) -> None:
-        if self.error is None:
-            self._lost_at = time.monotonic()
-        self.error = error
+        found, self.error = self.error is None, error
+        if found:
+            self._on_lost()
         self._decided.set()
         self.news.set()
 

@@ -89,6 +89,21 @@ def test_in_a_black_hole_it_goes_on_and_heals_within_a_second(cluster: Cluster) 
         ask(cut, strict.secret) == SERVED and healed < 3
     )  # a second on a machine that has nothing else to do
     wait_until(lambda: spent_on(there, token, paid.id) == 2 * COST)
+    assert "Traceback" not in cut.log_text()
+
+
+def test_in_a_black_hole_it_ends_as_soon_as_ever(cluster: Cluster) -> None:
+    cut, link = cluster.gateways[1], cluster.links[1]
+    key = cluster.create_key("late")
+    link.blackhole()
+    assert ask(cut, key.secret) == SERVED
+    begun = time.monotonic()
+    assert cut.stop(30) == 0
+    took = time.monotonic() - begun
+    link.heal()
+    cut.start()
+    assert took < 15, took  # five seconds on a machine that has nothing else to do
+    wait_until(lambda: spent_on(cluster.gateways[0], cluster.gateways[0].admin_token(), key.id) == COST)
 
 
 def test_over_a_restart_it_goes_on_from_what_it_knew(cluster: Cluster) -> None:

@@ -14,7 +14,7 @@ class Server:
     """Its connections answer with `row`, hang while `silent`, and refuse while `down`."""
 
     def __init__(self) -> None:
-        self.row, self.silent, self.down, self.returns = 1, False, False, 0
+        self.row, self.silent, self.down, self.losses = 1, False, False, 0
         self.opened: list[FakeConnection] = []
 
     async def connect(self) -> "FakeConnection":
@@ -25,8 +25,8 @@ class Server:
         self.opened.append(FakeConnection(self))
         return self.opened[-1]
 
-    def count_return(self, lost_at: float) -> None:
-        self.returns += 1
+    def count_loss(self) -> None:
+        self.losses += 1
 
     def announce(self) -> None:
         self.opened[-1].hear()
@@ -58,7 +58,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
 
 @pytest.fixture
 async def watch(server: Server) -> AsyncIterator[Watch]:
-    watch = Watch(server.connect, server.count_return, (OSError, TimeoutError))
+    watch = Watch(server.connect, server.count_loss, (OSError, TimeoutError))
     await watch.begin("SELECT 1")
     yield watch
     await watch.close()
@@ -79,7 +79,7 @@ async def test_the_first_answer_is_waited_for_and_later_ones_are_news(watch: Wat
     server.row = 3  # and nobody announces it
     while await news(watch) != (3,):
         pass
-    assert len(server.opened) == 1 and server.returns == 0
+    assert len(server.opened) == 1 and server.losses == 0
 
 
 async def test_a_silent_server_is_noticed_and_reached_again_though_attempts_hang(
@@ -93,17 +93,17 @@ async def test_a_silent_server_is_noticed_and_reached_again_though_attempts_hang
     server.silent, server.row = False, 7
     while await news(watch) != (7,):
         pass
-    assert watch.error is None and server.returns == 1 and len(server.opened) == 2
+    assert watch.error is None and server.losses == 1 and len(server.opened) == 2
     assert watch.silence_seconds() < 1
 
 
 async def test_a_server_that_refuses_is_asked_again(server: Server) -> None:
     server.down = True
-    watch = Watch(server.connect, server.count_return, (OSError, TimeoutError))
+    watch = Watch(server.connect, server.count_loss, (OSError, TimeoutError))
     await watch.begin("SELECT 1")
     assert isinstance(watch.error, OSError) and watch.row is None
     server.down = False
     while watch.row is None:
         await news(watch)
-    assert watch.error is None and server.returns == 1
+    assert watch.error is None and server.losses == 1
     await watch.close()

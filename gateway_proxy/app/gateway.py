@@ -347,6 +347,7 @@ class Gateway:
         self.books.collect_events()  # an edit alone can put the spend beyond a threshold
         self.audit.wake()
         self.notifier.wake()
+        self.mcp.servers.wake()
         self._tell_others()
         await self.attachment.report()
 

@@ -117,6 +117,11 @@ class McpServers:
         self._definitions.approve(Approval(server, tool, fingerprint, definition))
         self.discovery.judge_again()
 
+    def wake(self) -> None:
+        """The store has changed: perhaps a tool that waits here was approved through another gateway."""
+        if any(offer.changed for offer in self.discovery.catalogue.values()):
+            spawn(self._load(), "look for approved MCP tools")
+
     def _discover(self) -> asyncio.Task[None]:
         old, servers = self.discovery, self._servers
         self.discovery = Discovery(

@@ -4,12 +4,17 @@ The event loop's own way takes all that wait at once, so whichever worker wakes 
 """
 
 import asyncio
+import logging
 import socket
 import ssl
 
 from aiohttp import web
 
 from gateway_proxy.core.tasks import spawn
+
+log = logging.getLogger("gateway_proxy.server")
+
+RETRY_SECONDS = 1.0
 
 
 class SharedSite(web.BaseSite):
@@ -28,7 +33,11 @@ class SharedSite(web.BaseSite):
 
     async def start(self) -> None:
         await super().start()
-        asyncio.get_running_loop().add_reader(self._sock, self._accept)
+        self._listen()
+
+    def _listen(self) -> None:
+        if self._sock.fileno() >= 0:
+            asyncio.get_running_loop().add_reader(self._sock, self._accept)
 
     async def stop(self) -> None:
         """The others go on to accept."""
@@ -41,8 +50,15 @@ class SharedSite(web.BaseSite):
         try:
             connection, _ = self._sock.accept()
         except (
-            OSError
-        ):  # another worker was quicker, or the client has left, or there is no descriptor left now
+            BlockingIOError,
+            ConnectionAbortedError,
+        ):  # another worker was quicker, or the client has left
+            return
+        except OSError as error:  # no descriptors, say: asking at once again would only keep the core busy
+            log.error("no connection can be accepted: %s", error.strerror)
+            loop = asyncio.get_running_loop()
+            loop.remove_reader(self._sock)
+            loop.call_later(RETRY_SECONDS, self._listen)
             return
         connection.setblocking(False)
         spawn(self._serve(connection), "take a connection")

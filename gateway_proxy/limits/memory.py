@@ -372,6 +372,10 @@ class MemoryLimiter:
             remaining = rule.capacity  # edited, and nobody has come since
         return _new_tuple(BucketState, (rule.per_minute, remaining, reset_ms))
 
+    def bucket_of(self, claim: Claim) -> Bucket:
+        """The bucket that the claim is on, under its rule."""
+        return self._bucket(claim, self._monotonic_ns())
+
     def slots_used(self, key_id: str) -> int:
         """How many exchanges of the key hold a slot now; 0 for a key without that limit."""
         return self._parallel.get(key_id, 0)

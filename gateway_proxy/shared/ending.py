@@ -8,13 +8,14 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from typing import Any
 
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.ledger import LedgerRow
 from gateway_proxy.core.limiter import Claim, Meter
 from gateway_proxy.shared.leases import Finish, Leases, SharedLease
 from gateway_proxy.shared.link import Refused
-from gateway_proxy.shared.names import SEPARATOR, Names
+from gateway_proxy.shared.names import MINUTE_US, SEPARATOR, Names
 from gateway_proxy.shared.resp import Disconnected, Part, Reply
 from gateway_proxy.shared.scripts import FINISH
 from gateway_proxy.shared.server import Lost, Server
@@ -63,6 +64,14 @@ class Ending:
         finish.slots += tuple(c.key_id for c in claims if c.meter is Meter.PARALLEL)
         if is_certain:
             finish.buckets += [(c, c.amount) for c in claims if c.meter in (Meter.REQUESTS, Meter.TOKENS)]
+
+    def debit(self, root: str, claim: Claim, units: int) -> None:
+        """Take units that were granted without the server, of what was last heard to be in the bucket."""
+        finish = self._finish(f"{self._server.part}{SEPARATOR}-debit-{claim.meter}-{claim.key_id}", root)
+        known = self._view.bucket(claim.meter, claim.key_id)
+        if known is not None:
+            finish.levels[len(finish.buckets)] = known.available(self._clock.monotonic_ns()) * MINUTE_US
+        finish.buckets.append((claim, -units))
 
     # What the books call
 
@@ -151,11 +160,10 @@ class Ending:
         self.leases.owed.pop(finish, None)
         if finish.charged is None:
             return
-        now_ns = self._clock.monotonic_ns()
         for at, (key_id, label) in enumerate(finish.budgets):
             spent, reserved = reply[3 + 2 * at : 5 + 2 * at]
             if spent and label:
-                self._view.hear_budget(key_id, label, int(spent), int(reserved), now_ns)
+                self._view.hear_budget(key_id, label, int(spent), int(reserved))
         if self._view.events:
             self.on_events()
         if finish.name not in self.leases.held:
@@ -211,7 +219,8 @@ def _write(finish: Finish, names: Names) -> tuple[tuple[str, ...], list[Part]]:
         keys.append(names.budget(root, key_id))
         arguments += (key_id, label)
     keys += [names.slots(root, key_id) for key_id in finish.slots]
-    for claim, units in finish.buckets:
+    for place, (claim, units) in enumerate(finish.buckets):
         keys.append((names.requests if claim.meter is Meter.REQUESTS else names.tokens)(root, claim.key_id))
-        arguments += (units, claim.rule.per_minute, claim.rule.capacity)  # type: ignore[union-attr]
+        rule: Any = claim.rule
+        arguments += (units, rule.per_minute, rule.capacity, finish.levels.get(place, ""))
     return tuple(keys), arguments

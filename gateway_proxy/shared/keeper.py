@@ -32,6 +32,7 @@ PATIENT_SECONDS = 3.0  # from then on what is waited for is looked at every BEAT
 DEAD_MS = 15_000
 CLEAN_SECONDS = 5.0
 LOAD_SECONDS = 30.0
+SEED_SECONDS = 60.0  # after which every bucket would have been full
 _SCAN_COUNT = 500
 _FAULTS = (Disconnected, TooSlow, Refused, Lost)
 
@@ -183,6 +184,7 @@ class Keeper:
             self._gathering_since = asyncio.get_running_loop().time()
         if self._handed_over != epoch.id:
             await self._hand_over(epoch.id)
+        self._limiter.pay()
         if epoch.is_ready:
             missing = await self._confirm_ready(epoch.id)
         else:
@@ -234,6 +236,7 @@ class Keeper:
             self._ending.repeat()
         else:
             self._active = self._view.unlearn_budgets()
+            self._limiter.seed(SEED_SECONDS)
         self.epochs += 1
         self._hear(await server.ask(CONNECT_SECONDS, None, BEAT, (names.parts,), server.part))
 

@@ -61,6 +61,9 @@ class Finish:
     budgets: list[tuple[str, str]] = field(default_factory=list)  # key id, label
     slots: tuple[str, ...] = ()  # key ids
     buckets: list[tuple[Claim, int]] = field(default_factory=list)
+    levels: dict[int, int] = field(
+        default_factory=dict
+    )  # of buckets that the server may not hold, by their place
 
 
 class Leases:

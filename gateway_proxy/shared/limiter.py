@@ -18,6 +18,7 @@ from gateway_proxy.core.limiter import (
     REFUSAL_ORDER,
     BucketRule,
     BucketState,
+    BudgetRule,
     BudgetState,
     Claim,
     CounterUnknown,
@@ -33,7 +34,7 @@ from gateway_proxy.shared.leases import Held, SharedLease
 from gateway_proxy.shared.link import Refused
 from gateway_proxy.shared.loading import Loader, Wanted
 from gateway_proxy.shared.local_share import LocalShare
-from gateway_proxy.shared.names import SEPARATOR, Windows, write_claims
+from gateway_proxy.shared.names import MINUTE_US, SEPARATOR, Windows, write_claims
 from gateway_proxy.shared.resp import Disconnected, Reply, TooSlow
 from gateway_proxy.shared.scripts import ACQUIRE
 from gateway_proxy.shared.server import Lost, Server
@@ -66,8 +67,6 @@ class SharedLimiter:
         self.decisions = Decisions()
         self.overshoots = 0
 
-    # Acquire
-
     async def acquire(
         self, claims: tuple[Claim, ...], /, key_ids: tuple[str, ...] = (), name: str = ""
     ) -> SharedLease:
@@ -95,8 +94,11 @@ class SharedLimiter:
         reply, windows = await self._decide(ordered, lease.root, lease.name, "take", late)
         lease.admitted_at = reply[2]
         states = self._take_states(ordered, windows, reply)
+        if self.local.is_in_use:
+            self.pay()
         if reply[0] == _REFUSED:
-            raise self._refuse(ordered[reply[3] - 1], states)
+            claim = ordered[reply[3] - 1]
+            raise self._explain(claim, states[id(claim)], announce=True)
         for claim in ordered:
             if claim.meter is NANOS:
                 lease.money[claim.key_id] = lease.money.get(claim.key_id, 0) + claim.amount
@@ -129,7 +131,9 @@ class SharedLimiter:
             if names is None or left <= 0:
                 break
             windows = self._find_windows(ordered)
-            keys, arguments = write_claims(ordered, names, root, windows)
+            now_ns = self._clock.monotonic_ns()
+            seeds = self._view.bucket if now_ns < self.seeds_until_ns else None
+            keys, arguments = write_claims(ordered, names, root, windows, seeds, now_ns)
             reply = await server.ask(left, late, ACQUIRE, keys, name, mode, self.dead, *arguments)
             if reply[0] in (_GRANTED, _REFUSED):
                 return reply, windows
@@ -140,7 +144,17 @@ class SharedLimiter:
                 raise CounterUnknown(claim.key_id)
         raise CounterUnknown(ordered[-1].key_id)
 
+    seeds_until_ns = 0  # in a new epoch buckets begin with what was last heard of them
     dead = ""  # parts of gateways that are known to be gone, as the script takes them
+
+    def pay(self) -> None:
+        """Tell the server what was granted without it."""
+        for debt in self.local.end():
+            self._ending.debit(debt.root, debt.claim, debt.units)
+
+    def seed(self, seconds: float) -> None:
+        """For so long tell the server what was last heard of buckets that it does not hold."""
+        self.seeds_until_ns = self._clock.monotonic_ns() + round(seconds * 1e9)
 
     async def _load(self, wanted: Wanted, ends: float) -> bool:
         left = ends - asyncio.get_running_loop().time()
@@ -148,12 +162,11 @@ class SharedLimiter:
         return bool(done) and done.pop().result()
 
     def _find_windows(self, claims: Sequence[Claim]) -> Windows:
-        windows = {}
-        for claim in claims:
-            rule: Any = claim.rule
-            if claim.meter is NANOS:
-                windows[claim.key_id] = self._find_window(claim.key_id, rule.period, rule.timezone)
-        return windows
+        return {
+            claim.key_id: self._find_window(claim.key_id, claim.rule.period, claim.rule.timezone)
+            for claim in claims
+            if isinstance(claim.rule, BudgetRule)
+        }
 
     def _find_window(self, key_id: str, period: Any, timezone: str) -> Window:
         try:
@@ -169,7 +182,7 @@ class SharedLimiter:
             raise CounterUnknown(ordered[-1].key_id)
         self.decisions.local += 1
         lease.admitted_at = self._server.now_ms()
-        lease.local = self.local.acquire(ordered)
+        lease.local = self.local.acquire(ordered, lease.root, self._view.bucket)
         return lease
 
     def _take_back(self, ordered: tuple[Claim, ...], lease: SharedLease, reply: Reply) -> None:
@@ -180,7 +193,6 @@ class SharedLimiter:
             self._ending.undo(ordered, lease.name, lease.root, is_certain=reply is not None)
 
     # What the server told
-
     def _take_states(self, ordered: Sequence[Claim], windows: Windows, reply: list[Any]) -> dict[int, Any]:
         """Note how the counters stand now; returns what was found of each claim, by its identity."""
         view, now_ns = self._view, self._clock.monotonic_ns()
@@ -195,7 +207,7 @@ class SharedLimiter:
             amount = taken[meter, key_id] = taken.get((meter, key_id), 0) + (claim.amount if granted else 0)
             if meter is NANOS:
                 spent, reserved = int(reply[at]), int(reply[at + 1]) + amount
-                states[id(claim)] = view.take_budget(key_id, windows[key_id], spent, reserved, now_ns)
+                states[id(claim)] = view.take_budget(key_id, windows[key_id], spent, reserved)
                 at += 2
                 continue
             if meter is PARALLEL:
@@ -206,9 +218,6 @@ class SharedLimiter:
                 states[id(claim)] = view.take_bucket(meter, key_id, rule, level, now_ns)
             at += 1
         return states
-
-    def _refuse(self, claim: Claim, states: dict[int, Any]) -> LimitExceeded:
-        return self._explain(claim, states[id(claim)], announce=True)
 
     def _explain(self, claim: Claim, state: Any, *, announce: bool) -> LimitExceeded:
         rule: Any = claim.rule
@@ -232,8 +241,6 @@ class SharedLimiter:
             budget=describe(state, limit),
             first_refusal=payable and announce and self._view.notice_refusal(claim.key_id, state),
         )
-
-    # Settle
 
     def settle_nanos(self, lease: Lease, charged_nanos: int, /) -> None:
         """Book what was charged, once; a negative charge counts as 0, one above the bound is booked in full."""
@@ -281,8 +288,6 @@ class SharedLimiter:
             self._view.take_slots(key_id, max(0, self._view.slots(key_id) - 1))
         if slots is not None or buckets:
             self._ending.release(lease, () if slots is None else slots[1], buckets)
-
-    # Look
 
     async def look(self, claims: tuple[Claim, ...], /, key_ids: tuple[str, ...] = ()) -> None:
         """Hear how the counters of these claims stand; what cannot be heard now stays as it was."""
@@ -348,12 +353,8 @@ class SharedLimiter:
             raise CounterUnknown(key.id)
         return describe(spend, key.budget_nanos)
 
-    def budget_age_ns(self, key_id: str) -> int | None:
-        """How long ago the server told of this budget; None: it has not."""
-        return self._view.age_ns(key_id, self._clock.monotonic_ns())
-
     def bucket_state(self, key_id: str, meter: Meter, rule: BucketRule, /) -> BucketState:
-        """The bucket under this rule, as last heard and refilled since. The limit is the units per minute."""
+        """The bucket under this rule, as last heard and refilled since."""
         bucket = self._view.bucket(meter, key_id)
         if bucket is None:
             return BucketState(rule.per_minute, rule.capacity if rule.per_minute else 0, 0)
@@ -364,10 +365,8 @@ class SharedLimiter:
         """How many exchanges of the key hold a slot, as last heard."""
         return self._view.slots(key_id)
 
-    # What the gateway asks of any limiter
-
     def take_events(self) -> list[BudgetEvent]:
-        """The budget events since the last call."""
+        """See View.take_events."""
         return self._view.take_events()
 
     @property
@@ -388,9 +387,6 @@ class SharedLimiter:
         """Forget buckets that are full again."""
         self._view.sweep(SWEEP_STEP, self._clock.monotonic_ns())
         self.local.limiter.sweep()
-
-
-MINUTE_US = 60_000_000
 
 
 def _rank(claim: Claim) -> int:

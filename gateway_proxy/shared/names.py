@@ -4,15 +4,17 @@ All that belongs to one root key (a key, and the ephemeral tokens made from it) 
 finds it on one server of a cluster. The epoch stands in each name: what an earlier one left is never read.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from gateway_proxy.core.limiter import Claim, Meter
+from gateway_proxy.limits.arithmetic import Bucket
 from gateway_proxy.limits.periods import FAR_MS, Window
 from gateway_proxy.shared.resp import Part
 
 EPOCH = "gateway-proxy:epoch"
 SEPARATOR = "~"
+MINUTE_US = 60_000_000
 Windows = dict[str, Window]  # key id → the period of its budget
 
 
@@ -67,9 +69,15 @@ def span_of(window: Window) -> str:
 
 
 def write_claims(
-    ordered: Sequence[Claim], names: Names, root: str, windows: Windows
+    ordered: Sequence[Claim],
+    names: Names,
+    root: str,
+    windows: Windows,
+    seeds: Callable[[Meter, str], Bucket | None] | None = None,
+    now_ns: int = 0,
 ) -> tuple[tuple[str, ...], list[Part]]:
-    """Keys and arguments of the claims, as acquire.lua takes them."""
+    """Keys and arguments of the claims, as acquire.lua takes them. `seeds` gives what a bucket begins with that the server
+    does not hold."""
     keys = [names.entries(root)]
     arguments: list[Part] = []
     for claim in ordered:
@@ -84,5 +92,7 @@ def write_claims(
             arguments += ("p", amount, rule.limit, "", "", "")
         else:
             keys.append((names.requests if meter is Meter.REQUESTS else names.tokens)(root, key_id))
-            arguments += ("q", amount, rule.per_minute, rule.capacity, "", "")
+            known = None if seeds is None else seeds(meter, key_id)
+            seed: Part = "" if known is None else known.available(now_ns) * MINUTE_US
+            arguments += ("q", amount, rule.per_minute, rule.capacity, seed, "")
     return tuple(keys), arguments

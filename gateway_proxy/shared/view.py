@@ -17,16 +17,6 @@ MICROSECOND_NS = 1000
 MOST_REMEMBERED = 200_000
 
 
-class Seen:
-    """A budget in one period as it was last heard of (`at_ns`, monotonic)."""
-
-    __slots__ = ("at_ns", "spend")
-
-    def __init__(self, window: Window) -> None:
-        self.spend = Spend(window)
-        self.at_ns = 0
-
-
 class View:
     """Of all counters that this process was told of, and the thresholds that it saw reached."""
 
@@ -34,7 +24,7 @@ class View:
         self.events: list[BudgetEvent] = []
         self._buckets: dict[tuple[Meter, str], Bucket] = {}
         self._slots: dict[str, int] = {}
-        self._budgets: dict[str, Seen] = {}
+        self._budgets: dict[str, Spend] = {}
         self._alerts: dict[str, Alerts] = {}
         self._keys: dict[str, Key] = {}  # those with a budget
         self._changed: set[str] = set()
@@ -54,28 +44,25 @@ class View:
         if used or key_id in self._slots:
             self._slots[key_id] = used
 
-    def take_budget(self, key_id: str, window: Window, spent: int, reserved: int, now_ns: int) -> Spend:
+    def take_budget(self, key_id: str, window: Window, spent: int, reserved: int) -> Spend:
         """Raises nothing; fires the alerts that what is spent has reached."""
-        seen = self._budgets.get(key_id)
-        if seen is None or seen.spend.label != window.label:
+        spend = self._budgets.get(key_id)
+        if spend is None or spend.label != window.label:
             if len(self._budgets) >= MOST_REMEMBERED:
                 for old in list(islice(self._budgets, MOST_REMEMBERED // 10)):
                     del self._budgets[old]
-            seen = self._budgets[key_id] = Seen(window)
-        spend = seen.spend
-        seen.at_ns = now_ns
+            spend = self._budgets[key_id] = Spend(window)
         spend.spent, spend.reserved = spent, reserved
         self._changed.add(key_id)
         if spent >= spend.quiet_below and (alerts := self._alerts.get(key_id)) is not None:
             alerts.notice(spend)
         return spend
 
-    def hear_budget(self, key_id: str, label: str, spent: int, reserved: int, now_ns: int) -> None:
+    def hear_budget(self, key_id: str, label: str, spent: int, reserved: int) -> None:
         """Of a period that was heard of before."""
-        seen = self._budgets.get(key_id)
-        if seen is not None and seen.spend.label == label:
-            spend = seen.spend
-            spend.spent, spend.reserved, seen.at_ns = spent, reserved, now_ns
+        spend = self._budgets.get(key_id)
+        if spend is not None and spend.label == label:
+            spend.spent, spend.reserved = spent, reserved
             self._changed.add(key_id)
             if spent >= spend.quiet_below and (alerts := self._alerts.get(key_id)) is not None:
                 alerts.notice(spend)
@@ -84,10 +71,10 @@ class View:
 
     def add_money(self, key_id: str, label: str, spent: int, reserved: int) -> None:
         """Until the reply comes."""
-        seen = self._budgets.get(key_id)
-        if seen is not None and seen.spend.label == label:
-            seen.spend.spent += spent
-            seen.spend.reserved = max(0, seen.spend.reserved + reserved)
+        spend = self._budgets.get(key_id)
+        if spend is not None and spend.label == label:
+            spend.spent += spent
+            spend.reserved = max(0, spend.reserved + reserved)
             self._changed.add(key_id)
 
     def notice_refusal(self, key_id: str, spend: Spend) -> bool:
@@ -113,10 +100,10 @@ class View:
         if alerts is None:
             alerts = self._alerts[key.id] = Alerts(key.id, self.events)
         alerts.limit_nanos, alerts.thresholds = key.budget_nanos, key.alert_thresholds
-        seen = self._budgets.get(key.id)
-        if seen is not None:
-            seen.spend.quiet_below = 0
-            alerts.notice(seen.spend)
+        spend = self._budgets.get(key.id)
+        if spend is not None:
+            spend.quiet_below = 0
+            alerts.notice(spend)
 
     def unlearn(self, key_id: str) -> None:
         """What was heard of the budget no longer holds."""
@@ -156,15 +143,8 @@ class View:
 
     def budget(self, key_id: str, now_ms: int) -> Spend | None:
         """None while it is not known in the period of now."""
-        seen = self._budgets.get(key_id)
-        if seen is None or not seen.spend.start_ms <= now_ms < seen.spend.end_ms:
-            return None
-        return seen.spend
-
-    def age_ns(self, key_id: str, now_ns: int) -> int | None:
-        """How long ago the server told of this budget; None: never."""
-        seen = self._budgets.get(key_id)
-        return None if seen is None else now_ns - seen.at_ns
+        spend = self._budgets.get(key_id)
+        return None if spend is None or not spend.start_ms <= now_ms < spend.end_ms else spend
 
     def take_events(self) -> list[BudgetEvent]:
         """The budget events since the last call."""
@@ -175,7 +155,7 @@ class View:
     def take_reserved(self) -> dict[str, int]:
         """Key id → nano-USD reserved by all gateways, of the budgets that were heard of since the last call."""
         changed, self._changed = self._changed, set()
-        return {key_id: self._budgets[key_id].spend.reserved for key_id in changed if key_id in self._budgets}
+        return {key_id: self._budgets[key_id].reserved for key_id in changed if key_id in self._budgets}
 
 
 def describe(spend: Spend, limit_nanos: int) -> BudgetState:

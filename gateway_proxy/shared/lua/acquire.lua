@@ -118,9 +118,7 @@ for i = 1, count do
   elseif state.slots then
     reply[#reply + 1] = state.before
   else
-    local level = state.before
-    if i == which then level = state.level end -- what earlier claims on the same bucket have taken counts
-    reply[#reply + 1] = math.min(level, 9000000000000000000)
+    reply[#reply + 1] = math.min(state.before, 9000000000000000000)
   end
 end
 if verdict ~= 1 or look then return reply end

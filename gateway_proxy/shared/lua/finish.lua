@@ -2,7 +2,8 @@
 -- KEYS: 1 epoch, 2 entries of the root key, then budgets, then slots, then token buckets.
 -- ARGV: 5 name of the lease, 6 nano-USD charged ('' = money stays as it is), 7 time of admission (ms), 8 how many budgets,
 --   9 how many slots, then for each budget its key id and a label to tell of,
---   then for each bucket: units to put back (negative: take), units a minute, capacity.
+--   then for each bucket: units to put back (negative: take), units a minute, capacity,
+--   level of one that the server does not hold ('' = full).
 -- Returns 1, number, now (ms), then for each budget what is spent and reserved under its label ('' = not counted).
 local MINUTE = 60000000
 local name, charge, budgets, slots = ARGV[5], ARGV[6], tonumber(ARGV[8]), tonumber(ARGV[9])
@@ -45,11 +46,11 @@ end
 for i = 1, slots do redis.call('HDEL', KEYS[2 + budgets + i], name) end
 local first, base = 2 + budgets + slots, 9 + 2 * budgets
 for i = 1, #KEYS - first do
-  local at = base + 3 * (i - 1)
+  local at = base + 4 * (i - 1)
   local key, units, per_minute = KEYS[first + i], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
   local full = tonumber(ARGV[at + 3]) * MINUTE
   local row = redis.call('HMGET', key, 'l', 'a')
-  local level, since = full, now
+  local level, since = tonumber(ARGV[at + 4]) or full, now
   if row[1] then
     level, since = tonumber(row[1]), tonumber(row[2])
     if now > since then level, since = level + (now - since) * per_minute, now end

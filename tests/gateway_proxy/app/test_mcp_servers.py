@@ -99,6 +99,20 @@ async def test_a_changed_tool_is_blocked_until_it_is_approved(
             assert scene.inside.answer("mcp_changed", "s", "echo") is None
 
 
+async def test_an_approval_through_another_gateway_counts_within_a_second(tmp_path: Path) -> None:
+    async with McpServer(tools=("echo",)) as server:
+        async with open_scene(tmp_path, server_toml("s", server.url, BLOCK)) as scene:
+            assert await scene.client("/mcp/s").names() == ["echo"]
+            server.tools[0] = tool("echo", title="another")
+            await scene.servers.discovery.refresh()
+            changed = scene.inside.answer("mcp_changed", "s", "echo")
+            approval = Approval("s", "echo", changed["fingerprint"], changed["definition"])
+            rows = scene.served.gateway.store.mcp_tools
+            await rows.approve("default", approval, home="default", actor="ada")
+            await wait_for(lambda: scene.facts()["tools"][0]["status"] == "ok")
+            assert await scene.client("/mcp/s").names() == ["echo"]
+
+
 async def test_where_approvals_are_not_known_a_blocking_server_offers_no_tools(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -1,11 +1,15 @@
 """Two processes on one listening socket, here two runners: each takes one connection at a time, and one may leave."""
 
 import asyncio
+import errno
 import os
 import socket
+from typing import Any
 
+import pytest
 from aiohttp import web
 
+from gateway_proxy.app import shared_listening
 from gateway_proxy.app.shared_listening import SharedSite
 
 
@@ -44,3 +48,27 @@ async def test_the_others_go_on_when_one_leaves() -> None:
         assert {await ask(port) for _ in range(4)} == {"other"}
         for runner in runners:
             await runner.cleanup()
+
+
+async def test_without_descriptors_it_pauses_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_listening, "RETRY_SECONDS", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        shared = Failing(fileno=os.dup(listening.fileno()))
+        shared.setblocking(False)
+        runner = await make_runner("one")
+        await SharedSite(runner, shared, None).start()
+        assert await ask(listening.getsockname()[1]) == "one"
+        assert shared.tries == 2
+        await runner.cleanup()
+
+
+class Failing(socket.socket):
+    """Has no descriptor for the first connection."""
+
+    tries = 0
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        self.tries += 1
+        if self.tries == 1:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return super().accept()

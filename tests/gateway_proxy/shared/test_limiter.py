@@ -225,3 +225,34 @@ async def test_amounts_beyond_what_a_double_holds_are_exact(redis: RedisServer) 
             await part.limiter.acquire(claim(2), ("key",), "req_2~1")
         assert refused.value.available == 1
         await part.limiter.acquire(claim(1), ("key",), "req_3~1")
+
+
+async def test_a_rate_limit_holds_over_the_servers_loss_and_return(own_redis: RedisServer) -> None:
+    claim = (Claim("key", Meter.REQUESTS, BucketRule(60, 60), 1),)
+
+    async def grant(part: Part) -> int:
+        count = 0
+        while count < 200:
+            try:
+                await part.limiter.acquire(claim, ("key",))
+            except LimitExceeded:
+                break
+            count += 1
+        return count
+
+    async with running_parts(own_redis.url, FakeStore(), 2) as (one, two):
+        for _ in range(20):
+            await one.limiter.acquire(claim, ("key",))
+        await two.limiter.look(claim, ("key",))
+        began = time.monotonic()
+        own_redis.kill()
+        while one.link.connection is not None or two.link.connection is not None:
+            await asyncio.sleep(0.005)
+        total = 20 + await grant(one) + await grant(two)
+        own_redis.start()
+        async with asyncio.timeout(5):
+            while not (one.server.is_ready and two.server.is_ready):
+                await asyncio.sleep(0.005)
+        total += await grant(one) + await grant(two)
+        passed = time.monotonic() - began
+        assert 55 <= total <= 60 + passed + 3

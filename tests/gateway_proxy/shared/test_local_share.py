@@ -6,7 +6,8 @@ from hypothesis import strategies as some
 
 from gateway_proxy.core.clock import FakeClock
 from gateway_proxy.core.limiter import BucketRule, Claim, LimitExceeded, Meter, SlotsRule
-from gateway_proxy.shared.local_share import LocalShare
+from gateway_proxy.limits.arithmetic import MINUTE_NS, Bucket
+from gateway_proxy.shared.local_share import Debt, LocalShare
 
 
 def requests(limit: int, amount: int = 1) -> Claim:
@@ -51,3 +52,22 @@ def test_what_only_the_whole_limit_could_grant_may_be_tried_again() -> None:
     with pytest.raises(LimitExceeded) as beyond:
         share.acquire((requests(10, 11),))
     assert beyond.value.retry_after_ms is None
+
+
+def test_a_part_begins_with_what_was_left_and_is_paid_back() -> None:
+    clock = FakeClock()
+    share = LocalShare(clock)
+    share.divide(["gtw_a", "gtw_b"], "gtw_a")
+    shared = Bucket(requests(60).rule, 0)  # type: ignore[arg-type]
+    shared.set(requests(60).rule, 20 * MINUTE_NS, clock.monotonic_ns())  # type: ignore[arg-type]
+    count = 0
+    while True:
+        try:
+            share.acquire((requests(60),), "root", lambda meter, key_id: shared)
+        except LimitExceeded:
+            break
+        count += 1
+    assert count == 10 and share.is_in_use
+    clock.advance(4)  # two of this part's come back, which both have
+    assert share.end() == [Debt("root", requests(60), 10)]
+    assert not share.is_in_use and share.end() == []

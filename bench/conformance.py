@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.request import ProxyHandler, Request, build_opener
 
@@ -24,6 +25,7 @@ EXPECTED: dict[str, str] = {
 }
 """Scenario → why its result through the gateway may differ."""
 _LINE = re.compile(r"^\s*[✓✗✔✘]\s+([\w-]+): (\d+) passed, (\d+) failed", re.MULTILINE)
+_ONE = re.compile(r"^Passed: (\d+)/\d+, (\d+) failed", re.MULTILINE)
 Results = dict[str, tuple[int, int]]
 
 
@@ -36,6 +38,10 @@ def main(command: list[str]) -> int:
             key = gateway.create_key(mcp={"enabled": True})
             with _signing_in(f"{gateway.origin}/mcp/reference", key.secret) as through:
                 relayed = run_suite(command, through)
+                for scenario in [name for name in direct if direct[name] != relayed.get(name)]:
+                    # What depends on time is tried once more on both ways before it counts.
+                    direct |= run_suite(command, url, scenario)
+                    relayed |= run_suite(command, through, scenario)
     wrong = 0
     for scenario in sorted(direct.keys() | relayed.keys()):
         pair = direct.get(scenario), relayed.get(scenario)
@@ -49,15 +55,15 @@ def main(command: list[str]) -> int:
     return 1 if wrong or not direct else 0
 
 
-def run_suite(command: list[str], url: str) -> Results:
-    """Scenario → (checks passed, failed)."""
+def run_suite(command: list[str], url: str, scenario: str = "") -> Results:
+    """Scenario → (checks passed, failed); of all, or of one."""
+    which = ["--scenario", scenario] if scenario else ["--suite", "all"]
     done = subprocess.run(
-        [*command, "server", "--url", url, "--suite", "all"],
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
+        [*command, "server", "--url", url, *which], capture_output=True, text=True, timeout=600, check=False
     )
+    if scenario:
+        one = _ONE.search(done.stdout)
+        return {scenario: (int(one[1]), int(one[2]))} if one else {}
     found = {name: (int(passed), int(failed)) for name, passed, failed in _LINE.findall(done.stdout)}
     if not found:
         raise RuntimeError(f"the suite told no results: {done.stdout[-2000:]}{done.stderr[-2000:]}")
@@ -111,8 +117,8 @@ def _signing_in(target: str, secret: str) -> Iterator[str]:
                 while data := answer.read1(65536):
                     self.wfile.write(data)
                     self.wfile.flush()
-            except OSError:
-                pass  # the suite has heard enough
+            except (OSError, ValueError, HTTPException):
+                pass  # the suite has heard enough, or the gateway has ended
             self.close_connection = True
             answer.close()
 

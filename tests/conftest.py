@@ -3,7 +3,9 @@
 import gc
 import ipaddress
 import os
+import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,6 +22,12 @@ pytest_plugins = (
 
 # Tests keep all cores busy themselves, and the admin process would wait for an idle one.
 os.environ.setdefault("GATEWAY_PROXY_ADMIN_PRIORITY", "low")
+if (
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    and threading.current_thread() is threading.main_thread()
+):
+    # A shell's background job ignores interrupts, and so would every process that a test starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 _REQUIRE_ALL = os.environ.get("GATEWAY_REQUIRE_ALL") == "1"
 
 

@@ -128,6 +128,8 @@ def find_token_status(token: Key, parent: Key | None, now_ms: int) -> Status:
     """
     if parent is None or not parent.honours(token.generation, now_ms):
         return _REVOKED
+    if parent.status(now_ms) is _REVOKED:
+        return _REVOKED
     return find_listed_status(token, parent, now_ms)
 
 

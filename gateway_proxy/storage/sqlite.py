@@ -200,10 +200,12 @@ class SqliteDatabase(AutoCommit):
 
     async def close(self) -> None:
         workers, self._workers = self._workers, []
-        for jobs in (self._writes, self._reads, self._polls):
-            jobs.close(sum(worker.jobs is jobs for worker in workers))
-        for worker in workers:
-            await asyncio.to_thread(worker.join)
+        # One after the other, who writes last: of two that close at once neither empties the write-ahead log.
+        for jobs in (self._reads, self._polls, self._writes):
+            mine = [worker for worker in workers if worker.jobs is jobs]
+            jobs.close(len(mine))
+            for worker in mine:
+                await asyncio.to_thread(worker.join)
 
 
 def _prepare_file(path: Path, create: bool) -> None:

@@ -193,7 +193,7 @@ def test_its_store_is_no_production_store(demo: Demo) -> None:
 
 
 def test_ctrl_c_ends_everything_and_the_next_start_has_a_new_key(demo: Demo, folder: Path) -> None:
-    assert len(demo.children()) == 2
+    assert len(demo.children()) == 3  # with the fake provider and the admin process
     assert demo.interrupt() == 0
     assert not demo.children()
     assert "Traceback" not in demo.text and "ERROR" not in demo.text

@@ -133,14 +133,25 @@ async def test_a_second_signal_forces_and_the_books_follow(
 async def test_a_restart_under_200_streams_loses_none(
     start_gateway: Callable[..., RunningGateway], fake_provider: FakeProvider
 ) -> None:
-    """Clients do what a load balancer does: who is refused the connection tries again."""
+    """Clients do what a load balancer does: they ask `/readyz`, and who is refused the connection tries again."""
     gateway = start_gateway(provider_toml(fake_provider.base_url) + TABLES, server="drain_seconds = 30")
     key = gateway.create_key(budget_usd="100")
     ends = False
+    ready = asyncio.Event()
+    ready.set()
+
+    async def watch() -> None:
+        while True:
+            if await asyncio.to_thread(gateway.is_ready):
+                ready.set()
+            else:
+                ready.clear()
+            await asyncio.sleep(0.05)
 
     async def work(client: Client) -> list[Answer]:
         answers = []
         while not ends or len(answers) < 2:
+            await ready.wait()
             answer = await client.send(
                 chat_body("tokens=10 delay_ms=200", stream=True, max_tokens=32), timeout_seconds=60
             )
@@ -151,6 +162,7 @@ async def test_a_restart_under_200_streams_loses_none(
         return answers
 
     async with Client(gateway.origin, key.secret, connections=200) as client:
+        watching = asyncio.create_task(watch())
         working = [asyncio.create_task(work(client)) for _ in range(200)]
         await asyncio.to_thread(wait_until_running, gateway, 150)
         os.kill(gateway.pid, signal.SIGTERM)
@@ -159,6 +171,7 @@ async def test_a_restart_under_200_streams_loses_none(
         await asyncio.to_thread(gateway.wait_until_ready)
         ends = True
         answers = [answer for answers in await asyncio.gather(*working) for answer in answers]
+        watching.cancel()
     assert len(answers) >= 400
     assert {(a.status, a.error, a.finished) for a in answers} == {(200, "", True)}
     rows = gateway.settled_rows(key.id)

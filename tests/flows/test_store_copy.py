@@ -1,7 +1,9 @@
 """From the embedded store to a server: the same key works there, and neither spend nor history is lost."""
 
+import asyncio
 import json
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -35,6 +37,10 @@ async def test_a_gateway_moves(
     assert refused.code == 1
     assert "stop it first" in refused.err
     state = gateway.key_state(key.secret)
+    deadline = time.monotonic() + 10
+    while keys(gateway, "show", key.id)["requests"] != 3:  # the log is no part of the books
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
     # Killed: the last of the books are in the spool, which goes with the gateway.
     gateway.kill()
     _age_gateways(gateway)

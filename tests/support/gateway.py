@@ -145,7 +145,7 @@ class RunningGateway:
     def wait_until_ready(self) -> None:
         """Blocks. Raises RuntimeError when the process ends or takes too long."""
         deadline = time.monotonic() + START_SECONDS
-        while not self._is_ready():
+        while not self.is_ready():
             if self._process is None or self._process.poll() is not None or time.monotonic() > deadline:
                 self.kill()
                 raise RuntimeError(f"the gateway did not start:\n{self.log_text()}")
@@ -310,7 +310,7 @@ class RunningGateway:
             with error:
                 return error.code, json.load(error)
 
-    def _is_ready(self) -> bool:
+    def is_ready(self) -> bool:
         try:
             return self.fetch("/readyz", timeout_seconds=5)[0] == 200
         except OSError:

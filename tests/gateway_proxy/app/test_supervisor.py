@@ -44,11 +44,13 @@ async def main():
         try: connection, _ = listening.accept()
         except BlockingIOError: return
         connection.setblocking(False)
-        asyncio.create_task(answer(connection))
+        answering.add(asyncio.create_task(answer(connection)))
 
+    answering = set()
     loop.add_reader(listening, accept)
     await stop.wait()
     loop.remove_reader(listening)
+    await asyncio.gather(*answering)
 
 asyncio.run(main())
 """
@@ -65,9 +67,10 @@ class Scene:
     async def ask(self) -> dict[str, int]:
         async with asyncio.timeout(20):
             reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-            answer = orjson.loads(await reader.read())
-            writer.close()
-            return dict(answer)
+            try:
+                return dict(orjson.loads(await reader.read()))
+            finally:
+                writer.close()
 
     async def ask_until(self, name: str, value: int) -> dict[str, int]:
         async with asyncio.timeout(30):

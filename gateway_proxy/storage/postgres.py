@@ -259,4 +259,5 @@ async def _roll_back(transaction: Any, connection: Connection) -> None:
     try:
         await transaction.rollback()
     except _FAULTS:
-        connection.terminate()
+        with suppress(*_FAULTS):  # the pool may have it back already
+            connection.terminate()

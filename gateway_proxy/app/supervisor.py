@@ -22,7 +22,7 @@ from gateway_proxy.app.part import VARIABLE, State, pack, read_message, take_han
 from gateway_proxy.app.part_metrics import keep_counted, merge
 from gateway_proxy.app.service_manager import ServiceManager
 from gateway_proxy.app.site_line import LineBroken, write_frame
-from gateway_proxy.core.tasks import end, spawn
+from gateway_proxy.core.tasks import end, spawn, wait_for_event
 
 log = logging.getLogger("gateway_proxy.workers")
 
@@ -207,9 +207,7 @@ class Supervisor:
                 return
             log.error("worker %d has ended (%d); it is started again", worker.number, code)
             pause = FIRST_PAUSE_SECONDS if loop.time() - began > LONGEST_PAUSE_SECONDS else pause * 2
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(min(pause, LONGEST_PAUSE_SECONDS)):
-                    await self._stopping.wait()
+            await wait_for_event(self._stopping, min(pause, LONGEST_PAUSE_SECONDS))
 
     def _forget(self, worker: Worker) -> None:
         self._past = merge([self._past, keep_counted(worker.samples)])
@@ -288,8 +286,7 @@ class Supervisor:
                     log.error(
                         "worker %d has said nothing for %d s; it is killed", worker.number, SILENT_SECONDS
                     )
-                    with contextlib.suppress(ProcessLookupError):
-                        worker.process.kill()
+                    worker.kill()
 
     def _begin_rolling(self) -> None:
         if self._rolling is None or self._rolling.done():

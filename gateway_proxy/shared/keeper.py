@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from gateway_proxy.core.key import Key
-from gateway_proxy.core.tasks import spawn
+from gateway_proxy.core.tasks import spawn, wait_for_event
 from gateway_proxy.shared.ending import Ending
 from gateway_proxy.shared.limiter import SharedLimiter
 from gateway_proxy.shared.link import CONNECT_SECONDS, Link, Refused, call_of
@@ -124,9 +124,7 @@ class Keeper:
             except Exception as error:  # noqa: BLE001 - the store's: budgets wait until it answers
                 pause = GATHER_SECONDS
                 self._tell(error)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self._stir.wait()
+            await wait_for_event(self._stir, pause)
             self._stir.clear()
 
     def _tell(self, error: Exception) -> None:

@@ -85,7 +85,7 @@ def test_a_reset_breaks_what_is_open(proxy: FaultProxy) -> None:
         proxy.reset(refuse=True)
         with pytest.raises(ConnectionError):
             ask(client, b"b")
-    with connect(proxy) as client, pytest.raises(ConnectionError):
+    with pytest.raises(ConnectionError), connect(proxy) as client:
         assert ask(client, b"c") == b"c"
     proxy.heal()
     with connect(proxy) as client:

@@ -163,8 +163,7 @@ class HttpLink:
 
     async def _answer(self, peer: Peer, answer: Message) -> None:
         with suppress(UpstreamFailed):  # whoever asked has gone
-            async with await self._post(answer, self._headers(peer), _FAREWELL):
-                pass
+            await self.reply(peer, answer)
 
     async def notify(self, peer: Peer, method: str, params: dict[str, Any] | None = None) -> None:
         """Sends a notification. Raises UpstreamFailed."""

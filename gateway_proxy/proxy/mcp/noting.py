@@ -13,6 +13,7 @@ from gateway_proxy.mcp.names import split_name, split_uri
 from gateway_proxy.mcp.redaction import redact
 from gateway_proxy.mcp.verdict import UNKNOWN, name_rule
 from gateway_proxy.proxy.mcp.asked import Asked, Reply
+from gateway_proxy.proxy.mcp.changes import LISTEN
 
 _MAX_NAME = 512
 
@@ -36,7 +37,7 @@ class Notes:
     def take(self, asked: Asked, reply: Reply) -> None:
         """Note what became of this message."""
         method = METHODS.get(asked.message.method)
-        if method is None or not method.names or method.name == "subscriptions/listen":
+        if method is None or not method.names or method.name == LISTEN:
             return
         exchange, key = asked.exchange, asked.policy.key
         params = asked.message.params or {}

@@ -14,9 +14,9 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 
 from gateway_proxy.core.errors import UpstreamFailed
-from gateway_proxy.core.tasks import spawn
-from gateway_proxy.mcp.errors import METHOD_NOT_FOUND
+from gateway_proxy.core.tasks import spawn, wait_for_event
 from gateway_proxy.mcp.message import Id, Message
+from gateway_proxy.proxy.mcp.channel import answer_server
 from gateway_proxy.proxy.mcp.link import Link, Peer
 from gateway_proxy.proxy.mcp.sessions import Session
 
@@ -75,9 +75,8 @@ class OwnSessions:
                 own.has_none = own.peer is None
                 if own.peer is not None:
                     own.hearing = spawn(self._hear(key, own, own.peer), f"mcp session at {server}")
-                    with suppress(TimeoutError):  # what it asks at once must not be missed
-                        async with asyncio.timeout(AUDIBLE_SECONDS):
-                            await own.audible.wait()
+                    # What it asks at once must not be missed.
+                    await wait_for_event(own.audible, AUDIBLE_SECONDS)
         return own.peer or shared
 
     def attach(self, session: Session, outlet: Outlet) -> Callable[[], None]:
@@ -118,9 +117,7 @@ class OwnSessions:
         """The server's question as the client is asked it; None where it must not be, and then the server is told."""
         needed = _NEEDS.get(question.method)
         if question.id is None or needed is None or needed not in session.capabilities:
-            error = {"code": METHOD_NOT_FOUND, "message": f"Method not found: {question.method}"}
-            refusal = Message("response", question.id, outcome={"error": error})
-            spawn(_reply(link, peer, refusal), "mcp refusal")
+            spawn(_reply(link, peer, answer_server(question)), "mcp refusal")
             return None
         id = f"gateway-{next(self._ids)}"
         self._questions.setdefault(session.id, {})[id] = _Question(link, peer, question.id)

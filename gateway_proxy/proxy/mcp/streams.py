@@ -11,6 +11,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
+from operator import is_
 from typing import Any
 
 import orjson
@@ -27,6 +28,7 @@ from gateway_proxy.mcp.names import join_uri
 from gateway_proxy.mcp.scope import Scope
 from gateway_proxy.mcp.versions import LEGACY, is_modern
 from gateway_proxy.proxy.mcp.asked import Asked
+from gateway_proxy.proxy.mcp.changes import LISTEN
 from gateway_proxy.proxy.mcp.events import prepare_stream, write_event
 from gateway_proxy.proxy.mcp.link import Link, Peer
 from gateway_proxy.proxy.mcp.own_sessions import OwnSessions
@@ -161,7 +163,7 @@ class Streams:
             check_enabled(now)
             check_endpoint(now)
             found = self._offers()
-            if now is policy and len(found) == len(offers) and all(map(_is, found, offers)):
+            if now is policy and len(found) == len(offers) and all(map(is_, found, offers)):
                 continue
             policy, offers = now, found
             after = stream.digest(policy, offers)
@@ -208,7 +210,7 @@ class Streams:
                 with contextlib.suppress(UpstreamFailed):
                     peer = await revision.discovery.peer(server)
                     params = fit_params(wanted, client=LEGACY[0], server=peer.version)
-                    async with link.exchange(peer, "subscriptions/listen", params) as exchange:
+                    async with link.exchange(peer, LISTEN, params) as exchange:
                         async with contextlib.aclosing(exchange.messages()) as messages:
                             async for message in messages:
                                 uri = (message.params or {}).get("uri")
@@ -258,7 +260,3 @@ def _shown(asked: Asked, server: str, uri: str) -> str:
 
 def _do_nothing() -> None:
     """There is nothing to undo."""
-
-
-def _is(one: object, other: object) -> bool:
-    return one is other

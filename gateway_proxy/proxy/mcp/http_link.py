@@ -17,7 +17,6 @@ import aiohttp
 
 from gateway_proxy.core.errors import UpstreamFailed
 from gateway_proxy.core.tasks import spawn
-from gateway_proxy.mcp.eras import fit_params
 from gateway_proxy.mcp.message import Message, write_json
 from gateway_proxy.mcp.mirrored import mirror
 from gateway_proxy.mcp.versions import LEGACY, MODERN, is_modern
@@ -26,7 +25,7 @@ from gateway_proxy.proxy.mcp.answer import broken, read_messages
 from gateway_proxy.proxy.mcp.changes import LIST_CHANGES, listen, told_changes
 from gateway_proxy.proxy.mcp.channel import answer_server
 from gateway_proxy.proxy.mcp.http import failures, make_http
-from gateway_proxy.proxy.mcp.link import Peer, SessionEnded
+from gateway_proxy.proxy.mcp.link import Link, LinkExchange, Peer, SessionEnded
 from gateway_proxy.proxy.mcp.sign_in import SignIn
 
 DEFAULT_MAX_BYTES = 8 << 20
@@ -39,7 +38,7 @@ _SESSION = "Mcp-Session-Id"
 _FAREWELL = aiohttp.ClientTimeout(total=5)
 
 
-class HttpLink:
+class HttpLink(Link):
     """Connections to one server, shared by all exchanges; cookies are never kept. `close` ends them."""
 
     def __init__(
@@ -238,12 +237,6 @@ class HttpLink:
         except UpstreamFailed:
             pass  # the server has gone, and the request with it
 
-    async def ask(self, peer: Peer, method: str, params: dict[str, Any] | None = None) -> Message:
-        """The response to a request of the gateway's own. Raises UpstreamFailed."""
-        params = fit_params(params, client=LEGACY[0], server=peer.version)
-        async with self.exchange(peer, method, params) as exchange:
-            return await exchange.final()
-
     def _headers(self, peer: Peer, message: Message | None = None, *, opens: bool = False) -> dict[str, str]:
         headers = dict(_HEADERS)
         if is_modern(peer.version):
@@ -255,7 +248,7 @@ class HttpLink:
         return headers
 
 
-class HttpExchange:
+class HttpExchange(LinkExchange):
     """The messages that answer one request: what belongs to it, and at last its response."""
 
     def __init__(
@@ -290,14 +283,6 @@ class HttpExchange:
                     yield message
                     if self.is_finished:
                         return
-        raise broken("the server's answer ended without a response")
-
-    async def final(self) -> Message:
-        """The response, passing over what comes before. Raises UpstreamFailed."""
-        async with aclosing(self.messages()) as found:
-            async for message in found:
-                if message.kind == "response":
-                    return message
         raise broken("the server's answer ended without a response")
 
 

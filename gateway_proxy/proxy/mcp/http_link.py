@@ -24,7 +24,7 @@ from gateway_proxy.proxy.mcp.agreement import GATEWAY, read_agreement, read_capa
 from gateway_proxy.proxy.mcp.answer import broken, read_messages
 from gateway_proxy.proxy.mcp.changes import LIST_CHANGES, listen, told_changes
 from gateway_proxy.proxy.mcp.channel import answer_server
-from gateway_proxy.proxy.mcp.http import failures, make_http
+from gateway_proxy.proxy.mcp.http import ask_signed_in, failures, make_http, refusal
 from gateway_proxy.proxy.mcp.link import Link, LinkExchange, Peer, SessionEnded
 from gateway_proxy.proxy.mcp.sign_in import SignIn
 
@@ -209,22 +209,18 @@ class HttpLink(Link):
     async def _post(
         self, message: Message, headers: Mapping[str, str], timeout: aiohttp.ClientTimeout | None = None
     ) -> aiohttp.ClientResponse:
-        body, is_second = write_json(message.value()), False
-        with failures():
-            while True:
-                sent = {**headers, **await self._sign_in.headers()}
-                response = await self._http.post(
-                    self._url,
-                    data=body,
-                    headers=sent,
-                    allow_redirects=False,
-                    timeout=timeout or self._http.timeout,
-                )
-                refused = response.status == 401 and not is_second
-                if not (refused and self._sign_in.forget(sent.get("Authorization"))):
-                    return response
-                response.release()
-                is_second = True
+        body = write_json(message.value())
+
+        async def send(signed: dict[str, str]) -> aiohttp.ClientResponse:
+            return await self._http.post(
+                self._url,
+                data=body,
+                headers={**headers, **signed},
+                allow_redirects=False,
+                timeout=timeout or self._http.timeout,
+            )
+
+        return await ask_signed_in(self._sign_in, send)
 
     def _cancel(self, peer: Peer, message: Message) -> None:
         # In the legacy era a lost connection does not mean that the client has lost interest.
@@ -288,20 +284,9 @@ class HttpExchange(LinkExchange):
 
 def _check_status(response: aiohttp.ClientResponse, peer: Peer) -> None:
     status = response.status
-    if status in (401, 403):
-        raise UpstreamFailed(
-            "The MCP server refused the gateway's credential.",
-            code="upstream_auth_failed",
-            detail=f"status {status}",
-        )
     if status == 404 and peer.session_id is not None:
         raise SessionEnded("The session at the MCP server has ended.", detail="status 404")
     if 300 <= status < 400:
         raise broken(f"the server redirects (status {status}); write the address it redirects to as url")
-    if status >= 500 and response.content_type != "application/json":
-        raise UpstreamFailed(
-            "The MCP server is not available.",
-            code="upstream_unavailable",
-            status=503,
-            detail=f"status {status}",
-        )
+    if status in (401, 403) or (status >= 500 and response.content_type != "application/json"):
+        raise refusal(status)

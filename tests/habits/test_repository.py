@@ -104,7 +104,9 @@ def test_every_npm_package_is_held_by_a_checksum() -> None:
     packages = {name: package for name, package in lock["packages"].items() if name}
     assert packages
     assert all(package["integrity"].startswith("sha512-") for package in packages.values())
-    assert not any("resolved" in package for package in packages.values()), "the reader's npm knows where from"
+    assert not any("resolved" in package for package in packages.values()), (
+        "the reader's npm knows where from"
+    )
 
 
 def test_declared_dependencies_and_requirements_agree() -> None:

@@ -74,6 +74,8 @@ class Cluster:
             RunningGateway(
                 named + self._tables,
                 server=self._server,
+                # Of gateways that share a machine with each other, provider and clients none has an idle core for its helper.
+                environment={"GATEWAY_PROXY_ADMIN_PRIORITY": "low"},
                 store_url=f"postgresql://gateway@127.0.0.1:{link.port}/{database}?sslmode=disable",
                 start=False,
             )

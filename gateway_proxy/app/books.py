@@ -73,11 +73,11 @@ class GatewayBooks:
         if self._limiter.events:
             self.collect_events()
 
-    def log(self, row: LogRow, /) -> None:
-        """Refusals that never reached a provider are rate-bounded, so that a flood of them cannot fill the store."""
+    def log(self, row: LogRow, /) -> bool:
+        """Whether the row is kept. Refusals that never reached a provider are rate-bounded, so that a flood of them cannot fill the store."""
         self._note_request(row)
         if not self.log_requests:
-            return
+            return False
         if not row.admitted:
             second = self._clock.monotonic_ns() // 1_000_000_000
             if second != self._refusal_second:
@@ -85,8 +85,9 @@ class GatewayBooks:
             self._refusals += 1
             if self._refusals > MAX_REFUSALS_PER_SECOND:
                 self.unlogged_refusals += 1
-                return
+                return False
         self._keep_log(row)
+        return True
 
     def collect_events(self) -> None:
         """Hand the limiter's new events to the writer; the keys that they name must be in the directory."""

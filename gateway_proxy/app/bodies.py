@@ -7,11 +7,13 @@ thread. Beyond the bound bodies are dropped and counted; their rows in the reque
 
 import asyncio
 import logging
-from typing import ClassVar, NamedTuple
+from collections import deque
+from itertools import islice
+from typing import NamedTuple
 
 import orjson
 
-from gateway_proxy.app.write_behind import WriteBehind
+from gateway_proxy.app.carrying import Carrier
 from gateway_proxy.core.body_text import Held, hold, note_binary, write_body
 from gateway_proxy.core.exchange import Exchange, Outcome
 from gateway_proxy.core.ledger import BodyRow
@@ -22,6 +24,7 @@ from gateway_proxy.proxy.handler import DataPlane
 from gateway_proxy.proxy.kept_stream import KeptStream
 from gateway_proxy.storage.bodies import Bodies
 
+BATCH_ROWS = 50
 MAX_WAITING_BYTES = 67_108_864
 log = logging.getLogger("gateway_proxy.books")
 
@@ -40,14 +43,13 @@ class Note(NamedTuple):
         return sum(len(held.data) for held in (self.request, self.response) if held is not None) + 1024
 
 
-class BodyBooks(WriteBehind[Note]):
+class BodyBooks(Carrier):
     """One per gateway."""
-
-    what: ClassVar[str] = "bodies of requests"
-    batch_rows: ClassVar[int] = 50
 
     def __init__(self, table: Bodies) -> None:
         super().__init__()
+        self.waiting: deque[Note] = deque()
+        self.dropped = 0
         self._table = table
         self._waiting_bytes = 0
 
@@ -66,17 +68,19 @@ class BodyBooks(WriteBehind[Note]):
                 self.dropped += 1
                 return
             self._waiting_bytes += note.size
-            self.put(note)
+            self.waiting.append(note)
+            self._due.set()
         except Exception:
             log.exception("the bodies of %s are not kept", exchange.id)
 
-    def take(self) -> Note:
-        note = super().take()
-        self._waiting_bytes -= note.size
-        return note
+    def _describe(self) -> str:
+        return f"bodies of requests ({len(self.waiting)} wait)"
 
-    async def write(self, batch: list[Note]) -> None:
-        await self._table.add(await asyncio.to_thread(lambda: [make_row(note) for note in batch]))
+    async def _carry(self) -> None:
+        while batch := list(islice(self.waiting, BATCH_ROWS)):
+            await self._table.add(await asyncio.to_thread(_make_rows, batch))
+            for _ in batch:
+                self._waiting_bytes -= self.waiting.popleft().size
 
 
 def make_note(exchange: Exchange, answer: BaseAnswer | None) -> Note:
@@ -116,6 +120,10 @@ def describe_form(form: MultipartForm) -> dict[str, str | list[str]]:
         else:
             told[part.name] = [*have, value] if isinstance(have, list) else [have, value]
     return told
+
+
+def _make_rows(notes: list[Note]) -> list[BodyRow]:
+    return [make_row(note) for note in notes]
 
 
 def make_row(note: Note) -> BodyRow:

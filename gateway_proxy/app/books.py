@@ -71,15 +71,16 @@ class GatewayBooks:
         if self._limiter.events:
             self.collect_events()
 
-    def log(self, row: LogRow, /) -> None:
-        """Refusals that never reached a provider are rate-bounded, so that a flood of them cannot fill the store."""
+    def log(self, row: LogRow, /) -> bool:
+        """Whether the row is kept. Refusals that never reached a provider are rate-bounded, so that a flood of them cannot fill the store."""
         self._note_request(row)
         if not self.log_requests:
-            return
+            return False
         if not row.admitted and not self._refusals.admits():
             self.unlogged_refusals += 1
-            return
+            return False
         self._keep_log(row)
+        return True
 
     def collect_events(self) -> None:
         """Hand the limiter's new events to the writer; the keys that they name must be in the directory."""

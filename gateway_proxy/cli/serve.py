@@ -126,7 +126,6 @@ def find_idle_settings(config: "Config") -> list[str]:
     """What the file sets and this version does not use yet: nobody should rely on it unawares."""
     idle = {
         "[shared] redis_url": config.shared.redis_url is not None and config.storage.sqlite_path is not None,
-        "[logs] bodies": config.logs.bodies and not config.mcp.servers,
     }
     return [setting for setting, is_set in idle.items() if is_set]
 

@@ -14,7 +14,7 @@ from gateway_proxy.app.mcp_servers import McpServers
 from gateway_proxy.app.runtimes import Services, build_mcp_stages
 from gateway_proxy.config import Config
 from gateway_proxy.config.mcp import McpServer
-from gateway_proxy.core.money import NANOS_PER_USD
+from gateway_proxy.core.money import to_nanos
 from gateway_proxy.core.tasks import spawn
 from gateway_proxy.core.usage import Price
 from gateway_proxy.pipeline import Pipeline
@@ -110,4 +110,4 @@ def _read_prices(server: McpServer) -> CallPrices:
 
 
 def _price(usd: Decimal) -> Price:
-    return price_call(int(usd * NANOS_PER_USD))
+    return price_call(to_nanos(usd))

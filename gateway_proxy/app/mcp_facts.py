@@ -10,7 +10,7 @@ import orjson
 
 from gateway_proxy.config.mcp import McpServer
 from gateway_proxy.core.clock import format_time
-from gateway_proxy.core.money import NANOS_PER_USD, format_usd
+from gateway_proxy.core.money import format_usd, to_nanos
 from gateway_proxy.mcp.catalogue import Offer
 from gateway_proxy.mcp.definitions import MAX_DEFINITION_BYTES, Definitions, take_fingerprint
 from gateway_proxy.proxy.mcp.health import ServerHealth
@@ -55,7 +55,7 @@ def _describe_tool(
         "name": _cut(name),
         "title": _cut(_title(tool)) or None,
         "description": _cut(tool.get("description")) or None,
-        "price_usd": format_usd(int(price * NANOS_PER_USD)),
+        "price_usd": format_usd(to_nanos(price)),
         "fingerprint": take_fingerprint(tool) if known is None else known.fingerprint,
         "status": "ok" if changed is None else "blocked" if changed.blocked else "changed",
         "definition": None if changed is None else _pretty(tool),

@@ -28,6 +28,11 @@ def parse_usd(value: str | int) -> int:
     return int(nanos)
 
 
+def to_nanos(usd: Decimal) -> int:
+    """Nano-USD of an amount that has no more than nine decimals, as the settings hold it."""
+    return int(usd * NANOS_PER_USD)
+
+
 def format_usd(nanos: int) -> str:
     """A decimal string with two to nine decimals: `25.00`, `0.000000001`."""
     digits = f"{nanos:010d}" if nanos >= 0 else f"{nanos:011d}"

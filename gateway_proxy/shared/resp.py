@@ -16,7 +16,6 @@ Part = str | int | bytes
 Late = Callable[[Reply], None]
 """Takes a reply that nobody waits for; None when the connection broke before the reply, whoever waited."""
 
-SLOW_SECONDS = 0.04
 _LATENESS_SECONDS = 0.005
 
 _NOTHING = object()
@@ -33,11 +32,14 @@ class TooSlow(Exception):
 class _Waiter:
     """Who waits for the next reply. `future` None: nobody, `late` takes it."""
 
-    __slots__ = ("deadline", "future", "late")
+    __slots__ = ("deadline", "future", "late", "sent_at")
 
-    def __init__(self, future: "asyncio.Future[Reply] | None", deadline: float, late: Late | None) -> None:
+    def __init__(
+        self, future: "asyncio.Future[Reply] | None", sent_at: float, deadline: float, late: Late | None
+    ) -> None:
         self.future = future
-        self.deadline = deadline  # loop time
+        self.sent_at = sent_at  # loop time, both
+        self.deadline = deadline
         self.late = late
 
 
@@ -94,9 +96,10 @@ class Connection(asyncio.Protocol):
         """
         if not self.is_open:
             raise Disconnected
-        deadline = self._loop.time() + timeout_seconds
+        now = self._loop.time()
+        deadline = now + timeout_seconds
         future: asyncio.Future[Reply] = self._loop.create_future()
-        self._waiters.append(_Waiter(future, deadline, late))
+        self._waiters.append(_Waiter(future, now, deadline, late))
         self._write(parts)
         if self._timer is None or deadline < self._timer_due:
             self._wake_at(deadline)
@@ -106,12 +109,13 @@ class Connection(asyncio.Protocol):
         """A command that nobody waits for; its reply goes to `late`. Raises Disconnected."""
         if not self.is_open:
             raise Disconnected
-        self._waiters.append(_Waiter(None, self._loop.time() + SLOW_SECONDS, late))
+        now = self._loop.time()
+        self._waiters.append(_Waiter(None, now, now, late))
         self._write(parts)
 
-    def overdue_seconds(self) -> float:
-        """For how long the oldest command has waited beyond its time."""
-        return max(0.0, self._loop.time() - self._waiters[0].deadline) if self._waiters else 0.0
+    def silent_seconds(self) -> float:
+        """For how long the oldest command has had no answer."""
+        return self._loop.time() - self._waiters[0].sent_at if self._waiters else 0.0
 
     def close(self) -> None:
         """Let go at once."""

@@ -16,17 +16,12 @@ from gateway_proxy.app.inside import Inside
 from tests.support.gateway import RunningGateway
 from tests.support.in_process import Served, serve
 from tests.support.mcp_sdk import make_server, open_client, serve_app
-from tests.support.mcp_server import server_toml
+from tests.support.mcp_server import command_toml, server_toml
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 PUBLISHED = Path(sys.prefix) / "clients" / "bin"
 MODES = ["legacy", "2026-07-28"]
-
-
-def command_toml(name: str, *words: str | Path) -> str:
-    quoted = ", ".join(f'"{word}"' for word in words)
-    return f'[[mcp.servers]]\nname = "{name}"\ncommand = [{quoted}]\ncwd = "{ROOT}"\n'
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """Nothing in a tracked file tells where it was made, and nothing in it is a secret."""
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -96,6 +97,16 @@ def test_every_requirement_is_held_by_a_hash(name: str) -> None:
     lines = [line for line in text.splitlines() if line.strip()]
     assert lines
     assert all("==" in line and "--hash=sha256:" in line for line in lines)
+
+
+def test_every_npm_package_is_held_by_a_checksum() -> None:
+    lock = json.loads((ROOT / "requirements/npm/package-lock.json").read_text(encoding="utf-8"))
+    packages = {name: package for name, package in lock["packages"].items() if name}
+    assert packages
+    assert all(package["integrity"].startswith("sha512-") for package in packages.values())
+    assert not any("resolved" in package for package in packages.values()), (
+        "the reader's npm knows where from"
+    )
 
 
 def test_declared_dependencies_and_requirements_agree() -> None:

@@ -9,6 +9,7 @@ import contextlib
 import json
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
@@ -211,3 +212,10 @@ def serve_in_thread(*servers: McpServer) -> Iterator[tuple[McpServer, ...]]:
 def server_toml(name: str, url: str, extra: str = "") -> str:
     """A table [[mcp.servers]]."""
     return f'[[mcp.servers]]\nname = "{name}"\nurl = "{url}"\nallow_private = true\n{extra}\n'
+
+
+def command_toml(name: str, *words: str | Path) -> str:
+    """A table [[mcp.servers]] of a process, which runs in the checkout."""
+    quoted = ", ".join(f'"{word}"' for word in words)
+    root = Path(__file__).parents[2]
+    return f'[[mcp.servers]]\nname = "{name}"\ncommand = [{quoted}]\ncwd = "{root}"\n'

@@ -18,8 +18,8 @@ from gateway_proxy.core.errors import UpstreamFailed
 from gateway_proxy.core.tasks import spawn
 from gateway_proxy.mcp.errors import METHOD_NOT_FOUND, McpError
 from gateway_proxy.mcp.message import Message, write_json
-from gateway_proxy.proxy.mcp.answer import broken
 from gateway_proxy.proxy.mcp.changes import LIST_CHANGES, LISTEN
+from gateway_proxy.proxy.mcp.link import LinkExchange
 
 MAX_WAITING = 1_000
 SUBSCRIPTION_KEY = "io.modelcontextprotocol/subscriptionId"
@@ -27,7 +27,7 @@ Write = Callable[[bytes], Awaitable[None]]
 """Hands one message to the server; raises UpstreamFailed."""
 
 
-class ChannelExchange:
+class ChannelExchange(LinkExchange):
     """The messages that answer one request."""
 
     def __init__(self, request: Message, token: Any, silence_seconds: float | None) -> None:
@@ -50,13 +50,6 @@ class ChannelExchange:
             yield message
             if message.kind == "response":
                 return
-
-    async def final(self) -> Message:
-        """The response, passing over what comes before. Raises UpstreamFailed."""
-        async for message in self.messages():
-            if message.kind == "response":
-                return message
-        raise broken("the server's answer ended without a response")
 
     def take(self, message: Message) -> None:
         """Keeps a message until it is read; an exchange that is read too slowly ends."""

@@ -20,13 +20,13 @@ from gateway_proxy.proxy.mcp.agreement import GATEWAY, read_agreement, read_capa
 from gateway_proxy.proxy.mcp.answer import broken
 from gateway_proxy.proxy.mcp.changes import listen, told_changes
 from gateway_proxy.proxy.mcp.channel import Channel, ChannelExchange
-from gateway_proxy.proxy.mcp.link import Peer, SessionEnded
+from gateway_proxy.proxy.mcp.link import Link, Peer, SessionEnded
 
 PROBE_SECONDS = 10.0
 
 
-class ChannelLink(ABC):
-    """A `Link`. `session_id` of its peers is the number of the opening."""
+class ChannelLink(Link, ABC):
+    """`session_id` of its peers is the number of the opening."""
 
     def __init__(
         self, *, start_seconds: float, silence_seconds: float, is_legacy: bool | None = None
@@ -66,12 +66,6 @@ class ChannelLink(ABC):
         if isinstance(outcome, UpstreamFailed):
             raise outcome
         return outcome
-
-    async def ask(self, peer: Peer, method: str, params: dict[str, Any] | None = None) -> Message:
-        """Raises UpstreamFailed."""
-        params = fit_params(params, client=LEGACY[0], server=peer.version)
-        async with self.exchange(peer, method, params) as exchange:
-            return await exchange.final()
 
     @asynccontextmanager
     async def exchange(
@@ -117,7 +111,7 @@ class ChannelLink(ABC):
         for message in nothing:
             yield message
 
-    async def end(self, peer: Peer) -> None:  # noqa: B027 - there is nothing to do
+    async def end(self, peer: Peer) -> None:
         """The channel goes on: it is everybody's."""
 
     async def close(self) -> None:

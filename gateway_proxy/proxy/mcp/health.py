@@ -5,14 +5,14 @@ otherwise wait for. Discovery asks all the same, and its first answer ends the p
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.errors import UpstreamFailed
 from gateway_proxy.mcp.message import Message
-from gateway_proxy.proxy.mcp.link import Link, LinkExchange, Peer, SessionEnded
+from gateway_proxy.proxy.mcp.link import Link, LinkExchange, PassingLink, Peer, SessionEnded
 from gateway_proxy.routing.breaker import Breakers, Circuit
 
 RETRY_MS = 5_000
@@ -60,7 +60,7 @@ class ServerHealth:
         self._breakers.fail(self._circuit)
 
 
-class WatchedLink:
+class WatchedLink(PassingLink):
     """A link whose outcomes are noted."""
 
     def __init__(self, link: Link, health: ServerHealth) -> None:
@@ -85,18 +85,13 @@ class WatchedLink:
         self.health.note_answer()
         return answer
 
-    def exchange(
+    @asynccontextmanager
+    async def exchange(
         self,
         peer: Peer,
         method: str,
         params: dict[str, Any] | None,
         headers: Mapping[str, str] | None = None,
-    ) -> AbstractAsyncContextManager[LinkExchange]:
-        return self._exchange(peer, method, params, headers)
-
-    @asynccontextmanager
-    async def _exchange(
-        self, peer: Peer, method: str, params: dict[str, Any] | None, headers: Mapping[str, str] | None
     ) -> AsyncIterator[LinkExchange]:
         self.health.calls += 1
         try:
@@ -106,24 +101,6 @@ class WatchedLink:
             self.health.note_failure(error)
             raise
         self.health.note_answer()
-
-    async def notify(self, peer: Peer, method: str, params: dict[str, Any] | None = None) -> None:
-        await self.link.notify(peer, method, params)
-
-    async def open_session(self, capabilities: Mapping[str, Any]) -> Peer | None:
-        return await self.link.open_session(capabilities)
-
-    async def reply(self, peer: Peer, answer: Message) -> None:
-        await self.link.reply(peer, answer)
-
-    def session_messages(self, peer: Peer) -> AsyncGenerator[Message | None, None]:
-        return self.link.session_messages(peer)
-
-    def changes(self, peer: Peer) -> AsyncGenerator[None, None]:
-        return self.link.changes(peer)
-
-    async def end(self, peer: Peer) -> None:
-        await self.link.end(peer)
 
     async def close(self) -> None:
         """Says goodbye to a legacy server first, which would otherwise keep the session."""

@@ -17,7 +17,6 @@ import aiohttp
 
 from gateway_proxy.core.errors import UpstreamFailed
 from gateway_proxy.core.tasks import spawn
-from gateway_proxy.mcp.eras import fit_params
 from gateway_proxy.mcp.message import Message, write_json
 from gateway_proxy.mcp.mirrored import mirror
 from gateway_proxy.mcp.versions import LEGACY, MODERN, is_modern
@@ -25,8 +24,8 @@ from gateway_proxy.proxy.mcp.agreement import GATEWAY, read_agreement, read_capa
 from gateway_proxy.proxy.mcp.answer import broken, read_messages
 from gateway_proxy.proxy.mcp.changes import LIST_CHANGES, listen, told_changes
 from gateway_proxy.proxy.mcp.channel import answer_server
-from gateway_proxy.proxy.mcp.http import failures, make_http
-from gateway_proxy.proxy.mcp.link import Peer, SessionEnded
+from gateway_proxy.proxy.mcp.http import ask_signed_in, failures, make_http, refusal
+from gateway_proxy.proxy.mcp.link import Link, LinkExchange, Peer, SessionEnded
 from gateway_proxy.proxy.mcp.sign_in import SignIn
 
 DEFAULT_MAX_BYTES = 8 << 20
@@ -39,7 +38,7 @@ _SESSION = "Mcp-Session-Id"
 _FAREWELL = aiohttp.ClientTimeout(total=5)
 
 
-class HttpLink:
+class HttpLink(Link):
     """Connections to one server, shared by all exchanges; cookies are never kept. `close` ends them."""
 
     def __init__(
@@ -210,22 +209,18 @@ class HttpLink:
     async def _post(
         self, message: Message, headers: Mapping[str, str], timeout: aiohttp.ClientTimeout | None = None
     ) -> aiohttp.ClientResponse:
-        body, is_second = write_json(message.value()), False
-        with failures():
-            while True:
-                sent = {**headers, **await self._sign_in.headers()}
-                response = await self._http.post(
-                    self._url,
-                    data=body,
-                    headers=sent,
-                    allow_redirects=False,
-                    timeout=timeout or self._http.timeout,
-                )
-                refused = response.status == 401 and not is_second
-                if not (refused and self._sign_in.forget(sent.get("Authorization"))):
-                    return response
-                response.release()
-                is_second = True
+        body = write_json(message.value())
+
+        async def send(signed: dict[str, str]) -> aiohttp.ClientResponse:
+            return await self._http.post(
+                self._url,
+                data=body,
+                headers={**headers, **signed},
+                allow_redirects=False,
+                timeout=timeout or self._http.timeout,
+            )
+
+        return await ask_signed_in(self._sign_in, send)
 
     def _cancel(self, peer: Peer, message: Message) -> None:
         # In the legacy era a lost connection does not mean that the client has lost interest.
@@ -238,12 +233,6 @@ class HttpLink:
         except UpstreamFailed:
             pass  # the server has gone, and the request with it
 
-    async def ask(self, peer: Peer, method: str, params: dict[str, Any] | None = None) -> Message:
-        """The response to a request of the gateway's own. Raises UpstreamFailed."""
-        params = fit_params(params, client=LEGACY[0], server=peer.version)
-        async with self.exchange(peer, method, params) as exchange:
-            return await exchange.final()
-
     def _headers(self, peer: Peer, message: Message | None = None, *, opens: bool = False) -> dict[str, str]:
         headers = dict(_HEADERS)
         if is_modern(peer.version):
@@ -255,7 +244,7 @@ class HttpLink:
         return headers
 
 
-class HttpExchange:
+class HttpExchange(LinkExchange):
     """The messages that answer one request: what belongs to it, and at last its response."""
 
     def __init__(
@@ -292,31 +281,12 @@ class HttpExchange:
                         return
         raise broken("the server's answer ended without a response")
 
-    async def final(self) -> Message:
-        """The response, passing over what comes before. Raises UpstreamFailed."""
-        async with aclosing(self.messages()) as found:
-            async for message in found:
-                if message.kind == "response":
-                    return message
-        raise broken("the server's answer ended without a response")
-
 
 def _check_status(response: aiohttp.ClientResponse, peer: Peer) -> None:
     status = response.status
-    if status in (401, 403):
-        raise UpstreamFailed(
-            "The MCP server refused the gateway's credential.",
-            code="upstream_auth_failed",
-            detail=f"status {status}",
-        )
     if status == 404 and peer.session_id is not None:
         raise SessionEnded("The session at the MCP server has ended.", detail="status 404")
     if 300 <= status < 400:
         raise broken(f"the server redirects (status {status}); write the address it redirects to as url")
-    if status >= 500 and response.content_type != "application/json":
-        raise UpstreamFailed(
-            "The MCP server is not available.",
-            code="upstream_unavailable",
-            status=503,
-            detail=f"status {status}",
-        )
+    if status in (401, 403) or (status >= 500 and response.content_type != "application/json"):
+        raise refusal(status)

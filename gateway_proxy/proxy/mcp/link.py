@@ -2,17 +2,20 @@
 
 Promises of every link: nothing of a client reaches the server but what it is given; each request gets an id of the
 link's own; leaving an exchange before its response cancels it at the server; a `ping` of the server is answered by the
-link itself; no message is longer than the server's cap; every failure is an UpstreamFailed. Which client may ask what
-is decided before. How a link is made of its settings belongs to `links.py`.
+link itself; no message is longer than the server's cap; every failure is an UpstreamFailed. What all links do alike is done here. Which client
+may ask what is decided before. How a link is made of its settings belongs to `links.py`.
 """
 
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from gateway_proxy.core.errors import UpstreamFailed
+from gateway_proxy.mcp.eras import fit_params
 from gateway_proxy.mcp.message import Message
+from gateway_proxy.mcp.versions import LEGACY
+from gateway_proxy.proxy.mcp.answer import broken
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,11 @@ class LinkExchange(Protocol):
 
     async def final(self) -> Message:
         """The response, passing over what comes before. Raises UpstreamFailed."""
-        ...
+        async with aclosing(self.messages()) as found:
+            async for message in found:
+                if message.kind == "response":
+                    return message
+        raise broken("the server's answer ended without a response")
 
 
 class Link(Protocol):
@@ -54,7 +61,9 @@ class Link(Protocol):
 
     async def ask(self, peer: Peer, method: str, params: dict[str, Any] | None = None) -> Message:
         """The response to a request of the gateway's own, which is fitted to the era here. Raises UpstreamFailed."""
-        ...
+        params = fit_params(params, client=LEGACY[0], server=peer.version)
+        async with self.exchange(peer, method, params) as exchange:
+            return await exchange.final()
 
     def exchange(
         self,
@@ -101,3 +110,39 @@ class Link(Protocol):
     async def close(self) -> None:
         """Ends everything that the link holds: connections, processes, tasks."""
         ...
+
+
+class PassingLink(Link):
+    """A link that hands on to another what it does not do itself."""
+
+    link: Link
+
+    async def ask(self, peer: Peer, method: str, params: dict[str, Any] | None = None) -> Message:
+        return await self.link.ask(peer, method, params)
+
+    def exchange(
+        self,
+        peer: Peer,
+        method: str,
+        params: dict[str, Any] | None,
+        headers: Mapping[str, str] | None = None,
+    ) -> AbstractAsyncContextManager[LinkExchange]:
+        return self.link.exchange(peer, method, params, headers)
+
+    async def notify(self, peer: Peer, method: str, params: dict[str, Any] | None = None) -> None:
+        await self.link.notify(peer, method, params)
+
+    async def open_session(self, capabilities: Mapping[str, Any]) -> Peer | None:
+        return await self.link.open_session(capabilities)
+
+    async def reply(self, peer: Peer, answer: Message) -> None:
+        await self.link.reply(peer, answer)
+
+    def session_messages(self, peer: Peer) -> AsyncGenerator[Message | None, None]:
+        return self.link.session_messages(peer)
+
+    def changes(self, peer: Peer) -> AsyncGenerator[None, None]:
+        return self.link.changes(peer)
+
+    async def end(self, peer: Peer) -> None:
+        await self.link.end(peer)

@@ -16,7 +16,7 @@ from gateway_proxy.dialects.sse import Assembler, data_of, name_of, split_events
 from gateway_proxy.proxy.mcp.answer import broken, parse_messages
 from gateway_proxy.proxy.mcp.channel import Channel
 from gateway_proxy.proxy.mcp.channel_link import ChannelLink
-from gateway_proxy.proxy.mcp.http import failures, make_http
+from gateway_proxy.proxy.mcp.http import ask_signed_in, failures, make_http, refusal
 from gateway_proxy.proxy.mcp.lines import TooLong, find_first_id
 from gateway_proxy.proxy.mcp.sign_in import SignIn
 
@@ -81,20 +81,16 @@ class SseLink(ChannelLink):
 
     async def _get(self) -> aiohttp.ClientResponse:
         timeout = aiohttp.ClientTimeout(sock_connect=self._http.timeout.sock_connect)
-        with failures():
-            for is_last in (False, True):
-                headers = {**_DOWN, **await self._sign_in.headers()}
-                response = await self._http.get(
-                    self._url, headers=headers, allow_redirects=False, timeout=timeout
-                )
-                refused = response.status == 401 and not is_last
-                if not (refused and self._sign_in.forget(headers.get("Authorization"))):
-                    break
-                response.close()
+
+        async def send(signed: dict[str, str]) -> aiohttp.ClientResponse:
+            headers = {**_DOWN, **signed}
+            return await self._http.get(self._url, headers=headers, allow_redirects=False, timeout=timeout)
+
+        response = await ask_signed_in(self._sign_in, send)
         if response.status == 200 and response.content_type == "text/event-stream":
             return response
         response.close()
-        raise _refused(response.status)
+        raise refusal(response.status)
 
     async def _post(self, address: str, line: bytes) -> None:
         with failures():
@@ -104,7 +100,7 @@ class SseLink(ChannelLink):
             ) as response:
                 if response.status >= 300:
                     self._sign_in.forget(headers.get("Authorization"))
-                    raise _refused(response.status)
+                    raise refusal(response.status)
 
     async def _read_events(self, response: aiohttp.ClientResponse) -> AsyncGenerator[bytes | TooLong, None]:
         """Whole events; one that is too long leaves only the id that it answers."""
@@ -154,20 +150,3 @@ class SseLink(ChannelLink):
         elif name_of(event) in (b"", b"message") and (data := data_of(event)):
             for message in parse_messages(data):
                 channel.take(message)
-
-
-def _refused(status: int) -> UpstreamFailed:
-    if status in (401, 403):
-        return UpstreamFailed(
-            "The MCP server refused the gateway's credential.",
-            code="upstream_auth_failed",
-            detail=f"status {status}",
-        )
-    if status >= 500:
-        return UpstreamFailed(
-            "The MCP server is not available.",
-            code="upstream_unavailable",
-            status=503,
-            detail=f"status {status}",
-        )
-    return broken(f"the server answered {status} where it should have taken a message")

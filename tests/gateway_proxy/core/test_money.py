@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from gateway_proxy.core.money import MAX_NANOS, format_usd, parse_usd
+from gateway_proxy.core.money import MAX_NANOS, format_usd, parse_usd, to_nanos
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ from gateway_proxy.core.money import MAX_NANOS, format_usd, parse_usd
     ],
 )
 def test_amounts(text: str | int, nanos: int) -> None:
-    assert parse_usd(text) == nanos
+    assert parse_usd(text) == nanos == to_nanos(Decimal(text))
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,10 @@ import logging
 from collections.abc import Callable
 
 from gateway_proxy.core.clock import Clock
+from gateway_proxy.shared.forms import Form, Forms
 from gateway_proxy.shared.link import Link, call_of
 from gateway_proxy.shared.names import EPOCH, Names
-from gateway_proxy.shared.resp import Disconnected, Late, Part, Reply
+from gateway_proxy.shared.resp import Command, Disconnected, Late, Part, Reply
 from gateway_proxy.shared.scripts import Script
 
 log = logging.getLogger("gateway_proxy.shared")
@@ -38,6 +39,7 @@ class Server:
         self.number = 0  # the highest that a reply carried
         self._generation = 0
         self._offset_ms = 0
+        self.forms = Forms()
         self.name_part(part)
 
     def name_part(self, part: str) -> None:
@@ -57,6 +59,7 @@ class Server:
     def enter(self, names: Names, number: int) -> None:
         """This epoch is in force from now on, on the present connection; budgets wait until it is ready."""
         self.names, self.number, self._generation = names, number, self.link.generation
+        self.forms.begin(names, self._speaker(names))
 
     def leave(self) -> None:
         """Nothing is asked until the next `enter`."""
@@ -67,8 +70,15 @@ class Server:
         names = self.names
         if names is None:
             raise Disconnected
-        now = "" if self._server_time else str(self._clock.now_ms() * 1000)
-        return call_of(script, (EPOCH, *keys), names.epoch, self._field, self._generation, now, *arguments)
+        return call_of(script, (EPOCH, *keys), *self._speaker(names), self.now(), *arguments)
+
+    def now(self) -> str:
+        """What goes with each command: nothing, where the server's clock counts; else µs."""
+        return "" if self._server_time else str(self._clock.now_ms() * 1000)
+
+    def _speaker(self, names: Names) -> tuple[Part, ...]:
+        """Which epoch a command means, whose it is, and on which of its connections."""
+        return names.epoch, self._field, self._generation
 
     async def ask(
         self,
@@ -79,8 +89,17 @@ class Server:
         *arguments: Part,
     ) -> list[Reply]:
         """The script's reply. Raises Disconnected, TooSlow, Refused, Lost."""
+        return await self._ask(timeout_seconds, late, self.command(script, keys, *arguments))
+
+    async def ask_form(
+        self, timeout_seconds: float, late: Late | None, form: Form, *varying: str
+    ) -> list[Reply]:
+        """As `ask`, with what varies after the time."""
+        return await self._ask(timeout_seconds, late, form.write(self.now(), *varying))
+
+    async def _ask(self, timeout_seconds: float, late: Late | None, command: Command) -> list[Reply]:
         number, names = self.number, self.names
-        future = self.link.request(self.command(script, keys, *arguments), timeout_seconds, late)
+        future = self.link.request(command, timeout_seconds, late)
         try:
             reply = await future
         except asyncio.CancelledError:
@@ -103,6 +122,10 @@ class Server:
     def tell(self, late: Late | None, script: Script, keys: tuple[str, ...], *arguments: Part) -> None:
         """A script that nobody waits for. Raises Disconnected."""
         self.link.tell(self.command(script, keys, *arguments), late)
+
+    def tell_form(self, late: Late | None, form: Form, *varying: str) -> None:
+        """As `tell`, with what varies after the time."""
+        self.link.tell(form.write(self.now(), *varying), late)
 
     def examine(self, reply: Reply) -> None:
         """Raises Refused for an error, Lost for a command under another epoch."""

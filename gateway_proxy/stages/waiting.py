@@ -102,12 +102,16 @@ class WaitingAdmission(Judge):
 
 async def look_at_budgets(limiter: WaitingLimiter, policy: KeyPolicy) -> None:
     """Hear how the budgets stand that pay for this key."""
-    claims = tuple(Claim(key.id, Meter.NANOS, rule, 0) for key, rule in policy.budgets)
-    await limiter.look(claims, key_ids=policy.key_ids)
+    await limiter.look(_claim_nothing(policy), key_ids=policy.key_ids)
 
 
 async def look_at_limits(limiter: WaitingLimiter, policy: KeyPolicy) -> None:
     """Hear how all limits of this key stand, before it is told of them."""
-    budgets = tuple(Claim(key.id, Meter.NANOS, rule, 0) for key, rule in policy.budgets)
     tokens = tuple(Claim(key_id, Meter.TOKENS, rule, 0) for key_id, rule in policy.tokens_rules)
-    await limiter.look((*policy.request_claims, *tokens, *budgets), key_ids=policy.key_ids)
+    claims = (*policy.request_claims, *tokens, *_claim_nothing(policy))
+    await limiter.look(claims, key_ids=policy.key_ids)
+
+
+def _claim_nothing(policy: KeyPolicy) -> tuple[Claim, ...]:
+    """On each budget that pays."""
+    return tuple(Claim(key.id, Meter.NANOS, rule, 0) for key, rule in policy.budgets)

@@ -12,6 +12,7 @@ from dashboard.error_texts import TEXTS, explain_error
 from dashboard.exports import send_table, wants_file
 from dashboard.frame import ADMIN, CLOSING, PREFIX, current_actor, render
 from dashboard.guard import HEADERS
+from dashboard.json_layout import lay_out
 from dashboard.plain_form import Mistakes, PlainForm, find_mistakes
 from dashboard.ranges import RANGES, Range, read_range
 from gateway_proxy.admin.logs import LATEST, LogQuery
@@ -118,7 +119,15 @@ async def show_request(request: web.Request) -> web.StreamResponse:
         return await send_table(request, found["request_id"], COLUMNS, [found])
     meaning, advice = explain_error(found["error_code"], found["status"])
     attempts = [attempt | {"tokens": _count_tokens(attempt["usage"])} for attempt in found["ledger"]]
-    context = {"row": found, "attempts": attempts, "meaning": meaning, "advice": advice, **_share_time(found)}
+    context = {
+        "row": found,
+        "attempts": attempts,
+        "meaning": meaning,
+        "advice": advice,
+        "request_body": lay_out(found["request_body"] or ""),
+        "response_body": lay_out(found["response_body"] or ""),
+        **_share_time(found),
+    }
     return render(request, "logs/request.html", context)
 
 

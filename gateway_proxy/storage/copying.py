@@ -21,6 +21,7 @@ from gateway_proxy.storage.shapes import Table, list_tables
 UNFINISHED = "copy"  # a fact of a store that a copy has begun to fill: how far it is
 _ORIGIN = "store_id"  # a fact of a store that was copied, and of its copy
 _ROWS = 2000  # of a batch; few enough that no sum over it exceeds a BIGINT, and that it is done in well under a second
+_LARGE_ROWS = {"request_bodies": 100}  # of a batch, where a row may be of a hundred kilobytes
 _MONEY = {"ledger": "charged_nanos", "spend_slots": "nanos", "key_stats": "spent_nanos"}
 
 Progress = Callable[[str, int, int], None]
@@ -156,7 +157,8 @@ class _Copy:
             after = self._done["after"] if self._done["table"] == table.name else None
             count = 0 if after is None else await self._count_until(table, after)
             self._progress("copy", finished + count, total)
-            while rows := await self._source.fetch(*_page(table, ", ".join(table.columns), after)):
+            most = min(_ROWS, _LARGE_ROWS.get(table.name, _ROWS))
+            while rows := await self._source.fetch(*_page(table, ", ".join(table.columns), after, most)):
                 after = [rows[-1][table.columns.index(column)] for column in table.key]
                 async with self._target.transaction() as tx:
                     await tx.insert_many(table.name, table.columns, rows, table.upsert)
@@ -217,7 +219,7 @@ def _marks(first: int, count: int) -> str:
     return ", ".join(f"${first + n}" for n in range(count))
 
 
-def _page(table: Table, columns: str, after: list[Any] | None, rows: int = _ROWS) -> tuple[Any, ...]:
+def _page(table: Table, columns: str, after: list[Any] | None, rows: int) -> tuple[Any, ...]:
     """The next rows in the order of the primary key: the statement and its arguments."""
     keys = ", ".join(table.key)
     where = f" WHERE ({keys}) > ({_marks(1, len(after))})" if after else ""

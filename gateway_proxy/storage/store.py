@@ -4,6 +4,7 @@ from pathlib import Path
 
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.storage import migrations
+from gateway_proxy.storage.bodies import Bodies
 from gateway_proxy.storage.copying import UNFINISHED
 from gateway_proxy.storage.database import Database, StoreError, StoreUnreachable
 from gateway_proxy.storage.deliveries import Deliveries
@@ -39,6 +40,7 @@ class Store:
         self.made_ids = MadeIdRows(db)
         self.mcp_tools = McpToolRows(db, clock)
         self.mcp_log = McpLog(db)
+        self.bodies = Bodies(db)
         self.replays = Replays(db)
         self.identity = Identity(db, clock)
         self.epochs = Epochs(db, clock)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from gateway_proxy.app.handing import hand_over, take_handed
 from gateway_proxy.app.part import (
     VARIABLE,
     Part,
@@ -17,7 +18,6 @@ from gateway_proxy.app.part import (
     find_place,
     pack,
     read_message,
-    take_handed,
 )
 from gateway_proxy.app.site_line import write_frame
 from gateway_proxy.app.site_process import SiteDown
@@ -143,7 +143,7 @@ async def test_the_first_part_lets_visitors_in() -> None:
     visitors: list[socket.socket] = []
     line.part.on_visitor = visitors.append
     ours, theirs = socket.socketpair()
-    socket.send_fds(line.door, [b"."], [theirs.fileno()])
+    hand_over(line.door, theirs)
     await until(lambda: visitors)
     for one in (ours, theirs, *visitors):
         one.close()

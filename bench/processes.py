@@ -1,6 +1,8 @@
-"""What a process and its descendants have cost so far: CPU time and memory, read from /proc (Linux)."""
+"""What a process and its descendants have cost so far: CPU time and memory, read from the kernel (Linux)."""
 
 import os
+import time
+from contextlib import suppress
 from pathlib import Path
 
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
@@ -8,13 +10,19 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time of a process and all its live descendants (and what their dead children left them), in seconds."""
-    total = 0
+    """User and system time of a process and all its live descendants (and what their dead children left them), in seconds.
+
+    To the nanosecond for what lives, by each process's own clock (clock_getcpuclockid(3)): a round of some hundred
+    requests is a few of the ticks that /proc counts in.
+    """
+    total = 0.0
     for member in process_tree(pid):
         fields = _stat_fields(member)
         if fields is not None:
-            total += sum(int(field) for field in fields[11:15])
-    return total / _TICKS_PER_SECOND
+            total += sum(int(field) for field in fields[13:15]) / _TICKS_PER_SECOND
+            with suppress(OSError):  # it ended just now
+                total += time.clock_gettime((~member << 3) | 2)
+    return total
 
 
 def main_thread_seconds(pid: int) -> float:

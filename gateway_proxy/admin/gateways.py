@@ -12,11 +12,9 @@ from gateway_proxy.admin.roles import require_manager, require_reader
 from gateway_proxy.core.clock import Clock, format_time
 from gateway_proxy.core.key import Key
 from gateway_proxy.keys.view import LiveOn
-from gateway_proxy.storage.registry import Gateway, GatewayAct, Registry
+from gateway_proxy.storage.registry import LIVE_MS, Gateway, GatewayAct, Registry
 from gateway_proxy.storage.store import Store
 
-# A gateway reports itself every 5 seconds and counts as gone after three misses.
-ATTACHED_MS = 15_000
 LIVE_WAIT_SECONDS = 1.0
 _LIVE_POLL_SECONDS = 0.02
 
@@ -58,7 +56,7 @@ async def find_live_on(store: Store, clock: Clock, keys: Sequence[Key]) -> dict[
 
 def is_attached(gateway: Gateway, now_ms: int) -> bool:
     """Whether it serves now: heard of lately, and not revoked."""
-    return gateway.last_seen_at >= now_ms - ATTACHED_MS and gateway.revoked_at is None
+    return gateway.last_seen_at >= now_ms - LIVE_MS and gateway.revoked_at is None
 
 
 class GatewayAdmin:
@@ -161,6 +159,6 @@ def gateway_object(gateway: Gateway, now_ms: int, newest: int, usual: str) -> di
 def _status(gateway: Gateway, now_ms: int, newest: int) -> str:
     if gateway.revoked_at is not None:
         return "revoked"
-    if gateway.last_seen_at < now_ms - ATTACHED_MS:
+    if gateway.last_seen_at < now_ms - LIVE_MS:
         return "offline"
     return "pending" if gateway.applied_seq < newest else "healthy"

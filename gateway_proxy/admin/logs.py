@@ -9,7 +9,7 @@ from gateway_proxy.admin.actor import Actor
 from gateway_proxy.admin.log_verdicts import list_verdicts
 from gateway_proxy.admin.paging import Page
 from gateway_proxy.admin.problem import Invalid, NotFound
-from gateway_proxy.admin.roles import visible_owner
+from gateway_proxy.admin.roles import may_read_bodies, visible_owner
 from gateway_proxy.core.clock import format_time
 from gateway_proxy.core.ledger import LedgerRow, LogRow
 from gateway_proxy.core.money import format_usd
@@ -28,6 +28,7 @@ class LogAdmin:
 
     def __init__(self, store: Store) -> None:
         self._reports = store.reports
+        self._bodies = store.bodies
 
     async def search(
         self, actor: Actor, query: LogQuery, *, limit: int = 50, cursor: str | None = None
@@ -53,7 +54,7 @@ class LogAdmin:
             raise Invalid([FieldError("after", str(error))]) from None
 
     async def find(self, actor: Actor, request_id: str) -> dict[str, Any]:
-        """One request with its attempts as the ledger has them, and each rule's verdict."""
+        """One request with its attempts as the ledger has them, each rule's verdict, and bodies where they are kept."""
         row = await self._reports.find_log(request_id)
         own = visible_owner(actor)
         if row is None or actor.organization not in (None, row.organization) or own not in (None, row.owner):
@@ -62,7 +63,18 @@ class LogAdmin:
         return log_object(row) | {
             "ledger": [_attempt_object(attempt) for attempt in attempts],
             "verdicts": list_verdicts(row),
+            **await self._find_bodies(actor, row),
         }
+
+    async def _find_bodies(self, actor: Actor, row: LogRow) -> dict[str, str | None]:
+        kept = await self._bodies.find(row.request_id)
+        if kept is None or not may_read_bodies(actor, row.owner):
+            return {
+                "bodies": "none" if kept is None else "hidden",
+                "request_body": None,
+                "response_body": None,
+            }
+        return {"bodies": "shown", "request_body": kept.request_body, "response_body": kept.response_body}
 
 
 def log_object(row: LogRow) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 from gateway_proxy.admin.actor import Actor
 from gateway_proxy.admin.paging import Page
 from gateway_proxy.admin.problem import Invalid
-from gateway_proxy.admin.roles import visible_owner
+from gateway_proxy.admin.roles import may_read_bodies, visible_owner
 from gateway_proxy.core.clock import format_time
 from gateway_proxy.core.ledger import McpLogRow
 from gateway_proxy.core.money import format_usd
@@ -34,12 +34,14 @@ class McpLogAdmin:
             page = await self._log.search(narrowed, limit=limit, cursor=cursor)
         except ValueError as error:
             raise Invalid([FieldError("cursor", str(error))]) from None
-        return Page([_show(row) for row in page.rows], page.next_cursor)
+        return Page([_show(row, may_read_bodies(actor, row.owner)) for row in page.rows], page.next_cursor)
 
 
-def _show(row: McpLogRow) -> dict[str, Any]:
+def _show(row: McpLogRow, with_bodies: bool) -> dict[str, Any]:
     """Money as a decimal string, times as RFC 3339."""
     shown = row._asdict()
+    if not with_bodies:
+        shown["arguments"] = shown["result"] = None
     shown["at"] = format_time(row.at)
     shown["cost_usd"] = format_usd(shown.pop("cost_nanos"))
     return shown

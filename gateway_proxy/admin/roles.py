@@ -46,6 +46,11 @@ def visible_owner(actor: Actor) -> str | None:
     return actor.email if actor.role is Role.MEMBER else None
 
 
+def may_read_bodies(actor: Actor, owner: str) -> bool:
+    """What people wrote to a model is for whoever pays for the key and those who manage it, not for all who may read."""
+    return actor.role in _MANAGERS or (actor.email != "" and actor.email == owner)
+
+
 def require_key_writer(actor: Actor, owner: str) -> None:
     """Raises NotAllowed unless they may make or change a key of this owner."""
     if actor.role in _MANAGERS:

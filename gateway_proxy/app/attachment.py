@@ -11,13 +11,12 @@ from gateway_proxy.config import Config
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.errors import Unavailable
 from gateway_proxy.storage.database import StoreError
+from gateway_proxy.storage.registry import LIVE_MS, Registry
 from gateway_proxy.storage.registry import Gateway as GatewayRecord
-from gateway_proxy.storage.registry import Registry
 
 log = logging.getLogger("gateway_proxy.gateway")
 
 HEARTBEAT_SECONDS = 5.0
-OFFLINE_MS = 15_000
 
 
 class Attachment:
@@ -78,7 +77,7 @@ class Attachment:
 
     async def list_company(self, own_id: str) -> list[GatewayRecord]:
         """The other gateways that are live on the store. Raises StoreError."""
-        live_since = self._clock.now_ms() - OFFLINE_MS
+        live_since = self._clock.now_ms() - LIVE_MS
         everybody = await self._registry.list_gateways()
         return [other for other in everybody if other.id != own_id and other.last_seen_at > live_since]
 

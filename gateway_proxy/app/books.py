@@ -4,6 +4,7 @@ that has ended to the tally."""
 from collections.abc import Callable
 from typing import Protocol
 
+from gateway_proxy.app.refusals import RefusalBound
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.ids import new_id
 from gateway_proxy.core.ledger import EventRow, LedgerRow, LogRow
@@ -12,8 +13,6 @@ from gateway_proxy.keys.directory import KeyDirectory
 from gateway_proxy.ledger.writer import BooksWriter
 from gateway_proxy.limits.budget import BudgetEvent
 from gateway_proxy.telemetry.tally import Tally
-
-MAX_REFUSALS_PER_SECOND = 200
 
 
 class Alarming(Protocol):
@@ -41,8 +40,7 @@ class GatewayBooks:
         self._limiter = limiter
         self._directory = directory
         self._clock = clock
-        self._refusal_second = 0
-        self._refusals = 0
+        self._refusals = RefusalBound(clock)
 
     @property
     def healthy(self) -> bool:
@@ -73,20 +71,16 @@ class GatewayBooks:
         if self._limiter.events:
             self.collect_events()
 
-    def log(self, row: LogRow, /) -> None:
-        """Refusals that never reached a provider are rate-bounded, so that a flood of them cannot fill the store."""
+    def log(self, row: LogRow, /) -> bool:
+        """Whether the row is kept. Refusals that never reached a provider are rate-bounded, so that a flood of them cannot fill the store."""
         self._note_request(row)
         if not self.log_requests:
-            return
-        if not row.admitted:
-            second = self._clock.monotonic_ns() // 1_000_000_000
-            if second != self._refusal_second:
-                self._refusal_second, self._refusals = second, 0
-            self._refusals += 1
-            if self._refusals > MAX_REFUSALS_PER_SECOND:
-                self.unlogged_refusals += 1
-                return
+            return False
+        if not row.admitted and not self._refusals.admits():
+            self.unlogged_refusals += 1
+            return False
         self._keep_log(row)
+        return True
 
     def collect_events(self) -> None:
         """Hand the limiter's new events to the writer; the keys that they name must be in the directory."""

@@ -11,6 +11,7 @@ from gateway_proxy import __version__
 from gateway_proxy.app.access import OperatorAccess
 from gateway_proxy.app.attachment import Attachment
 from gateway_proxy.app.audit import AuditTrail
+from gateway_proxy.app.bodies import BodyBooks
 from gateway_proxy.app.books import GatewayBooks
 from gateway_proxy.app.extensions import Extensions
 from gateway_proxy.app.follower import Follower
@@ -84,6 +85,7 @@ class Gateway:
         self.tokens = self.live_tokens.directory
         self.breakers = Breakers(self.clock)
         self.made_ids = IdBooks(store.made_ids, self.clock)
+        self.bodies = BodyBooks(store.bodies)
         self.probes = Probes(self.breakers)
         self.revision = 1
         self.reload_error = ""
@@ -158,6 +160,7 @@ class Gateway:
             spawn(self.joining.follow(), "follow the change log"),
             spawn(self.attachment.run(), "heartbeat"),
             spawn(self.made_ids.run(), "write the ids of stored responses"),
+            spawn(self.bodies.run(), "write bodies"),
             spawn(self.audit.run(), "write the audit log"),
             spawn(self.notifier.run(), "notify"),
             spawn(keep_up(self), "maintenance"),
@@ -216,6 +219,7 @@ class Gateway:
         await self.mcp.close()
         await self.extensions.close()
         await self.made_ids.close()
+        await self.bodies.close()
         await self.tracing.close()
         await self.writer.stop()  # it runs until it is told to end: waiting for it first would wait in vain
         await self.limits.close()
@@ -254,6 +258,7 @@ class Gateway:
         """Tell everybody beside the data plane of the runtime's plugins, and of the settings."""
         self.extensions.apply(self.runtime.plugins)
         self.books.share(self.extensions.tee, keep_logs=config.logs.requests)
+        self.bodies.configure(config.logs.keeps_bodies, self.plane)
         self.mcp.apply(config, self.runtime.plugins)
         self.notifier.configure(list_endpoints(config.notifications, self._pepper))
         self.probes.configure(config, self.runtime.links)

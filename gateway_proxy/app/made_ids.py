@@ -5,10 +5,9 @@ passed. Whose an id is, is decided elsewhere.
 """
 
 import asyncio
-import contextlib
-import logging
 from collections.abc import Iterable
 
+from gateway_proxy.app.carrying import Carrier
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.errors import Unavailable
 from gateway_proxy.core.kept import MadeId
@@ -17,22 +16,18 @@ from gateway_proxy.stages.kept import RETENTION_MS
 from gateway_proxy.storage.database import StoreError
 from gateway_proxy.storage.made_ids import MadeIdRows
 
-log = logging.getLogger("gateway_proxy.made_ids")
-
-FLUSH_SECONDS = 0.25
-RETRY_SECONDS = 2.0
 BATCH_ROWS = 1000
 MAX_NAMED = 512  # of one request that are not in memory
 
 
-class IdBooks:
+class IdBooks(Carrier):
     """`memory` is what stages ask; this fills it and empties it into the store."""
 
     def __init__(self, rows: MadeIdRows, clock: Clock) -> None:
+        super().__init__()
         self.memory = MadeIds()
         self._rows = rows
         self._clock = clock
-        self._due = asyncio.Event()
 
     def find(self, id: str) -> MadeId | None:
         """From memory. What is older than the retention is forgotten."""
@@ -58,35 +53,15 @@ class IdBooks:
         for made in found:
             self.memory.learn(made)
 
-    async def run(self) -> None:
-        """Write new ids until cancelled."""
-        while True:
-            await self._due.wait()
-            await asyncio.sleep(FLUSH_SECONDS)
-            try:
-                await self.flush()
-            except StoreError as error:
-                log.error("the store does not take the ids of stored responses: %s", error)
-                await asyncio.sleep(RETRY_SECONDS)
+    def _describe(self) -> str:
+        return "the ids of stored responses"
 
-    async def flush(self) -> None:
-        """Write what is not written. Raises StoreError; then it is still there."""
-        self._due.clear()
+    async def _carry(self) -> None:
         while batch := self.memory.unwritten(BATCH_ROWS):
-            try:
-                if await self._rows.add(batch) < len(batch):  # somebody had one of them before
-                    for made in await self._rows.find([made.id for made in batch], 0):
-                        self.memory.learn(made)
-            except StoreError:
-                self._due.set()
-                raise
+            if await self._rows.add(batch) < len(batch):  # somebody had one of them before
+                for made in await self._rows.find([made.id for made in batch], 0):
+                    self.memory.learn(made)
             self.memory.wrote(batch)
-
-    async def close(self) -> None:
-        """A last try."""
-        with contextlib.suppress(StoreError, TimeoutError):
-            async with asyncio.timeout(5):
-                await self.flush()
 
     async def prune(self) -> None:
         """Delete what is older than the retention, a batch at a time. Raises StoreError."""

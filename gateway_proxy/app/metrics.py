@@ -83,6 +83,7 @@ class Metrics:
             "dropped_log_rows_total": {
                 ("refusals",): gateway.books.unlogged_refusals,
                 ("store_away",): writer.dropped_logs,
+                ("bodies",): gateway.bodies.dropped,
             },
             "store_up": {(): int(writer.store_healthy)},
         }

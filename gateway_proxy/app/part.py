@@ -17,6 +17,7 @@ from typing import Any
 
 import orjson
 
+from gateway_proxy.app.handing import hand_over, take_handed
 from gateway_proxy.app.site_line import LineBroken, read_frame, write_frame
 from gateway_proxy.app.site_process import SiteDown
 from gateway_proxy.core.tasks import spawn
@@ -26,7 +27,6 @@ log = logging.getLogger("gateway_proxy.workers")
 VARIABLE = "GATEWAY_PROXY_PART"  # in the environment of a worker: `PartPlace` as JSON
 GATHER_SECONDS = 2.0
 REPORT_SECONDS = 1.0
-_HANDED_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +74,8 @@ class Part:
         self.on_stop: Callable[[], None] = lambda: None
         self.on_reload: Callable[[], None] = lambda: None
         self.on_samples: Callable[[], Any] = dict  # this process's metrics
-        self.on_visitor: Callable[[socket.socket], None] = (
-            socket.socket.close
-        )  # somebody for the admin process
+        # Somebody for the admin process.
+        self.on_visitor: Callable[[socket.socket], None] = socket.socket.close
         self._writer: asyncio.StreamWriter | None = None
         self._door: socket.socket | None = None
         self._told = State(-1)
@@ -163,7 +162,7 @@ class Part:
         ours, theirs = socket.socketpair()
         try:
             assert self._door is not None
-            socket.send_fds(self._door, [b"."], [theirs.fileno()])
+            hand_over(self._door, theirs)
         except OSError as error:
             ours.close()
             raise SiteDown("the first worker does not take connections") from error
@@ -217,18 +216,6 @@ class Part:
         assert self._door is not None
         for visitor in take_handed(self._door) or ():
             self.on_visitor(visitor)
-
-
-def take_handed(door: socket.socket) -> list[socket.socket] | None:
-    """The sockets that were handed over; None once the other side has closed the door."""
-    flags = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
-    try:
-        data, numbers, _, _ = socket.recv_fds(door, _HANDED_AT_ONCE, _HANDED_AT_ONCE, flags)
-    except BlockingIOError:
-        return []
-    except OSError:
-        return None
-    return [socket.socket(fileno=number) for number in numbers] if data else None
 
 
 def name_spool(number: int) -> str:

@@ -1,14 +1,13 @@
 """Stand-ins in the parts of a gateway that leave it to the first to write the audit log, to notify and to report."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 from gateway_proxy.app.attachment import Attachment
-from gateway_proxy.core.clock import Clock
 from gateway_proxy.notify.endpoints import Endpoint
 from gateway_proxy.storage.registry import Gateway as GatewayRecord
-from gateway_proxy.storage.registry import Registry
 
 
 class QuietLog:
@@ -57,16 +56,9 @@ class QuietNotifier:
 class QuietAttachment(Attachment):
     """Learns whether the gateway may serve; the record is the first part's to write."""
 
-    def __init__(
-        self,
-        registry: Registry,
-        clock: Clock,
-        describe: Callable[[], GatewayRecord],
-        synced_ns: Callable[[], int],
-        on_revoked: Callable[[], None],
-    ) -> None:
-        super().__init__(registry, clock, describe, synced_ns, on_revoked)
-        self._turn = asyncio.Lock()
+    @cached_property
+    def _turn(self) -> asyncio.Lock:
+        return asyncio.Lock()
 
     async def list_company(self, own_id: str) -> list[GatewayRecord]:
         """The first part has looked."""

@@ -28,6 +28,7 @@ async def delete_old(store: Store, now_ms: int, log_days: int) -> None:
         or await prune_events(db, events_before)
         or await prune_tokens(db, now_ms - DAY_MS, now_ms)
         or await store.mcp_log.prune(before)
+        or await store.bodies.prune(before)
     ):
         await asyncio.sleep(BATCH_PAUSE_SECONDS)
     await prune_secrets(db, now_ms)

@@ -33,6 +33,7 @@ from gateway_proxy.stages.admission import Admission
 from gateway_proxy.stages.allow import Allow
 from gateway_proxy.stages.authenticate import Authenticate, FindKey
 from gateway_proxy.stages.budget import Budget
+from gateway_proxy.stages.keep_body import KeepBody
 from gateway_proxy.stages.kept import FindId, Keeper, Keeping, NoteIds
 from gateway_proxy.stages.mcp import CallRate, McpRule
 from gateway_proxy.stages.network import Network
@@ -156,6 +157,7 @@ def build_stages(
     built_in: tuple[Stage | WaitingStage, ...] = (
         Authenticate(services.find_key, services.clock),
         network,
+        *((KeepBody(),) if config.logs.keeps_bodies else ()),
         Route(dialects, resolve, find_foreign(dialects, providers), _make_keeper(config, services)),
         allow,
         rate,

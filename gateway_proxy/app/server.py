@@ -19,6 +19,7 @@ from gateway_proxy.app.gateway import Gateway
 from gateway_proxy.app.health import Health
 from gateway_proxy.app.inherited import ADMIN
 from gateway_proxy.app.metrics import Metrics
+from gateway_proxy.app.process import keep_freed_memory
 from gateway_proxy.app.service_manager import ServiceManager
 from gateway_proxy.app.shared_listening import SharedSite
 from gateway_proxy.app.site_pages import accepts_html, answer_moved
@@ -258,6 +259,7 @@ async def run(server: Server, announce: Callable[[str], None]) -> None:
     watchdog = spawn(manager.keep_alive(), "tell the watchdog")
     if server.site is not None and os.environ.get(LAZY) != "1":
         server.site.begin()
+    keep_freed_memory()
     gc.collect()
     gc.freeze()  # what is here now stays: the collector need not look at it again and again
     gc.set_threshold(20_000, 20, 20)  # requests leave next to no cycles, so looking for them rarely is enough

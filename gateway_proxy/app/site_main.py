@@ -12,6 +12,7 @@ import sys
 
 from aiohttp import web
 
+from gateway_proxy.app.handing import take_handed
 from gateway_proxy.app.inside import SettingsView
 from gateway_proxy.app.process import become_helper, give_way, run_loop, start_logging
 from gateway_proxy.app.site import build_site
@@ -24,7 +25,6 @@ log = logging.getLogger("gateway_proxy.site")
 
 END_SECONDS = 2.0
 LINGER_SECONDS = 1.0  # how long the rest of a body that nobody wants is read
-_HANDED_AT_ONCE = 16
 
 
 class Site:
@@ -108,16 +108,10 @@ async def _serve(door: socket.socket, line: ParentLine) -> None:
 
 def _take_handed(door: socket.socket, site: Site) -> bool:
     """Serve what the gateway handed over; False once it has closed the door."""
-    flags = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
-    try:
-        data, descriptors, _, _ = socket.recv_fds(door, _HANDED_AT_ONCE, _HANDED_AT_ONCE, flags)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    for descriptor in descriptors:
-        spawn(site.take(socket.socket(fileno=descriptor)), "serve a connection")
-    return bool(data)
+    connections = take_handed(door)
+    for connection in connections or ():
+        spawn(site.take(connection), "serve a connection")
+    return connections is not None
 
 
 async def _follow(line: ParentLine, site: Site) -> None:

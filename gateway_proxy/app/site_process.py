@@ -15,6 +15,7 @@ from typing import Any
 
 import orjson
 
+from gateway_proxy.app.handing import hand_over
 from gateway_proxy.app.site_line import (
     LineBroken,
     SiteSettings,
@@ -80,7 +81,7 @@ class SiteProcess:
             if self._door is None:
                 raise SiteDown("the admin process has ended")
             try:
-                socket.send_fds(self._door, [b"."], [theirs.fileno()])
+                hand_over(self._door, theirs)
             except OSError as error:  # it is gone, or takes no connections any more
                 raise SiteDown("the admin process does not take connections") from error
 

@@ -1,4 +1,4 @@
-"""One gateway of several processes: binds its sockets, starts the workers, starts again those that die, ends them.
+"""One gateway of several processes: starts the workers, starts again those that die, ends them.
 
 Workers share nothing but the listening sockets, the store and the shared counters. Each has a line to here (`part`),
 over which it tells how it stands and is told what to do; signals are for the supervisor only. It imports little and
@@ -18,7 +18,8 @@ from typing import Any
 
 import orjson
 
-from gateway_proxy.app.part import VARIABLE, State, pack, read_message, take_handed
+from gateway_proxy.app.handing import hand_over, take_handed
+from gateway_proxy.app.part import VARIABLE, State, pack, read_message
 from gateway_proxy.app.part_metrics import keep_counted, merge
 from gateway_proxy.app.service_manager import ServiceManager
 from gateway_proxy.app.site_line import LineBroken, write_frame
@@ -268,11 +269,10 @@ class Supervisor:
             asyncio.get_running_loop().remove_reader(worker.door)
         for visitor in visitors or ():
             first = self._workers[0].door
-            with contextlib.suppress(
-                OSError
-            ):  # it starts, or is full: the other end sees that nobody answers
+            # It starts, or is full: the other end sees that nobody answers.
+            with contextlib.suppress(OSError):
                 if first is not None:
-                    socket.send_fds(first, [b"."], [visitor.fileno()])
+                    hand_over(first, visitor)
             visitor.close()
 
     async def _watch(self) -> None:
@@ -303,27 +303,6 @@ class Supervisor:
                 worker.kill()
             await worker.is_ready.wait()
         log.info("all workers were restarted")
-
-
-def bind(host: str, port: int) -> list[socket.socket]:
-    """Listening sockets for an address, as one process would have them. Raises OSError."""
-    found = []
-    for family, kind, protocol, _, address in dict.fromkeys(
-        socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    ):
-        taken = socket.socket(family, kind, protocol)
-        try:
-            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                taken.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            taken.bind(address)
-        except OSError:
-            taken.close()
-            raise
-        taken.listen(1024)
-        taken.setblocking(False)
-        found.append(taken)
-    return found
 
 
 def make_command(source: Path | None) -> list[str]:

@@ -4,12 +4,13 @@ import asyncio
 import json
 import re
 from typing import Any
+from urllib.parse import quote
 
 import click
 
 from gateway_proxy.cli.local import json_option, run_async
 from gateway_proxy.cli.lookup import PAGE, find_key
-from gateway_proxy.cli.output import print_json, printable
+from gateway_proxy.cli.output import print_fields, print_json, printable
 from gateway_proxy.cli.target import AdminApi, Target, open_api, target_options
 from gateway_proxy.core.clock import Clock, format_time
 
@@ -31,6 +32,12 @@ _UNITS_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
     "--would-deny", metavar="CODE", help="Only what a shadowed key would have been refused; any = all of it."
 )
 @click.option("--since", metavar="30m", help="Only of the last 45s, 30m, 12h or 7d.")
+@click.option(
+    "--request",
+    "request_id",
+    metavar="ID",
+    help="One request with its attempts, rules and, where kept, bodies.",
+)
 def logs(
     target: Target,
     as_json: bool,
@@ -41,12 +48,16 @@ def logs(
     errors: bool,
     would_deny: str | None,
     since: str | None,
+    request_id: str | None,
 ) -> None:
     """Show what was requested, newest last. With --follow, --json prints one object a line."""
     start_ms = None if since is None else Clock().now_ms() - read_span_ms(since, "--since")
 
     async def work() -> None:
         async with open_api(target) as api:
+            if request_id is not None:
+                _print_request(await api.send("GET", f"/logs/{quote(request_id, safe='')}"), as_json)
+                return
             query = {
                 "key": (await find_key(api, key))["id"] if key else None,
                 "model": model,
@@ -113,6 +124,29 @@ def _print_rows(rows: list[dict[str, Any]], as_json: bool) -> None:
             print(json.dumps(row, ensure_ascii=False), flush=True)
         else:
             print(printable(_line(row)), flush=True)
+
+
+def _print_request(row: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(row)
+        return
+    print(printable(_line(row)))
+    print_fields(
+        [
+            (
+                f"attempt {attempt['attempt']}",
+                f"{attempt['provider']} {attempt['model_sent']} {attempt['outcome']} {attempt['charged_usd']} USD",
+            )
+            for attempt in row["ledger"]
+        ]
+        + [(verdict["rule"], f"{verdict['verdict']} {verdict['detail']}") for verdict in row["verdicts"]]
+    )
+    for name in ("request_body", "response_body"):
+        if row[name] is not None:
+            lines = [printable(line) for line in row[name].split("\n")]
+            print("\n".join(["", name.replace("_", " "), *lines]))
+    if row["bodies"] == "hidden":
+        print("\nBodies are kept; owners, admins and the key's owner may read them.")
 
 
 def _line(row: dict[str, Any]) -> str:

@@ -64,13 +64,14 @@ def serve(context: click.Context, config_path: Path | None) -> None:
 
 
 def _supervise(config: "Config", inherited: "Sockets", announce: Callable[[str, str], None]) -> None:
-    from gateway_proxy.app.supervisor import Supervisor, WorkersFailed, bind, make_command
+    from gateway_proxy.app.binding import listen
+    from gateway_proxy.app.supervisor import Supervisor, WorkersFailed, make_command
 
     server = config.server
     try:
         for name, address in (("listen", server.listen), ("admin", server.admin_listen)):
             if address is not None and not inherited[name]:
-                inherited[name] = bind(address.host, address.port)
+                inherited[name] = listen(address.host, address.port)
     except OSError as error:
         raise Refusal(f"cannot listen on {_list_addresses(config)}: {error.strerror or error}") from None
     scheme = "http" if server.tls.cert is None else "https"
@@ -107,20 +108,16 @@ def _take_sockets() -> "Sockets":
 
 def _refuse_taken_address(config: "Config", inherited: "Sockets") -> None:
     """Before anything is opened or written. Whoever takes the address in between is refused when we listen."""
+    from gateway_proxy.app.binding import bind
+
     for listen, taken in zip(
         (config.server.listen, config.server.admin_listen), inherited.values(), strict=True
     ):
         if listen is None or taken:
             continue
         try:
-            for family, kind, protocol, _, address in socket.getaddrinfo(
-                listen.host, listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-            ):
-                with socket.socket(family, kind, protocol) as probe:
-                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                    if family == socket.AF_INET6:
-                        probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-                    probe.bind(address)
+            for probe in bind(listen.host, listen.port):
+                probe.close()
         except OSError as error:
             raise Refusal(f"cannot listen on {listen}: {error.strerror or error}") from None
 
@@ -129,7 +126,6 @@ def find_idle_settings(config: "Config") -> list[str]:
     """What the file sets and this version does not use yet: nobody should rely on it unawares."""
     idle = {
         "[shared] redis_url": config.shared.redis_url is not None and config.storage.sqlite_path is not None,
-        "[logs] bodies": config.logs.bodies and not config.mcp.servers,
     }
     return [setting for setting, is_set in idle.items() if is_set]
 

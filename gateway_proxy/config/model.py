@@ -169,6 +169,11 @@ class Logs(Section):
     retention_days: Annotated[int, Field(ge=0, le=36_500)] = setting(30, "How long rows are kept.")
     sinks: Items[SinkUse] = setting((), "Plugins that are given the rows of requests and of the ledger.")
 
+    @property
+    def keeps_bodies(self) -> bool:
+        """A body belongs to a row."""
+        return self.requests and self.bodies
+
 
 class Telemetry(Section):
     """OpenTelemetry traces; what is not said here comes from the environment (OTEL_…)."""

@@ -5,6 +5,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from gateway_proxy.core.body_text import Held
 from gateway_proxy.core.catalog import ModelEntry, Target
 from gateway_proxy.core.key import IpAddress
 from gateway_proxy.core.limiter import Claim, Lease
@@ -75,6 +76,7 @@ class Exchange:
     secret: str | None = None  # the client's credential; cleared by authenticate
     body: bytes = b""
     content_type: str = ""
+    sent: Held | None = None  # the body for the log, where it is kept
     policy: KeyPolicy | None = None  # by authenticate
     route: Route | None = None  # by route
     model: ModelEntry | None = None  # by route

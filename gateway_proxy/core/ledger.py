@@ -101,6 +101,15 @@ class McpLogRow(NamedTuple):
     result: str | None = None
 
 
+class BodyRow(NamedTuple):
+    """What was asked and answered in one request, as the log keeps it. None: there was none, or the client did not get it."""
+
+    request_id: str
+    at: int
+    request_body: str | None
+    response_body: str | None
+
+
 @dataclass(slots=True, kw_only=True)
 class EventRow:
     """An event for the outbox; `dedupe` makes it happen once, over restarts too."""

@@ -91,10 +91,11 @@ class Delivery:
     def __init__(self, settlement: Settlement, limiter: Counters) -> None:
         self._settlement = settlement
         self._limiter = limiter
+        self.stream_answer = StreamAnswer  # or one that remembers what it sent
 
     def make_stream_head(self, run: Run, attempt: Attempt, passed: str) -> StreamAnswer:
         """The head of an event stream; `passed` are the provider's lines, none if it has not answered yet."""
-        return StreamAnswer(200, f"{passed}{_STREAM_LINES}{self._own_lines(run, attempt)}")
+        return self.stream_answer(200, f"{passed}{_STREAM_LINES}{self._own_lines(run, attempt)}")
 
     def _own_lines(self, run: Run, attempt: Attempt) -> str:
         target = attempt.target
@@ -247,7 +248,7 @@ class Delivery:
         response = reply.response
         length = response.header(b"content-length")
         lines = self._passed(run, reply) + self._own_lines(run, reply.attempt)
-        answer = StreamAnswer(response.status, lines, None if length is None else int(length))
+        answer = self.stream_answer(response.status, lines, None if length is None else int(length))
         run.answer = answer
         run.streaming = False
         await _start(answer, run)

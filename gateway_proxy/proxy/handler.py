@@ -43,6 +43,9 @@ log = logging.getLogger("gateway_proxy.handler")
 Query = Callable[[Exchange, Runtime], BaseAnswer]  # a GET that the gateway answers itself
 Act = Callable[[Exchange, Runtime], Awaitable[BaseAnswer]]  # a POST that it carries out itself
 McpDoor = Callable[[ClientRequest, str | None, Exchange, Runtime], Awaitable[BaseAnswer]]
+KeepBodies = Callable[
+    [Exchange, BaseAnswer | None], None
+]  # of an exchange that stands in the log; never raises
 MAX_RUNNING = 20_000
 
 
@@ -66,6 +69,7 @@ class DataPlane:
         )  # this gateway, for keys that are strict or not
         self.explain_bar: Callable[[], GatewayError] = lambda: Unavailable("This gateway may not serve now.")
         self.begin_trace: Callable[[Exchange], None] | None = None
+        self.keep_bodies: KeepBodies | None = None
         self._settlement = settlement
         self._limiter = limiter
         self._clock = clock
@@ -84,6 +88,7 @@ class DataPlane:
             if type(request) is FrontRequest:
                 request.keep_facts(facts)
         exchange = self._open(request, facts, runtime)
+        answer: BaseAnswer | None = None
         try:
             answer = await self._answer(request, facts, exchange, runtime)
             exchange.status = answer.status
@@ -91,7 +96,8 @@ class DataPlane:
                 exchange.outcome = exchange.attempts[-1].outcome if exchange.attempts else _COMPLETED
             return answer
         except GatewayError as error:
-            return self._refuse(exchange, error, runtime)
+            answer = self._refuse(exchange, error, runtime)
+            return answer
         except ClientGone:
             exchange.outcome, exchange.status = _CLIENT_GONE, 499
             answer = Answer(499, "", b"")
@@ -103,13 +109,13 @@ class DataPlane:
         except Exception as error:  # a fault of ours: told in the log, not to the client
             log.exception("a fault while serving %s", exchange.id)
             exchange.outcome = _FAILED
-            return self._refuse(
-                exchange,
-                GatewayError("The gateway failed on this request.", detail=type(error).__name__),
-                runtime,
-            )
+            failed = GatewayError("The gateway failed on this request.", detail=type(error).__name__)
+            answer = self._refuse(exchange, failed, runtime)
+            return answer
         finally:
-            self._settlement.close_exchange(exchange, exchange.lease, self._clock.monotonic_ns())
+            is_logged = self._settlement.close_exchange(exchange, exchange.lease, self._clock.monotonic_ns())
+            if self.keep_bodies is not None and is_logged:
+                self.keep_bodies(exchange, answer)
 
     def _open(self, request: ClientRequest, facts: HeadFacts, runtime: Runtime) -> Exchange:
         clock = self._clock

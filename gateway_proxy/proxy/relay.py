@@ -23,7 +23,7 @@ from gateway_proxy.core.limiter import (
     WaitingLimiter,
 )
 from gateway_proxy.core.policy import KeyPolicy
-from gateway_proxy.proxy.answers import BaseAnswer
+from gateway_proxy.proxy.answers import BaseAnswer, StreamAnswer
 from gateway_proxy.proxy.deliver import Delivery, ErrorAnswer, Reply, refused_credential
 from gateway_proxy.proxy.failures import CUT_OUTCOMES, cut_error, describe_failure
 from gateway_proxy.proxy.headers import encode_ids
@@ -47,6 +47,10 @@ class Relay:
         self._delivery = Delivery(settlement, limiter)
         # A key's newest policy; None: the one that the exchange was admitted with.
         self.find_policy: Callable[[str], KeyPolicy | None] = lambda key_id: None
+
+    def answer_streams_with(self, kind: type[StreamAnswer]) -> None:
+        """For exchanges that are to come."""
+        self._delivery.stream_answer = kind
 
     async def relay(self, run: Run, runtime: Runtime) -> BaseAnswer:
         """Raises GatewayError while the client has not seen a byte; later faults end the stream itself."""

@@ -44,8 +44,8 @@ class Books(Protocol):
 
     def settle(self, row: LedgerRow, /) -> None: ...
 
-    def log(self, row: LogRow, /) -> None:
-        """Take the row of a request that has ended; whether it is kept is for the books to say."""
+    def log(self, row: LogRow, /) -> bool:
+        """Take the row of a request that has ended, and say whether it is kept."""
         ...
 
     def collect_events(self) -> None:
@@ -117,8 +117,8 @@ class Settlement:
         )  # fmt: skip
         self._books.settle(_new_tuple(LedgerRow, row[:INTENT_FIELDS] + ending))
 
-    def close_exchange(self, exchange: Exchange, lease: Lease | None, now_ns: int) -> None:
-        """Give back the slot, correct the tokens bucket, write the log row."""
+    def close_exchange(self, exchange: Exchange, lease: Lease | None, now_ns: int) -> bool:
+        """Give back the slot, correct the tokens bucket, write the log row; whether it is kept."""
         if lease is not None:
             last, used = None, 0
             for last in exchange.attempts:
@@ -136,9 +136,10 @@ class Settlement:
                 self._learned.learn(exchange.model.name, last.usage.output_tokens())
         if lease is None:
             self._books.collect_events()
-        self._books.log(self._describe(exchange, now_ns))
+        is_logged = self._books.log(self._describe(exchange, now_ns))
         if self.end_trace is not None:
             self.end_trace(exchange, now_ns)
+        return is_logged
 
     def _decide(self, exchange: Exchange, attempt: Attempt, tap: UsageTap | None) -> None:
         price = attempt.target.price

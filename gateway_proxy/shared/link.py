@@ -4,19 +4,20 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from typing import NamedTuple
 
 import hiredis
 
+from gateway_proxy.core.reaching import reach
+from gateway_proxy.core.tasks import wait_for_event
 from gateway_proxy.shared.address import Address
-from gateway_proxy.shared.resp import Connection, Disconnected, Late, Part, Reply, TooSlow
+from gateway_proxy.shared.resp import Command, Connection, Disconnected, Late, Part, Reply, TooSlow
 from gateway_proxy.shared.scripts import ALL, Script
 
 log = logging.getLogger("gateway_proxy.shared")
 
 CONNECT_SECONDS = 1.0
-SILENT_SECONDS = 2.0  # a connection whose oldest command has no answer for so long is given up
-FIRST_PAUSE_SECONDS = 0.02
-LONGEST_PAUSE_SECONDS = 0.4
+SILENT_SECONDS = 1.0  # a connection whose oldest command has no answer for so long is given up
 _WATCH_SECONDS = 0.2
 _FATAL = ("READONLY", "LOADING", "MASTERDOWN", "NOAUTH", "UNBLOCKED")
 
@@ -37,6 +38,7 @@ class Link:
         self.error = "not connected yet"
         self.evicts = ""  # the server's maxmemory policy where it may throw leases away
         self.on_change: Callable[[], None] = lambda: None
+        self._gone = asyncio.Event()
 
     @property
     def is_usable(self) -> bool:
@@ -46,19 +48,18 @@ class Link:
 
     async def run(self) -> None:
         """Connect, again and again. Runs until cancelled."""
-        pause = FIRST_PAUSE_SECONDS
         while True:
-            try:
-                connection = await self._connect()
-            except (OSError, TimeoutError, Disconnected, TooSlow, Refused, ValueError) as error:
-                said = str(error) or "it does not answer"
-                if said != self.error:
-                    log.error("shared counters at %s: %s", self.address, said)
-                self.error = said
-                await asyncio.sleep(pause)
-                pause = min(LONGEST_PAUSE_SECONDS, pause * 2)
+            reached = await reach(self._attempt, _Reached.close, "reach the shared counters")
+            connection = reached.connection
+            if not connection.is_open:
                 continue
-            pause = FIRST_PAUSE_SECONDS
+            self.run_id, self.server, self.evicts = reached.run_id, reached.server, reached.evicts
+            if self.evicts:
+                log.error(
+                    "ALARM: %s throws keys away when it is full (%s): set maxmemory-policy noeviction",
+                    self.address,
+                    self.evicts,
+                )
             log.info("shared counters: connected to %s (%s)", self.address, self.server)
             self.error = ""
             self.generation += 1
@@ -72,22 +73,22 @@ class Link:
             self.on_change()
 
     def request(
-        self, parts: tuple[Part, ...], timeout_seconds: float, late: Late | None = None
+        self, command: Command, timeout_seconds: float, late: Late | None = None
     ) -> "asyncio.Future[Reply]":
         """See Connection.request. Raises Disconnected."""
         if self.connection is None:
             raise Disconnected
-        return self.connection.request(parts, timeout_seconds, late)
+        return self.connection.request(command, timeout_seconds, late)
 
-    def tell(self, parts: tuple[Part, ...], late: Late | None = None) -> None:
+    def tell(self, command: Command, late: Late | None = None) -> None:
         """See Connection.tell. Raises Disconnected."""
         if self.connection is None:
             raise Disconnected
-        self.connection.tell(parts, late)
+        self.connection.tell(command, late)
 
-    async def call(self, parts: tuple[Part, ...], timeout_seconds: float = CONNECT_SECONDS) -> Reply:
+    async def call(self, command: Command, timeout_seconds: float = CONNECT_SECONDS) -> Reply:
         """For what is not on a request's path. Raises Disconnected, TooSlow, Refused."""
-        reply = await self.request(parts, timeout_seconds)
+        reply = await self.request(command, timeout_seconds)
         self.examine(reply)
         return reply
 
@@ -104,6 +105,21 @@ class Link:
             self.error = said
             self.connection.close()
         raise Refused(said)
+
+    async def _attempt(self) -> "_Reached | None":
+        try:
+            connection = await self._connect()
+            try:
+                return await self._introduce(connection)
+            except BaseException:
+                connection.close()
+                raise
+        except (OSError, TimeoutError, Disconnected, TooSlow, Refused, ValueError) as error:
+            said = str(error) or "it does not answer"
+            if said != self.error:
+                log.error("shared counters at %s: %s", self.address, said)
+            self.error = said
+            return None
 
     async def _connect(self) -> Connection:
         loop = asyncio.get_running_loop()
@@ -122,14 +138,9 @@ class Link:
                     ssl=address.tls,
                     server_hostname=name,
                 )
-        try:
-            await self._introduce(connection)
-        except BaseException:
-            connection.close()
-            raise
         return connection
 
-    async def _introduce(self, connection: Connection) -> None:
+    async def _introduce(self, connection: Connection) -> "_Reached":
         """Sign in, learn who the server is, load the scripts: one round trip."""
         commands: list[tuple[Part, ...]] = []
         address = self.address
@@ -149,39 +160,17 @@ class Link:
                 raise Refused(str(outcome))
         facts = outcomes[-1]
         assert isinstance(facts, bytes)
-        self._learn(facts.decode("utf-8", "replace"))
-
-    def _learn(self, text: str) -> None:
-        facts = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
-        if facts.get("role", "master") != "master":
-            raise Refused("it is a replica: name the primary in shared.redis_url")
-        if facts.get("loading", "0") != "0":
-            raise Refused("it is still loading its data")
-        if facts.get("cluster_enabled", "0") != "0":
-            raise Refused("it is a cluster, and the counters need one server: name a server that is none")
-        self.run_id = facts.get("run_id", "")
-        name = "Valkey" if "valkey_version" in facts else "Redis"
-        self.server = f"{name} {facts.get('valkey_version') or facts.get('redis_version', '?')}"
-        policy = facts.get("maxmemory_policy", "noeviction")
-        self.evicts = "" if policy == "noeviction" or facts.get("maxmemory", "0") == "0" else policy
-        if self.evicts:
-            log.error(
-                "ALARM: %s throws keys away when it is full (%s): set maxmemory-policy noeviction",
-                self.address,
-                policy,
-            )
+        return _learn(connection, facts.decode("utf-8", "replace"))
 
     async def _watch(self, connection: Connection) -> None:
-        """Returns when the connection is gone, or silent for too long."""
+        """Returns when the connection is gone, or silent for too long: it may be half-open."""
         while connection.is_open:
-            if connection.overdue_seconds() > SILENT_SECONDS:
+            if connection.silent_seconds() > SILENT_SECONDS:
                 self.error = f"no answer for {SILENT_SECONDS:.0f} s"
                 log.error("shared counters at %s: %s", self.address, self.error)
                 return
-            self._gone = asyncio.get_running_loop().create_future()
-            await asyncio.wait([self._gone], timeout=_WATCH_SECONDS)
-
-    _gone: "asyncio.Future[None] | None" = None
+            await wait_for_event(self._gone, _WATCH_SECONDS)
+            self._gone.clear()
 
     def _lose(self, connection: Connection) -> None:
         if self.connection is connection:
@@ -189,8 +178,34 @@ class Link:
             self.error = self.error or "the connection broke"
             log.error("shared counters at %s: %s", self.address, self.error)
             self.on_change()
-        if self._gone is not None and not self._gone.done():
-            self._gone.set_result(None)
+            self._gone.set()
+
+
+class _Reached(NamedTuple):
+    """A connection, and what its server says of itself."""
+
+    connection: Connection
+    run_id: str
+    server: str
+    evicts: str
+
+    def close(self) -> None:
+        self.connection.close()
+
+
+def _learn(connection: Connection, text: str) -> _Reached:
+    facts = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+    if facts.get("role", "master") != "master":
+        raise Refused("it is a replica: name the primary in shared.redis_url")
+    if facts.get("loading", "0") != "0":
+        raise Refused("it is still loading its data")
+    if facts.get("cluster_enabled", "0") != "0":
+        raise Refused("it is a cluster, and the counters need one server: name a server that is none")
+    name = "Valkey" if "valkey_version" in facts else "Redis"
+    server = f"{name} {facts.get('valkey_version') or facts.get('redis_version', '?')}"
+    policy = facts.get("maxmemory_policy", "noeviction")
+    evicts = "" if policy == "noeviction" or facts.get("maxmemory", "0") == "0" else policy
+    return _Reached(connection, facts.get("run_id", ""), server, evicts)
 
 
 def call_of(script: Script, keys: tuple[str, ...], *arguments: Part) -> tuple[Part, ...]:

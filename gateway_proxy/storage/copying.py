@@ -13,13 +13,16 @@ from typing import Any
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.ids import random_hex
 from gateway_proxy.storage.database import Database, Row, Statements, StoreError
+from gateway_proxy.storage.facts import get_fact, set_fact
 from gateway_proxy.storage.migrations import check_schema, load_migrations, migrate, schema_version
+from gateway_proxy.storage.registry import LIVE_MS
 from gateway_proxy.storage.shapes import Table, list_tables
+from gateway_proxy.storage.where import list_marks
 
 UNFINISHED = "copy"  # a fact of a store that a copy has begun to fill: how far it is
 _ORIGIN = "store_id"  # a fact of a store that was copied, and of its copy
-_LIVE_MS = 15_000  # a gateway that was heard of so lately may run
 _ROWS = 2000  # of a batch; few enough that no sum over it exceeds a BIGINT, and that it is done in well under a second
+_LARGE_ROWS = {"request_bodies": 100}  # of a batch, where a row may be of a hundred kilobytes
 _MONEY = {"ledger": "charged_nanos", "spend_slots": "nanos", "key_stats": "spent_nanos"}
 
 Progress = Callable[[str, int, int], None]
@@ -59,9 +62,9 @@ async def copy_store(
                 f"the store to copy {which} was migrated by a newer gateway-proxy, whose tables this one does not know: "
                 "copy with that version"
             )
-    if await _get_fact(source, "demo") == "1":
+    if await get_fact(source, "demo") == "1":
         raise StoreError("the store to copy from is that of a demo, which `serve` refuses, and its copy too")
-    if await _get_fact(source, UNFINISHED) is not None:
+    if await get_fact(source, UNFINISHED) is not None:
         raise StoreError("the store to copy from is itself an unfinished copy; finish that one first")
     origin = await _name_origin(source)
     async with source.transaction() as reading:  # nobody else writes to it until the end
@@ -83,7 +86,7 @@ class _Copy:
         """Raise StoreError while a gateway serves either store."""
         for statements, which in ((self._source, "from"), (self._target, "to")):
             row = await statements.fetch_one(
-                "SELECT name, id FROM gateways WHERE last_seen_at > $1 LIMIT 1", now_ms - _LIVE_MS
+                "SELECT name, id FROM gateways WHERE last_seen_at > $1 LIMIT 1", now_ms - LIVE_MS
             )
             if row is not None:
                 raise StoreError(
@@ -108,7 +111,7 @@ class _Copy:
     async def _begin(self, origin: str, result: Copied) -> bool:
         """Make the target ready; False if it is a complete copy already. Raises StoreError if it is something else."""
         state = {"origin": origin, "source": await self._describe_source()}
-        mark = await _get_fact(self._target, UNFINISHED)
+        mark = await get_fact(self._target, UNFINISHED)
         if mark is not None:
             found = json.loads(mark)
             if found["origin"] != origin:
@@ -118,7 +121,7 @@ class _Copy:
             if not result.resumed:
                 await self._empty_target()  # the source went on meanwhile: what was copied is of yesterday
             return True
-        if await _get_fact(self._target, _ORIGIN) == origin:
+        if await get_fact(self._target, _ORIGIN) == origin:
             return False
         for table in (*self._tables, Table("meta", (), (), ())):
             seeded = " WHERE value <> 0" if table.name == "counters" else ""
@@ -155,7 +158,8 @@ class _Copy:
             after = self._done["after"] if self._done["table"] == table.name else None
             count = 0 if after is None else await self._count_until(table, after)
             self._progress("copy", finished + count, total)
-            while rows := await self._source.fetch(*_page(table, ", ".join(table.columns), after)):
+            most = min(_ROWS, _LARGE_ROWS.get(table.name, _ROWS))
+            while rows := await self._source.fetch(*_page(table, ", ".join(table.columns), after, most)):
                 after = [rows[-1][table.columns.index(column)] for column in table.key]
                 async with self._target.transaction() as tx:
                     await tx.insert_many(table.name, table.columns, rows, table.upsert)
@@ -167,7 +171,7 @@ class _Copy:
             finished += self._totals[table.name]
 
     async def _count_until(self, table: Table, after: list[Any]) -> int:
-        keys, marks = ", ".join(table.key), _marks(1, len(after))
+        keys, marks = ", ".join(table.key), list_marks(len(after))
         [(count,)] = await self._source.fetch(
             f"SELECT COUNT(*) FROM {table.name} WHERE ({keys}) <= ({marks})",  # noqa: S608
             *after,
@@ -203,23 +207,19 @@ class _Copy:
         facts = await self._source.fetch("SELECT name, value FROM meta")
         async with self._target.transaction() as tx:
             for name, value in facts:
-                await _set_fact(tx, name, value)
+                await set_fact(tx, name, value)
             await tx.execute("DELETE FROM meta WHERE name = $1", UNFINISHED)
         if self._target.dialect == "postgres":
             await self._target.execute("ANALYZE")  # what it knows of the rows is from when there were none
 
     async def _mark(self, tx: Statements) -> None:
-        await _set_fact(tx, UNFINISHED, json.dumps(self._done, separators=(",", ":")))
+        await set_fact(tx, UNFINISHED, json.dumps(self._done, separators=(",", ":")))
 
 
-def _marks(first: int, count: int) -> str:
-    return ", ".join(f"${first + n}" for n in range(count))
-
-
-def _page(table: Table, columns: str, after: list[Any] | None, rows: int = _ROWS) -> tuple[Any, ...]:
+def _page(table: Table, columns: str, after: list[Any] | None, rows: int) -> tuple[Any, ...]:
     """The next rows in the order of the primary key: the statement and its arguments."""
     keys = ", ".join(table.key)
-    where = f" WHERE ({keys}) > ({_marks(1, len(after))})" if after else ""
+    where = f" WHERE ({keys}) > ({list_marks(len(after))})" if after else ""
     return (f"SELECT {columns} FROM {table.name}{where} ORDER BY {keys} LIMIT {rows}", *(after or ()))  # noqa: S608
 
 
@@ -233,9 +233,9 @@ async def _sum_up(statements: Statements, table: Table) -> _Sums:
     after: list[Any] | None = None
     while True:
         end = await _find_end(statements, table, after)
-        bounds = [f"({keys}) > ({_marks(1, len(after))})"] if after else []
+        bounds = [f"({keys}) > ({list_marks(len(after))})"] if after else []
         if end is not None:
-            bounds.append(f"({keys}) <= ({_marks(1 + len(after or ()), len(end))})")
+            bounds.append(f"({keys}) <= ({list_marks(len(end), 1 + len(after or ()))})")
         rows = await statements.fetch(
             f"SELECT {group}COUNT(*){wanted} FROM {table.name} WHERE {' AND '.join(bounds) or '1 = 1'}"  # noqa: S608
             + (" GROUP BY key_id" if money else ""),
@@ -266,21 +266,9 @@ def _add(sums: _Sums, table: Table, row: Row, money: str | None) -> None:
 
 async def _name_origin(source: Database) -> str:
     """The id of the source, which it gets now if it has none."""
-    origin = await _get_fact(source, _ORIGIN)
+    origin = await get_fact(source, _ORIGIN)
     if origin is None:
         origin = random_hex(16)
         async with source.transaction() as tx:
-            await _set_fact(tx, _ORIGIN, origin)
+            await set_fact(tx, _ORIGIN, origin)
     return origin
-
-
-async def _get_fact(statements: Statements, name: str) -> str | None:
-    row = await statements.fetch_one("SELECT value FROM meta WHERE name = $1", name)
-    return str(row[0]) if row else None
-
-
-async def _set_fact(tx: Statements, name: str, value: str) -> None:
-    await tx.execute(
-        "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        name, value,
-    )  # fmt: skip

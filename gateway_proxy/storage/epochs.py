@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from gateway_proxy.core.clock import Clock
-from gateway_proxy.storage.database import Database, Statements
+from gateway_proxy.storage.database import Database, Row, Statements
 
 _NEWEST = "SELECT id, number, run_id, state FROM shared_epochs ORDER BY number DESC LIMIT 1"
 _KEPT = 20
@@ -36,7 +36,7 @@ class Epochs:
     async def newest(self) -> Epoch | None:
         """The epoch in force; None before the first."""
         row = await self._db.fetch_one(_NEWEST)
-        return None if row is None else Epoch(row[0], row[1], row[2], row[3] == "ready")
+        return None if row is None else _epoch(row)
 
     async def renew(self, lost: str, run_id: str, begin: Callable[[str], Awaitable[None]]) -> Epoch:
         """A new epoch in the place of `lost` ("": of none); the newest, if somebody has made one already.
@@ -46,7 +46,7 @@ class Epochs:
         async with self._db.transaction() as tx:
             row = await tx.fetch_one(_NEWEST)
             if row is not None and row[0] != lost:
-                return Epoch(row[0], row[1], row[2], row[3] == "ready")
+                return _epoch(row)
             epoch = Epoch(secrets.token_hex(8), 1 if row is None else row[1] + 1, run_id, False)
             await begin(epoch.id)
             await tx.execute(
@@ -99,3 +99,7 @@ class Epochs:
             " ON CONFLICT (part) DO UPDATE SET epoch = excluded.epoch",
             part, gateway_id, place, epoch, self._clock.now_ms(),
         )  # fmt: skip
+
+
+def _epoch(row: Row) -> Epoch:
+    return Epoch(row[0], row[1], row[2], row[3] == "ready")

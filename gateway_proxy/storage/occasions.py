@@ -7,8 +7,10 @@ from gateway_proxy.core.key import Key
 from gateway_proxy.core.ledger import EventRow
 from gateway_proxy.storage.changes import ChangeRow, list_changes
 from gateway_proxy.storage.database import Database, Statements
+from gateway_proxy.storage.facts import get_fact, set_fact
 from gateway_proxy.storage.key_rows import SELECTED, row_to_key
 from gateway_proxy.storage.outbox import add_events
+from gateway_proxy.storage.where import list_marks
 
 _BATCH = 200
 DAY_MS = 86_400_000
@@ -37,8 +39,8 @@ async def announce_changes(db: Database, organization: str | None, make: MakeEve
     async with db.transaction() as tx:
         row = await tx.fetch_one("SELECT value FROM counters WHERE name = 'changes'")
         last = int(row[0]) if row else 0
-        mark = await tx.fetch_one("SELECT value FROM meta WHERE name = $1", name)
-        after = last if mark is None else min(int(mark[0]), last)
+        mark = await get_fact(tx, name)
+        after = last if mark is None else min(int(mark), last)
         changes = await list_changes(tx, organization=organization, after=after, limit=_BATCH)
         acts = [change for change in changes if change.key_id and _is_news(change.action)]
         facts = await find_key_facts(tx, sorted({act.key_id for act in acts}))
@@ -46,11 +48,8 @@ async def announce_changes(db: Database, organization: str | None, make: MakeEve
             tx, [make(act, facts.get(act.key_id) or KeyFacts(act.key_id, "", "", "")) for act in acts]
         )
         reached = changes[-1].seq if len(changes) == _BATCH else last
-        if mark is None or int(mark[0]) != reached:
-            await tx.execute(
-                "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-                name, str(reached),
-            )  # fmt: skip
+        if mark is None or int(mark) != reached:
+            await set_fact(tx, name, str(reached))
     return len(changes)
 
 
@@ -82,7 +81,7 @@ async def find_key_facts(tx: Statements, key_ids: Sequence[str]) -> dict[str, Ke
     """By id, of those that are or were."""
     if not key_ids:
         return {}
-    marks = ", ".join(f"${n + 1}" for n in range(len(key_ids)))
+    marks = list_marks(len(key_ids))
     found: dict[str, KeyFacts] = {}
     for table in ("deleted_keys", "keys"):
         rows = await tx.fetch(

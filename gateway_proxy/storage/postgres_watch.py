@@ -2,8 +2,7 @@
 
 A notification wakes it at once; twice a second it asks all the same, since a notification may be lost with its
 connection. A server that does not answer (the machine is off, a firewall forgot the connection) is left after
-`ASK_SECONDS`: TCP alone would wait for minutes. What an attempt to come back meets is not known before it is over, so
-while the server is away a new one begins every half second beside those that hang.
+`ASK_SECONDS`: TCP alone would wait for minutes.
 """
 
 import asyncio
@@ -11,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from gateway_proxy.core.reaching import reach
 from gateway_proxy.core.tasks import end, spawn, wait_for_event
 
 ASK_AGAIN_SECONDS = 0.5
@@ -84,25 +84,7 @@ class Watch:
 
     async def _reach(self) -> Connection:
         """A connection that listens, however long that takes."""
-        attempts: set[asyncio.Task[Connection | None]] = set()
-        try:
-            while True:
-                attempt = spawn(self._attempt(), "reach the store")
-                attempts.add(attempt)
-                done, attempts = await asyncio.wait(
-                    attempts, timeout=ASK_AGAIN_SECONDS, return_when=asyncio.FIRST_COMPLETED
-                )
-                reached = [connection for task in done if (connection := task.result()) is not None]
-                for spare in reached[1:]:
-                    spare.terminate()
-                if reached:
-                    return reached[0]
-                if done:  # refused at once
-                    await asyncio.sleep(ASK_AGAIN_SECONDS / 2)
-        finally:
-            for task in attempts:
-                task.add_done_callback(_let_go)
-                task.cancel()
+        return await reach(self._attempt, lambda connection: connection.terminate(), "reach the store")
 
     async def _attempt(self) -> Connection | None:
         try:
@@ -127,9 +109,3 @@ class Watch:
 
     def _hear(self, *_: object) -> None:
         self._announced.set()
-
-
-def _let_go(task: asyncio.Task[Connection | None]) -> None:
-    """Of an attempt that nobody waits for any more."""
-    if not task.cancelled() and task.exception() is None and (connection := task.result()) is not None:
-        connection.terminate()

@@ -8,7 +8,10 @@ from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.ids import new_id
 from gateway_proxy.storage.changes import record_change
 from gateway_proxy.storage.database import Database, Row, StoreConflict
+from gateway_proxy.storage.facts import get_fact, set_fact
 
+# A gateway reports itself every 5 seconds; one that was not heard of for this long has missed it three times and counts as gone.
+LIVE_MS = 15_000
 _MEMBER = "id, organization, email, name, role, created_at"
 GatewayAct = Literal["gateway.revoked", "gateway.allowed", "gateway.forgotten"]
 _GATEWAY = "id, name, organization, version, started_at, last_seen_at, applied_seq, config_digest, audit_head, revoked_at, providers_json"
@@ -70,14 +73,10 @@ class Registry:
 
     async def get_meta(self, name: str) -> str | None:
         """A fact about the store."""
-        row = await self._db.fetch_one("SELECT value FROM meta WHERE name = $1", name)
-        return str(row[0]) if row else None
+        return await get_fact(self._db, name)
 
     async def set_meta(self, name: str, value: str) -> None:
-        await self._db.execute(
-            "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-            name, value,
-        )  # fmt: skip
+        await set_fact(self._db, name, value)
 
     async def is_demo(self) -> bool:
         """Whether `demo` made this store."""

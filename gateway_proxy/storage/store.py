@@ -4,6 +4,7 @@ from pathlib import Path
 
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.storage import migrations
+from gateway_proxy.storage.bodies import Bodies
 from gateway_proxy.storage.copying import UNFINISHED
 from gateway_proxy.storage.database import Database, StoreError, StoreUnreachable
 from gateway_proxy.storage.deliveries import Deliveries
@@ -39,6 +40,7 @@ class Store:
         self.made_ids = MadeIdRows(db)
         self.mcp_tools = McpToolRows(db, clock)
         self.mcp_log = McpLog(db)
+        self.bodies = Bodies(db)
         self.replays = Replays(db)
         self.identity = Identity(db, clock)
         self.epochs = Epochs(db, clock)
@@ -82,20 +84,17 @@ async def open_store(
     try:
         await store.join(migrate=migrate)
     except BaseException as error:
-        if patient and isinstance(error, StoreUnreachable):
-            return store
-
-        await store.close()
-        raise
+        if not (patient and isinstance(error, StoreUnreachable)):
+            await store.close()
+            raise
     return store
 
 
 async def open_database(url: str, *, create: bool = True, patient: bool = False) -> Database:
     """The database of a URL, whatever its schema. Raises `StoreError`; with `patient` not for a server that is away."""
     if url.startswith("postgresql://"):
-        from gateway_proxy.storage.postgres import (
-            PostgresDatabase,  # the embedded store needs no driver of it
-        )
+        # The embedded store needs no driver of it.
+        from gateway_proxy.storage.postgres import PostgresDatabase
 
         return await PostgresDatabase.open(url, patient=patient)
     return await SqliteDatabase.open(_sqlite_path(url), create=create)

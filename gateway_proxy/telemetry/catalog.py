@@ -52,7 +52,7 @@ METRICS: tuple[Metric, ...] = (
     Metric(_P + "set_aside_rows_total", "counter", "Rows that the store refused for ever."),
     Metric(
         _P + "dropped_log_rows_total", "counter",
-        "Request log rows that were not written: refusals beyond their bound, or while the store was away.", ("reason",),
+        "Request log rows that were not written: refusals beyond their bound, or while the store was away; and bodies.", ("reason",),
     ),
     Metric(_P + "store_up", "gauge", "1 while the store takes the books."),
     Metric(_P + "store_lag_seconds", "gauge", "Since when the store's changes were last seen."),

@@ -1,5 +1,5 @@
 """A fleet on one machine: gateways on one PostgreSQL store and one Redis, each with a fault proxy before the store, and
-one provider.
+one provider; with `redis_links` another one each before its Redis.
 
 with Cluster(url, redis_url, provider, gateways=4) as cluster:
     key = cluster.create_key()
@@ -38,17 +38,22 @@ class Cluster:
         tables: str = "",
         gateway: str = "",
         server: str = "drain_seconds = 2",
+        redis_links: bool = False,
     ) -> None:
         self.provider = provider
         self.url = url
         self.gateways: list[RunningGateway] = []
         self.links: list[FaultProxy] = []
+        self.redis_links: list[FaultProxy] = []
+        self._redis_url, self._has_redis_links = redis_url, redis_links
         self._folder = tempfile.TemporaryDirectory(prefix="cluster-")
         self._server, self._gateway = server, gateway
         pepper = Path(self._folder.name) / "pepper"
         pepper.touch(0o600)
         pepper.write_text(secrets.token_hex(32))
-        self._tables = f'[security]\npepper = "file:{pepper}"\n[shared]\nredis_url = "{redis_url}"\n{provider_toml(provider.base_url)}{model_toml()}{tables}'
+        self._tables = (
+            f'[security]\npepper = "file:{pepper}"\n{provider_toml(provider.base_url)}{model_toml()}{tables}'
+        )
         try:
             for number in range(gateways):
                 self._add(number)
@@ -64,15 +69,23 @@ class Cluster:
         socket_folder, database = _read_socket_url(self.url)
         link = FaultProxy(f"{socket_folder}/.s.PGSQL.5432")
         self.links.append(link)
-        named = f'[gateway]\nname = "gateway-{number}"\n{self._gateway}\n'
+        named = f'[gateway]\nname = "gateway-{number}"\n{self._gateway}\n[shared]\nredis_url = "{self._make_redis_url()}"\n'
         self.gateways.append(
             RunningGateway(
                 named + self._tables,
                 server=self._server,
+                # Of gateways that share a machine with each other, provider and clients none has an idle core for its helper.
+                environment={"GATEWAY_PROXY_ADMIN_PRIORITY": "low"},
                 store_url=f"postgresql://gateway@127.0.0.1:{link.port}/{database}?sslmode=disable",
                 start=False,
             )
         )
+
+    def _make_redis_url(self) -> str:
+        if not self._has_redis_links:
+            return self._redis_url
+        self.redis_links.append(FaultProxy(self._redis_url.removeprefix("unix://")))
+        return f"redis://127.0.0.1:{self.redis_links[-1].port}"
 
     def create_key(self, name: str = "test", **members: Any) -> CreatedKey:
         """A key that is live on every gateway when this returns."""
@@ -89,7 +102,7 @@ class Cluster:
     def close(self) -> None:
         for gateway in self.gateways:
             gateway.close()
-        for link in self.links:
+        for link in (*self.links, *self.redis_links):
             link.close()
         self._folder.cleanup()
 

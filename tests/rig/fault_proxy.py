@@ -70,8 +70,11 @@ class FaultProxy:
 
         self._call(work())
 
-    def heal(self) -> None:
-        """All is well again, but for connections that broke or were forgotten."""
+    def heal(self, *, lossy: bool = False) -> None:
+        """All is well again, but for connections that broke or were forgotten; with `lossy` those of now are forgotten, as
+        where TCP's next retransmission is far away."""
+        if lossy:
+            self.forget()
 
         async def work() -> None:
             self._latency_seconds, self._bytes_a_second, self._resets = 0.0, 0, False

@@ -113,6 +113,17 @@ class VerdictShown(Shown):
 class LogDetailShown(LogShown):
     ledger: list[AttemptShown]
     verdicts: list[VerdictShown] = Field(description="What each rule said, in the order of the pipeline.")
+    bodies: Literal["shown", "none", "hidden"] = Field(
+        description="`none`: not kept. `hidden`: kept; owners and admins may read them, and the key's owner."
+    )
+    request_body: str | None = Field(
+        description="As the client sent it, but without secrets and long base64, 65,536 characters at most; "
+        "null: none was read, or `bodies` is not `shown`."
+    )
+    response_body: str | None = Field(
+        description="The same of the answer; a stream as the document that its events make up; "
+        "null: the client got none, or `bodies` is not `shown`."
+    )
 
 
 async def list_logs(call: Call[LogListQuery, None]) -> Answer:

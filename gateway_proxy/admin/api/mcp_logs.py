@@ -47,8 +47,12 @@ class McpLogShown(Shown):
     duration_ms: int
     cost_usd: Usd
     client_ip: str
-    arguments: str | None = Field(description="Redacted JSON; null unless the settings keep bodies.")
-    result: str | None = Field(description="Redacted JSON; null unless the settings keep bodies.")
+    arguments: str | None = Field(
+        description="Redacted JSON; null unless the settings keep bodies; for owners, admins and the key's owner."
+    )
+    result: str | None = Field(
+        description="Redacted JSON; null unless the settings keep bodies; for owners, admins and the key's owner."
+    )
 
 
 class McpLogListShown(Shown):

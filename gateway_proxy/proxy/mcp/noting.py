@@ -8,9 +8,9 @@ from typing import Any, Protocol
 
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.ledger import McpLogRow
+from gateway_proxy.core.redaction import redact
 from gateway_proxy.mcp.methods import METHODS
 from gateway_proxy.mcp.names import split_name, split_uri
-from gateway_proxy.mcp.redaction import redact
 from gateway_proxy.mcp.verdict import UNKNOWN, name_rule
 from gateway_proxy.proxy.mcp.asked import Asked, Reply
 from gateway_proxy.proxy.mcp.changes import LISTEN

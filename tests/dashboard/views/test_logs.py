@@ -6,8 +6,10 @@ import re
 
 import pytest
 
+from dashboard import lists
 from dashboard.views import logs
 from gateway_proxy.admin.actor import Role
+from gateway_proxy.core.ledger import BodyRow
 from tests.support.dashboard import Dashboard, acting_as
 from tests.support.traffic import add_request
 
@@ -50,7 +52,7 @@ async def test_every_filter_stands_in_the_address(site: Dashboard, query: str, s
 
 
 async def test_pages_go_on_with_the_filters_kept(site: Dashboard, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logs, "_PAGE", 1)
+    monkeypatch.setattr(lists, "PAGE_ROWS", 1)
     page = await site.get("/logs?status=errors")
     assert "status=errors&amp;cursor=" in page.text
     cursor = page.text.split("cursor=")[1].split('"')[0]
@@ -73,7 +75,7 @@ async def test_a_filter_that_cannot_be_followed_is_told_at_its_field(
 
 
 async def test_the_log_comes_as_a_file_page_by_page(site: Dashboard, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logs, "_FILE_PAGE", 1)
+    monkeypatch.setattr(lists, "FILE_ROWS", 1)
     page = await site.get("/logs?format=csv")
     rows = list(csv.DictReader(io.StringIO(page.text)))
     assert [row["request_id"] for row in rows][-1] == "req_good"
@@ -109,6 +111,18 @@ async def test_a_request_tells_what_happened_and_what_each_attempt_cost(site: Da
     page = await site.get("/logs/req_denied")
     assert "did not fit into what is left of the budget" in page.text
     assert "the request was refused before" in page.text
+
+
+async def test_bodies_are_shown_as_text_to_those_who_may_read_them(site: Dashboard) -> None:
+    assert "Request body" not in (await site.get("/logs/req_good")).text
+    await site.store.bodies.add([BodyRow("req_good", 1, '{"a":"<script>x</script>","n":1.0}', None)])
+    page = await site.get("/logs/req_good")
+    assert "<script>x" not in page.text
+    assert "{\n  &#34;a&#34;: &#34;&lt;script&gt;x&lt;/script&gt;&#34;,\n  &#34;n&#34;: 1.0\n}" in page.text
+    assert "the client got none" in page.text and 'data-copy="request-body"' in page.text
+    site.actor = acting_as(Role.VIEWER)
+    page = await site.get("/logs/req_good")
+    assert "&lt;script&gt;x" not in page.text and "the owner of the key may read it" in page.text
 
 
 async def test_the_live_view_gives_rows_as_they_arrive(

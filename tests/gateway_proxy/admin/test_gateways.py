@@ -12,7 +12,7 @@ from gateway_proxy.admin.paging import Listing
 from gateway_proxy.admin.problem import NotAllowed, NotFound
 from gateway_proxy.core.ids import new_id
 from gateway_proxy.storage.key_search import KeyQuery
-from gateway_proxy.storage.registry import Gateway
+from gateway_proxy.storage.registry import LIVE_MS, Gateway
 from tests.support.admin import FOREIGN, HOME, actor_of
 
 
@@ -30,7 +30,7 @@ async def test_a_change_is_live_once_every_attached_gateway_has_it(scene, attach
     await attach(applied_seq=5)
     late = await attach(applied_seq=4)
     await attach(FOREIGN, applied_seq=0)
-    await attach(applied_seq=0, last_seen_at=scene.clock.now_ms() - gateways.ATTACHED_MS - 1)
+    await attach(applied_seq=0, last_seen_at=scene.clock.now_ms() - LIVE_MS - 1)
     registry = scene.store.registry
     asked = asyncio.gather(wait_until_live(registry, scene.clock, HOME, 5))
     await asyncio.sleep(0)

@@ -5,6 +5,7 @@ import pytest
 from gateway_proxy.admin.actor import Role
 from gateway_proxy.admin.logs import LATEST
 from gateway_proxy.admin.problem import Invalid, NotFound
+from gateway_proxy.core.ledger import BodyRow
 from gateway_proxy.storage.reports import LogQuery
 from tests.support.admin import FOREIGN, PEOPLE, actor_of, fill_books, request_id
 
@@ -61,3 +62,22 @@ async def test_foreign_cursors_are_refused(logs) -> None:
         await logs.search(OWNER, LogQuery(), cursor="x")
     with pytest.raises(Invalid, match="after"):
         await logs.follow(OWNER, LogQuery(), after="x")
+
+
+@pytest.mark.parametrize(
+    ("actor", "bodies"),
+    [
+        (OWNER, "shown"),
+        (actor_of(Role.ADMIN), "shown"),
+        (MEMBER, "shown"),  # whose key it was
+        (actor_of(Role.OWNER, None), "shown"),
+        (actor_of(Role.VIEWER), "hidden"),
+    ],
+)
+async def test_bodies_are_for_managers_and_the_keys_owner(logs, scene, actor, bodies: str) -> None:
+    await scene.store.bodies.add([BodyRow(request_id(2), 1, "asked", None)])
+    shown = await logs.find(actor, request_id(2))
+    assert shown["bodies"] == bodies and shown["response_body"] is None
+    assert shown["request_body"] == ("asked" if bodies == "shown" else None)
+    if actor is not MEMBER:
+        assert (await logs.find(actor, request_id(0)))["bodies"] == "none"

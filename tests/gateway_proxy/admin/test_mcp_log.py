@@ -41,3 +41,11 @@ async def test_money_and_time_as_people_write_them(calls) -> None:
 async def test_a_wrong_cursor_is_told(calls) -> None:
     with pytest.raises(Invalid):
         await calls.search(OWNER, McpLogQuery(), cursor="x")
+
+
+async def test_arguments_are_for_managers_and_the_keys_owner(calls, scene) -> None:
+    row = make_row("r9", 9, organization=OWNER.organization, owner=PEOPLE[Role.MEMBER])
+    await scene.store.mcp_log.add([row._replace(arguments="{}", result="[]")])
+    for actor, told in ((OWNER, ("{}", "[]")), (MEMBER, ("{}", "[]")), (actor_of(Role.VIEWER), (None, None))):
+        newest = (await calls.search(actor, McpLogQuery(), limit=1)).data[0]
+        assert (newest["arguments"], newest["result"]) == told

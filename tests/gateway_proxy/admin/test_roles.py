@@ -1,5 +1,7 @@
 """Who may do what: the whole table."""
 
+from dataclasses import replace
+
 import pytest
 
 from gateway_proxy.admin import roles
@@ -16,6 +18,14 @@ def test_managers_manage_and_members_see_their_own(role: Role) -> None:
     assert roles.is_manager(actor) is (role in MANAGERS)
     assert roles.is_member(actor) is (role is Role.MEMBER)
     assert roles.visible_owner(actor) == (PEOPLE[role] if role is Role.MEMBER else None)
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_bodies_are_for_managers_and_the_keys_owner(role: Role) -> None:
+    actor = actor_of(role)
+    assert roles.may_read_bodies(actor, PEOPLE[role])
+    assert roles.may_read_bodies(actor, "another@example.com") is (role in MANAGERS)
+    assert roles.may_read_bodies(replace(actor, email=""), "") is (role in MANAGERS)
 
 
 def allowed(check, *arguments) -> bool:

@@ -5,12 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from gateway_proxy.app import attachment
 from gateway_proxy.app.attachment import Attachment
 from gateway_proxy.config import load_config
 from gateway_proxy.core.clock import FakeClock
 from gateway_proxy.storage import Store, open_store
-from gateway_proxy.storage.registry import Gateway
+from gateway_proxy.storage.registry import LIVE_MS, Gateway
 
 OWN = Gateway("gtw_own", "edge", "default", "1.0", 1, 1, 0, "d1")
 
@@ -85,7 +84,7 @@ async def test_who_else_is_live_on_a_store(scene: Scene) -> None:
     await scene.store.registry.heartbeat(replace(OWN, id="gtw_other", last_seen_at=now_ms))
     assert [other.id for other in await scene.attachment.list_company(OWN.id)] == ["gtw_other"]
     assert await scene.attachment.list_company("gtw_other") == []
-    scene.clock.advance(attachment.OFFLINE_MS / 1000)
+    scene.clock.advance(LIVE_MS / 1000)
     assert await scene.attachment.list_company(OWN.id) == []
 
 

@@ -3,7 +3,8 @@
 from types import SimpleNamespace
 from typing import Any
 
-from gateway_proxy.app.books import MAX_REFUSALS_PER_SECOND, GatewayBooks
+from gateway_proxy.app.books import GatewayBooks
+from gateway_proxy.app.refusals import MAX_REFUSALS_PER_SECOND
 from gateway_proxy.core.clock import FakeClock
 from gateway_proxy.core.ledger import EventRow, LedgerRow, LogRow
 from gateway_proxy.keys.directory import KeyDirectory

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from gateway_proxy.app.mcp_log import MAX_REFUSALS_PER_SECOND, McpLogBooks
+from gateway_proxy.app.mcp_log import McpLogBooks
+from gateway_proxy.app.refusals import MAX_REFUSALS_PER_SECOND
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.ledger import McpLogRow
 from gateway_proxy.storage.database import StoreError

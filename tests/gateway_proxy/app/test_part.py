@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from gateway_proxy.app.handing import hand_over, take_handed
 from gateway_proxy.app.part import (
     VARIABLE,
     Part,
@@ -17,10 +18,10 @@ from gateway_proxy.app.part import (
     find_place,
     pack,
     read_message,
-    take_handed,
 )
 from gateway_proxy.app.site_line import write_frame
 from gateway_proxy.app.site_process import SiteDown
+from tests.support.waiting import until
 
 
 class Line:
@@ -58,12 +59,6 @@ async def line() -> AsyncIterator[Line]:
     line = await Line(Part()).join(1)
     yield line
     await line.close()
-
-
-async def until(condition: Any) -> None:
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.001)
 
 
 async def test_alone_it_is_all_there_is(tmp_path: Path) -> None:
@@ -143,7 +138,7 @@ async def test_the_first_part_lets_visitors_in() -> None:
     visitors: list[socket.socket] = []
     line.part.on_visitor = visitors.append
     ours, theirs = socket.socketpair()
-    socket.send_fds(line.door, [b"."], [theirs.fileno()])
+    hand_over(line.door, theirs)
     await until(lambda: visitors)
     for one in (ours, theirs, *visitors):
         one.close()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway_proxy.app.handing import hand_over
 from gateway_proxy.app.site_line import ParentLine, SiteSettings
 from gateway_proxy.app.site_main import Site, _run, _take_handed
 from gateway_proxy.config import config_from_dict
@@ -59,7 +60,7 @@ async def test_connections_come_through_the_door(site: Site, tmp_path: Path) -> 
     door.setblocking(False)
     assert _take_handed(door, site)  # nothing there, and still open
     ours, theirs = socket.socketpair()
-    socket.send_fds(gateways_end, [b"."], [theirs.fileno()])
+    hand_over(gateways_end, theirs)
     theirs.close()
     assert _take_handed(door, site)
     assert (await ask(ours)).startswith(b"HTTP/1.1 404")

@@ -10,15 +10,16 @@ import pytest
 from gateway_proxy.cli import logs
 from gateway_proxy.cli.logs import read_span_ms
 from gateway_proxy.core.clock import Clock
-from gateway_proxy.core.ledger import LogRow
+from gateway_proxy.core.ledger import BodyRow, LogRow
 from gateway_proxy.core.store import Batch
 from gateway_proxy.storage import open_store
 
 
-def write(tmp_path, *rows: LogRow) -> None:
+def write(tmp_path, *rows: LogRow, bodies: tuple[BodyRow, ...] = ()) -> None:
     async def run() -> None:
         store = await open_store(f"sqlite:{tmp_path}/gateway.db")
         await store.ledger.append("gtw_x", Batch(logs=list(rows)))
+        await store.bodies.add(bodies)
         await store.close()
 
     asyncio.run(run())
@@ -58,6 +59,21 @@ def test_as_json(cli, filled) -> None:
     [entry] = outcome.json["data"]
     assert (entry["request_id"], entry["cost_usd"], entry["metadata"]) == ("req_3", "0.0015", {"a": 1})
     assert outcome.json["next_cursor"]
+
+
+def test_one_request_with_its_bodies(cli, filled, tmp_path) -> None:
+    request_id = "req_" + "0" * 26
+    write(
+        tmp_path,
+        row(5)._replace(request_id=request_id),
+        bodies=(BodyRow(request_id, 1, '{"a": "\x1b[2J"}\nsecond', None),),
+    )
+    out = cli("logs", "--request", request_id).out
+    assert 'request body\n{"a": "\\x1b[2J"}\nsecond\n' in out and "response body" not in out
+    shown = cli("logs", "--request", request_id, "--json").json
+    assert (shown["bodies"], shown["response_body"]) == ("shown", None)
+    missing = cli("logs", "--request", "../req_9")
+    assert missing.code == 1 and "nothing of that id" in missing.err
 
 
 def test_filters(cli, filled) -> None:

@@ -11,7 +11,7 @@ def test_defaults_have_nothing_idle() -> None:
 def test_settings_without_effect_are_named() -> None:
     config = config_from_dict(
         {
-            "logs": {"bodies": True},
+            "shared": {"redis_url": "redis://127.0.0.1"},
         }
     )
-    assert find_idle_settings(config) == ["[logs] bodies"]
+    assert find_idle_settings(config) == ["[shared] redis_url"]

@@ -4,6 +4,7 @@ import pytest
 
 from gateway_proxy.admin.actor import Role
 from gateway_proxy.core.clock import format_time
+from gateway_proxy.core.ledger import BodyRow
 from tests.support.admin import PEOPLE, actor_of, fill_books, key_id, request_id
 
 OWNER = actor_of(Role.OWNER)
@@ -51,3 +52,11 @@ async def test_a_request_has_its_attempts(api) -> None:
     _, shown, _ = await api.call("GET", f"/logs/{request_id(3)}", OWNER)
     assert [attempt["charged_usd"] for attempt in shown["ledger"]] == ["0.25"]
     assert (await api.call("GET", f"/logs/{request_id(4)}", OWNER))[0] == 404
+
+
+async def test_a_request_has_its_bodies_where_they_are_kept(api, scene) -> None:
+    _, shown, _ = await api.call("GET", f"/logs/{request_id(3)}", OWNER)
+    assert (shown["bodies"], shown["request_body"], shown["response_body"]) == ("none", None, None)
+    await scene.store.bodies.add([BodyRow(request_id(3), 1, "asked", "told")])
+    _, shown, _ = await api.call("GET", f"/logs/{request_id(3)}", OWNER)
+    assert (shown["bodies"], shown["request_body"], shown["response_body"]) == ("shown", "asked", "told")

@@ -12,6 +12,8 @@ _SPANS = {
     "30d": timedelta(days=30),
 }
 CUSTOM = "custom"
+ANY = "any"
+ANY_TIME = {ANY: "Any time", **RANGES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,13 @@ def read_range(query: Mapping[str, str], now: datetime, default: str = "24h") ->
     if name and name not in _SPANS:
         return _last(default, now, f"There is no such range; choose one of {', '.join(_SPANS)} or custom.")
     return _last(name or default, now)
+
+
+def read_any_range(query: Mapping[str, str], now: datetime) -> Range:
+    """As `read_range`; from the beginning to now where the address says so, or names no range at all."""
+    if query.get("range") == ANY or not {"range", "from", "to"} & set(query):
+        return Range(ANY, 0, _ms(now))
+    return read_range(query, now)
 
 
 def _last(name: str, now: datetime, error: str = "") -> Range:

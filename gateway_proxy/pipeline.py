@@ -53,7 +53,7 @@ class Pipeline:
 
 def _compile(stages: Stages, authenticate: Stage | None) -> Check:
     """Without a stage that waits nothing of waiting is left in what runs for each request."""
-    first = next((i for i, stage in enumerate(stages) if iscoroutinefunction(stage.check)), len(stages))
+    first = next((i for i, stage in enumerate(stages) if _may_wait(stage)), len(stages))
     prompt = cast("tuple[Stage, ...]", tuple(stages[:first]))
     if first == len(stages):
         return partial(_check, prompt)
@@ -77,6 +77,11 @@ def _check(stages: tuple[Stage, ...], exchange: Exchange) -> None:
         raise
     except Exception as broken:  # noqa: BLE001 - a guard that breaks refuses
         raise _refuse(current, exchange, broken) from None
+
+
+def _may_wait(stage: Stage | WaitingStage) -> bool:
+    """Whether its check is a coroutine, or may return one."""
+    return iscoroutinefunction(stage.check) or bool(getattr(stage, "may_wait", False))
 
 
 async def _check_waiting(

@@ -1,16 +1,17 @@
 """The audit page: who did what, when and from where, and whether each gateway's own log of it is untouched."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
-from urllib.parse import urlencode
 
 from aiohttp import web
 
 from dashboard.exports import send_table, wants_file
-from dashboard.frame import ADMIN, PREFIX, current_actor, render
-from dashboard.ranges import RANGES, Range, read_range
+from dashboard.frame import ADMIN, current_actor, render
+from dashboard.lists import each_row, keep_filters, page_links, read_filters
+from dashboard.ranges import ANY_TIME, Range, read_any_range
 from gateway_proxy.admin.audit import ActFilter
 
 COLUMNS = (
@@ -36,10 +37,8 @@ KINDS = {
     "organization.*": "Organizations",
     "endpoint.*": "Notifications",
 }
-ANY_TIME = {"any": "Any time", **RANGES}
 FIELDS = ("action", "actor", "subject")
 _PAGE = 50
-_FILE_PAGE = 1000
 _CHAIN_BADGES = {"ok": "good", "broken": "bad", "elsewhere": ""}
 _CHAIN_WORDS = {"ok": "Untouched", "broken": "Broken", "elsewhere": "On another machine"}
 
@@ -47,15 +46,14 @@ _CHAIN_WORDS = {"ok": "Untouched", "broken": "Broken", "elsewhere": "On another 
 async def list_acts(request: web.Request) -> web.StreamResponse:
     """A page of acts, or all that fit the filters as a file."""
     actor, service = current_actor(request), request.app[ADMIN].audit
-    asked = {name: request.query.get(name, "").strip() for name in FIELDS}
-    chosen = _read_range(request)
-    wanted = _read_filter(asked, chosen)
+    asked = read_filters(request, FIELDS).texts
+    chosen = read_any_range(request.query, datetime.now(UTC))
+    search = partial(service.search, actor, _read_filter(asked, chosen))
     if wants_file(request):
         if request.query.get("table") == "logs":
             return await send_table(request, "audit-logs", CHAIN_COLUMNS, await service.chains(actor))
-        return await send_table(request, "audit", COLUMNS, _each_act(request, wanted))
-    page = await service.search(actor, wanted, limit=_PAGE, cursor=request.query.get("cursor"))
-    kept = {name: value for name, value in (asked | chosen.query).items() if value}
+        return await send_table(request, "audit", COLUMNS, each_row(search))
+    page = await search(limit=_PAGE, cursor=request.query.get("cursor"))
     context = {
         "acts": [_show(act) for act in page.data],
         "chains": [_show_chain(chain) for chain in await service.chains(actor)],
@@ -64,44 +62,19 @@ async def list_acts(request: web.Request) -> web.StreamResponse:
         "ranges": ANY_TIME,
         "kinds": KINDS,
         "filtered": any(asked.values()) or chosen.name != "any",
-        "file_path": _path(request, kept),
-        "next_path": _path(request, kept | {"cursor": page.next_cursor}) if page.next_cursor else "",
-        "chains_path": _path(request, {"table": "logs"}),
-        "first_path": _path(request, kept) if "cursor" in request.query else "",
+        "chains_path": str(request.rel_url.with_query(table="logs")),
+        **page_links(request, page.next_cursor, keep_filters(request, FIELDS)),
     }
     return render(request, "audit.html", context)
 
 
-async def _each_act(request: web.Request, wanted: ActFilter) -> AsyncIterator[dict[str, Any]]:
-    service, cursor = request.app[ADMIN].audit, None
-    while True:
-        page = await service.search(current_actor(request), wanted, limit=_FILE_PAGE, cursor=cursor)
-        for act in page.data:
-            yield act
-        cursor = page.next_cursor
-        if cursor is None:
-            return
-
-
-def _read_range(request: web.Request) -> Range:
-    now = datetime.now(UTC)
-    if request.query.get("range", "any") == "any" and not {"from", "to"} & set(request.query):
-        return Range("any", 0, int(now.timestamp() * 1000))
-    return read_range(request.query, now)
-
-
-def _read_filter(asked: dict[str, str], chosen: Range) -> ActFilter:
+def _read_filter(asked: Mapping[str, str], chosen: Range) -> ActFilter:
     any_time = chosen.name == "any"
     return ActFilter(
         **asked,
         start_ms=None if any_time else chosen.start_ms,
         end_ms=None if any_time else chosen.end_ms,
     )
-
-
-def _path(request: web.Request, query: dict[str, str]) -> str:
-    path = request.app[PREFIX] + "/audit"
-    return f"{path}?{urlencode(query)}" if query else path
 
 
 def _show(act: dict[str, Any]) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """The request log: filtered by the address, page by page, followed live, and one request with all that is known."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import aiohttp_jinja2
@@ -13,9 +13,11 @@ from dashboard.exports import send_table, wants_file
 from dashboard.frame import ADMIN, CLOSING, PREFIX, current_actor, render
 from dashboard.guard import HEADERS
 from dashboard.json_layout import lay_out
+from dashboard.lists import each_row, keep_filters, page_links, read_filters
 from dashboard.plain_form import Mistakes, PlainForm, find_mistakes
-from dashboard.ranges import RANGES, Range, read_range
+from dashboard.ranges import ANY_TIME, Range, read_any_range
 from gateway_proxy.admin.logs import LATEST, LogQuery
+from gateway_proxy.admin.paging import Page
 from gateway_proxy.admin.problem import Invalid
 from gateway_proxy.core.tasks import wait_for_event
 from gateway_proxy.keys.fields import FieldError
@@ -30,10 +32,9 @@ ATTEMPT_COLUMNS = (
     "attempt", "kind", "provider", "model_sent", "model_reported", "outcome", "usage_source", "admitted_at", "settled_at", "period",
     "reserved_usd", "charged_usd", "usage", "rates",
 )  # fmt: skip
-STATUSES = ("200", "400", "401", "402", "403", "404", "408", "413", "429", "500", "502", "503", "504")
-ANY_TIME = {"any": "Any time", **RANGES}
+_CODES = ("200", "400", "401", "402", "403", "404", "408", "413", "429", "500", "502", "503", "504")
+STATUSES = {"": "Any", "errors": "Failed and refused", **dict(zip(_CODES, _CODES, strict=True))}
 _PAGE = 50
-_FILE_PAGE = 1000
 _FOLLOW_SECONDS = 1.0
 _FOLLOW_ROWS = 100
 _STILL_THERE_SECONDS = 15
@@ -44,24 +45,20 @@ _LONGEST_SECONDS = 900
 async def list_requests(request: web.Request) -> web.StreamResponse:
     """A page of the log, or all that fits the filters as a file."""
     actor = current_actor(request)
-    form, chosen = _read_filters(request)
-    rows: list[dict[str, Any]] = []
-    next_cursor, mistakes = None, Mistakes()
+    form, chosen = _read_form(request)
+    page, mistakes = Page([]), Mistakes()
     try:
-        query = await _read_query(request, form, chosen)
+        search = partial(request.app[ADMIN].logs.search, actor, await _read_query(request, form, chosen))
         if wants_file(request):
-            return await send_table(request, "requests", COLUMNS, _each_request(request, query))
-        page = await request.app[ADMIN].logs.search(
-            actor, query, limit=_PAGE, cursor=request.query.get("cursor")
-        )
-        rows, next_cursor = page.data, page.next_cursor
+            return await send_table(request, "requests", COLUMNS, each_row(search))
+        page = await search(limit=_PAGE, cursor=request.query.get("cursor"))
     except Invalid as problem:
         if wants_file(request):
             raise
         mistakes = find_mistakes(problem, FIELDS)
-    kept = _kept(request)
+    kept = keep_filters(request, FIELDS)
     context = {
-        "rows": rows,
+        "rows": page.data,
         "form": form,
         "errors": mistakes,
         "range": chosen,
@@ -69,11 +66,9 @@ async def list_requests(request: web.Request) -> web.StreamResponse:
         "statuses": STATUSES,
         "codes": sorted(TEXTS),
         "live": request.query.get("live") == "1" and not mistakes.any,
-        "follow_path": _with(request, "/logs/follow", kept),
-        "live_path": _with(request, "/logs", [*kept, ("live", "1")]),
-        "still_path": _with(request, "/logs", kept),
-        "next_path": _with(request, "/logs", [*kept, ("cursor", next_cursor)]) if next_cursor else "",
-        "first_path": _with(request, "/logs", kept) if "cursor" in request.query else "",
+        "follow_path": str((request.rel_url / "follow").with_query(kept)),
+        "live_path": str(request.rel_url.with_query([*kept, ("live", "1")])),
+        **page_links(request, page.next_cursor, kept),
         "filtered": any(form.texts.values()) or chosen.name != "any",
     }
     return render(request, "logs/list.html", context, status=422 if mistakes.any else 200)
@@ -82,7 +77,7 @@ async def list_requests(request: web.Request) -> web.StreamResponse:
 async def follow_requests(request: web.Request) -> web.StreamResponse:
     """What arrives, as table rows in server-sent events; `Last-Event-ID` takes up where a connection broke."""
     actor = current_actor(request)
-    form, chosen = _read_filters(request)
+    form, chosen = _read_form(request)
     query = await _read_query(request, form, chosen)
     logs = request.app[ADMIN].logs
     # Wrong cursors are refused while the head has not left.
@@ -131,12 +126,8 @@ async def show_request(request: web.Request) -> web.StreamResponse:
     return render(request, "logs/request.html", context)
 
 
-def _read_filters(request: web.Request) -> tuple[PlainForm, Range]:
-    form = PlainForm({name: request.query.get(name, "").strip() for name in FIELDS})
-    now = datetime.now(UTC)
-    if request.query.get("range", "any") == "any":
-        return form, Range("any", 0, int(now.timestamp() * 1000))
-    return form, read_range(request.query, now)
+def _read_form(request: web.Request) -> tuple[PlainForm, Range]:
+    return read_filters(request, FIELDS), read_any_range(request.query, datetime.now(UTC))
 
 
 async def _read_query(request: web.Request, form: PlainForm, chosen: Range) -> LogQuery:
@@ -158,18 +149,6 @@ async def _read_query(request: web.Request, form: PlainForm, chosen: Range) -> L
         start_ms=0 if any_time else chosen.start_ms,
         end_ms=chosen.end_ms if chosen.name == "custom" else None,
     )
-
-
-async def _each_request(request: web.Request, query: LogQuery) -> AsyncIterator[dict[str, Any]]:
-    cursor: str | None = None
-    while True:
-        page = await request.app[ADMIN].logs.search(
-            current_actor(request), query, limit=_FILE_PAGE, cursor=cursor
-        )
-        for row in page.data:
-            yield row
-        if (cursor := page.next_cursor) is None:
-            return
 
 
 def _event(request: web.Request, rows: list[dict[str, Any]], cursor: str) -> bytes:
@@ -196,15 +175,6 @@ def _share_time(row: dict[str, Any]) -> dict[str, Any]:
     """How much of the time was waiting for the first byte, in percent."""
     first, whole = row["first_byte_ms"], row["latency_ms"]
     return {"waited": None if first is None or not whole else min(100, round(100 * first / whole, 2))}
-
-
-def _kept(request: web.Request) -> list[tuple[str, str]]:
-    known = {*FIELDS, "range", "from", "to"}
-    return [(name, value) for name, value in request.query.items() if name in known and value]
-
-
-def _with(request: web.Request, path: str, query: list[tuple[str, str]]) -> str:
-    return str(request.url.relative().with_path(request.app[PREFIX] + path).with_query(query))
 
 
 ROUTES = [

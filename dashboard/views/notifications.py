@@ -1,12 +1,14 @@
 """Who hears of events, a test of each endpoint, and the log of deliveries."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from aiohttp import web
 
 from dashboard.exports import send_table, wants_file
 from dashboard.frame import ADMIN, current_actor, go_to, render
+from dashboard.lists import each_row, page_links
 
 ENDPOINT_COLUMNS = ("id", "kind", "name", "organization", "events", "status", "disabled_reason")
 DELIVERY_COLUMNS = (
@@ -16,7 +18,6 @@ DELIVERY_COLUMNS = (
 STATES = {"": "All", "pending": "Pending", "delivered": "Delivered", "failed": "Failed"}
 PATH = "/settings/notifications"
 _PAGE = 50
-_FILE_PAGE = 500
 
 
 async def list_notifications(request: web.Request) -> web.StreamResponse:
@@ -26,27 +27,19 @@ async def list_notifications(request: web.Request) -> web.StreamResponse:
     state, endpoint = request.query.get("state", ""), request.query.get("endpoint", "")
     if state not in STATES:
         raise web.HTTPBadRequest
+    search = partial(service.deliveries, actor, endpoint=endpoint or None, state=state or None)
     if wants_file(request):
         if request.query.get("table") == "endpoints":
             return await send_table(request, "endpoints", ENDPOINT_COLUMNS, endpoints)
-        return await send_table(
-            request, "deliveries", DELIVERY_COLUMNS, _each_delivery(request, state, endpoint)
-        )
-    page = await service.deliveries(
-        actor,
-        endpoint=endpoint or None,
-        state=state or None,
-        limit=_PAGE,
-        cursor=request.query.get("cursor"),
-    )
+        return await send_table(request, "deliveries", DELIVERY_COLUMNS, each_row(search))
+    page = await search(limit=_PAGE, cursor=request.query.get("cursor"))
     context = {
         "endpoints": endpoints,
         "deliveries": page.data,
         "state": state,
         "states": STATES,
         "endpoint": endpoint,
-        "next_page": _address(request, cursor=page.next_cursor) if page.next_cursor else "",
-        "first_page": _address(request) if "cursor" in request.query else "",
+        **page_links(request, page.next_cursor),
     }
     return render(request, "settings/notifications.html", context)
 
@@ -78,27 +71,6 @@ def describe_delivery(delivery: Mapping[str, Any]) -> str:
     if delivery["state"] == "pending":
         return f"The test event for {name} is still on its way; see the list of deliveries."
     return f"The test event did not reach {name}: {delivery['error'] or 'no reason is known'}."
-
-
-async def _each_delivery(request: web.Request, state: str, endpoint: str) -> AsyncIterator[dict[str, Any]]:
-    cursor: str | None = None
-    while True:
-        page = await request.app[ADMIN].notifications.deliveries(
-            current_actor(request),
-            endpoint=endpoint or None,
-            state=state or None,
-            limit=_FILE_PAGE,
-            cursor=cursor,
-        )
-        for delivery in page.data:
-            yield delivery
-        if (cursor := page.next_cursor) is None:
-            return
-
-
-def _address(request: web.Request, *, cursor: str | None = None) -> str:
-    query = [(name, value) for name, value in request.query.items() if name != "cursor"]
-    return str(request.rel_url.with_query([*query, ("cursor", cursor)] if cursor else query))
 
 
 ROUTES = [

@@ -7,6 +7,7 @@ from aiohttp import web
 
 from dashboard.exports import send_table, wants_file
 from dashboard.frame import ADMIN, current_actor, go_to, render
+from dashboard.lists import page_links
 from gateway_proxy.admin.actor import Role
 from gateway_proxy.admin.paging import Listing
 
@@ -59,8 +60,7 @@ async def list_models(request: web.Request) -> web.StreamResponse:
     context = {
         "models": page.data,
         "search": search,
-        "next_page": _address(request, cursor=page.next_cursor) if page.next_cursor else "",
-        "first_page": _address(request) if "cursor" in request.query else "",
+        **page_links(request, page.next_cursor),
     }
     return render(request, "settings/models.html", context)
 
@@ -87,11 +87,6 @@ def _write(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{name} = {_write(part)}" for name, part in value.items()) if value else "none"
     return str(value)
-
-
-def _address(request: web.Request, *, cursor: str | None = None) -> str:
-    query = [(name, value) for name, value in request.query.items() if name != "cursor"]
-    return str(request.rel_url.with_query([*query, ("cursor", cursor)] if cursor else query))
 
 
 ROUTES = [

@@ -1,8 +1,8 @@
 """Usage: requests, tokens and spend over any range, by what one likes; every choice stands in the address."""
 
-from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -11,10 +11,11 @@ from dashboard.charts import Chart, Series, stack
 from dashboard.exports import send_table, wants_file
 from dashboard.filters import format_money
 from dashboard.frame import ADMIN, current_actor, render
+from dashboard.lists import each_row, page_links, read_filters
 from dashboard.plain_form import Mistakes, PlainForm, find_mistakes
 from dashboard.ranges import RANGES, Range, read_range
 from gateway_proxy.admin.problem import Invalid
-from gateway_proxy.admin.usage import METADATA, UsageQuery
+from gateway_proxy.admin.usage import METADATA, UsageQuery, UsageReport
 
 GROUPS = {
     "key": "Key", "owner": "Owner", "model": "Model", "provider": "Provider", "metadata": "Metadata field", "day": "Day",
@@ -32,7 +33,6 @@ SUMS = (
 )
 FIELDS = ("by", "field", "then", "key", "owner", "model", "provider")
 _PAGE = 100
-_FILE_PAGE = 1000
 _DAY_SECONDS = 86_400
 _MAX_HOURS = 72
 _FEWEST_DAYS = 13
@@ -41,7 +41,7 @@ _FEWEST_DAYS = 13
 async def show_usage(request: web.Request) -> web.StreamResponse:
     """The page, or all groups as a file."""
     chosen = read_range(request.query, datetime.now(UTC), "30d")
-    form = PlainForm({name: request.query.get(name, "").strip() for name in FIELDS})
+    form = read_filters(request, FIELDS)
     groups = read_groups(form)
     empty: dict[str, Any] = {"data": [], "totals": None, "next_cursor": None}
     mistakes, report, charts = Mistakes(), empty, []
@@ -49,7 +49,9 @@ async def show_usage(request: web.Request) -> web.StreamResponse:
         query = await _read_query(request, form, chosen, groups)
         if wants_file(request):
             columns = (*(column for name in groups for column in _columns(name)), *SUMS)
-            return await send_table(request, "usage", columns, _each_group(request, query))
+            return await send_table(
+                request, "usage", columns, each_row(partial(_report_page, request, query))
+            )
         found = await request.app[ADMIN].usage.report(current_actor(request), query)
         report = {"data": found.data, "totals": found.totals, "next_cursor": found.next_cursor}
         charts = [await _draw_spend(request, query, chosen)]
@@ -68,8 +70,7 @@ async def show_usage(request: web.Request) -> web.StreamResponse:
         "charts": charts,
         "kept": {name: text for name, text in form.texts.items() if text},
         "metadata_fields": await request.app[ADMIN].key_filter.list_metadata_fields(current_actor(request)),
-        "next_page": _address(request, cursor=report["next_cursor"]),
-        "first_page": _address(request, cursor=None) if "cursor" in request.query else "",
+        **page_links(request, report["next_cursor"]),
     }
     return render(request, "usage.html", context, status=422 if report is empty else 200)
 
@@ -100,15 +101,12 @@ async def _read_query(request: web.Request, form: PlainForm, chosen: Range, grou
     )
 
 
-async def _each_group(request: web.Request, query: UsageQuery) -> AsyncIterator[Mapping[str, Any]]:
-    cursor: str | None = None
-    while True:
-        page = replace(query, limit=_FILE_PAGE, cursor=cursor)
-        report = await request.app[ADMIN].usage.report(current_actor(request), page)
-        for row in report.data:
-            yield row
-        if (cursor := report.next_cursor) is None:
-            return
+async def _report_page(
+    request: web.Request, query: UsageQuery, *, limit: int, cursor: str | None
+) -> UsageReport:
+    return await request.app[ADMIN].usage.report(
+        current_actor(request), replace(query, limit=limit, cursor=cursor)
+    )
 
 
 async def _draw_spend(request: web.Request, query: UsageQuery, chosen: Range) -> Chart:
@@ -155,13 +153,6 @@ def _choices(request: web.Request) -> dict[str, str]:
     if current_actor(request).role.value == "member":
         return {name: label for name, label in GROUPS.items() if name != "owner"}
     return GROUPS
-
-
-def _address(request: web.Request, *, cursor: str | None) -> str:
-    query = [(name, value) for name, value in request.query.items() if name not in ("cursor", "format")]
-    if cursor is not None:
-        query.append(("cursor", cursor))
-    return str(request.rel_url.with_query(query))
 
 
 ROUTES = [web.get("/usage", show_usage)]

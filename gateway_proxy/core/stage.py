@@ -1,5 +1,6 @@
 """One rule of the pipeline."""
 
+from collections.abc import Awaitable
 from typing import Protocol, runtime_checkable
 
 from gateway_proxy.core.exchange import Exchange
@@ -22,10 +23,11 @@ class Stage(Protocol):
 
 @runtime_checkable
 class WaitingStage(Protocol):
-    """The same for a rule that must wait; only plugins have one. A pipeline tells them apart by `check` itself."""
+    """The same for a rule that must wait. A pipeline tells them apart by `check` itself, which is a coroutine function; one that
+    waits only sometimes, and returns None else, has a member `may_wait`."""
 
     @property
     def name(self) -> str: ...
     @property
     def needs_body(self) -> bool: ...
-    async def check(self, exchange: Exchange, /) -> None: ...
+    def check(self, exchange: Exchange, /) -> Awaitable[None] | None: ...

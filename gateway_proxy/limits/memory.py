@@ -31,11 +31,10 @@ from gateway_proxy.core.limiter import (
 )
 from gateway_proxy.limits.arithmetic import Bucket
 from gateway_proxy.limits.budget import Account, BudgetEvent, Rebuild, Spend
+from gateway_proxy.limits.refusals import describe_budget, refuse_bucket, refuse_budget, refuse_slots
 
 log = logging.getLogger("gateway_proxy.limits")
 
-# When a slot comes free nobody can know; this is what a refused client is told to wait.
-SLOT_RETRY_MS = 1000
 SWEEP_STEP = 2000
 
 REQUESTS, TOKENS, PARALLEL, NANOS = Meter.REQUESTS, Meter.TOKENS, Meter.PARALLEL, Meter.NANOS
@@ -192,35 +191,15 @@ class MemoryLimiter:
     def _explain(
         self, claim: Claim, now_ms: int, now_ns: int, *, announce: bool = True
     ) -> LimitExceeded | CounterUnknown:
-        rule: Any = claim.rule
         if claim.meter is PARALLEL:
-            limit = rule.limit
-            retry_after_ms = SLOT_RETRY_MS if claim.amount <= limit else None
-            available = limit - self._parallel.get(claim.key_id, 0)
-            return LimitExceeded(claim, available=available, retry_after_ms=retry_after_ms)
+            return refuse_slots(claim, self._parallel.get(claim.key_id, 0))
         if claim.meter is not NANOS:
-            bucket = self._bucket(claim, now_ns)
-            return LimitExceeded(
-                claim,
-                available=bucket.available(now_ns),
-                retry_after_ms=bucket.retry_after_ms(claim.amount, now_ns),
-            )
+            return refuse_bucket(claim, self._bucket(claim, now_ns), now_ns)
         spend = self._spend(claim, now_ms)
         if spend is None:
             return CounterUnknown(claim.key_id)
-        return self._explain_budget(claim, spend, now_ms, announce=announce)
-
-    def _explain_budget(self, claim: Claim, spend: Spend, now_ms: int, *, announce: bool) -> LimitExceeded:
-        rule: Any = claim.rule
-        limit = rule.limit_nanos
-        payable = claim.amount <= limit
-        return LimitExceeded(
-            claim,
-            available=limit - spend.spent - spend.reserved,
-            retry_after_ms=spend.resets_at - now_ms if payable and spend.resets_at is not None else None,
-            budget=_budget_state(spend, limit),
-            first_refusal=payable and announce and self._accounts[claim.key_id].notice_refusal(spend),
-        )
+        notice = self._accounts[claim.key_id].notice_refusal if announce else None
+        return refuse_budget(claim, spend, now_ms, notice)
 
     # Settle
 
@@ -360,7 +339,7 @@ class MemoryLimiter:
         spend = account.track.at(self._now_ms())
         if spend is None:
             raise CounterUnknown(key.id)
-        return _budget_state(spend, key.budget_nanos)
+        return describe_budget(spend, key.budget_nanos)
 
     def bucket_state(self, key_id: str, meter: Meter, rule: BucketRule, /) -> BucketState:
         """The bucket under this rule. The limit is the units per minute."""
@@ -383,7 +362,3 @@ class MemoryLimiter:
     def counters(self) -> Sequence[int]:
         """How many request buckets, token buckets, slot counters and budget accounts are held."""
         return len(self._requests), len(self._tokens), len(self._parallel), len(self._accounts)
-
-
-def _budget_state(spend: Spend, limit_nanos: int) -> BudgetState:
-    return _new_tuple(BudgetState, (limit_nanos, spend.spent, spend.reserved, spend.resets_at, spend.label))

@@ -8,16 +8,14 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any
 
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.ledger import LedgerRow
 from gateway_proxy.core.limiter import Claim, Meter
 from gateway_proxy.shared.leases import Finish, Leases, SharedLease
 from gateway_proxy.shared.link import Refused
-from gateway_proxy.shared.names import MINUTE_US, SEPARATOR, Names
-from gateway_proxy.shared.resp import Disconnected, Part, Reply
-from gateway_proxy.shared.scripts import FINISH
+from gateway_proxy.shared.names import MINUTE_US, SEPARATOR
+from gateway_proxy.shared.resp import Disconnected, Reply
 from gateway_proxy.shared.server import Lost, Server
 from gateway_proxy.shared.view import View
 
@@ -136,12 +134,20 @@ class Ending:
             self._send(finish)
 
     def _send(self, finish: Finish) -> None:
-        names = self._server.names
-        if names is None:
+        server = self._server
+        if server.names is None:
             return
-        keys, arguments = _write(finish, names)
+        buckets, levels = finish.buckets, finish.levels
         try:
-            self._server.tell(partial(self._confirm, finish), FINISH, keys, *arguments)
+            server.tell_form(
+                partial(self._confirm, finish),
+                server.forms.find_finish(finish),
+                finish.name,
+                "" if finish.charged is None else str(finish.charged),
+                str(finish.admitted_at),
+                ",".join([str(units) for _, units in buckets]),
+                ",".join([str(levels.get(place, "-")) for place in range(len(buckets))]) if levels else "",
+            )
         except Disconnected:
             return
         finish.buckets = []  # whether they arrive or not: once more would be too much
@@ -207,20 +213,3 @@ class Ending:
     def _refresh(self, root: str, key_id: str, reply: Reply) -> None:
         if isinstance(reply, int):
             self._stale.pop((root, key_id), None)
-
-
-def _write(finish: Finish, names: Names) -> tuple[tuple[str, ...], list[Part]]:
-    """Keys and arguments as finish.lua takes them."""
-    root = finish.root
-    keys = [names.entries(root)]
-    charged: Part = "" if finish.charged is None else finish.charged
-    arguments: list[Part] = [finish.name, charged, finish.admitted_at, len(finish.budgets), len(finish.slots)]
-    for key_id, label in finish.budgets:
-        keys.append(names.budget(root, key_id))
-        arguments += (key_id, label)
-    keys += [names.slots(root, key_id) for key_id in finish.slots]
-    for place, (claim, units) in enumerate(finish.buckets):
-        keys.append((names.requests if claim.meter is Meter.REQUESTS else names.tokens)(root, claim.key_id))
-        rule: Any = claim.rule
-        arguments += (units, rule.per_minute, rule.capacity, finish.levels.get(place, ""))
-    return tuple(keys), arguments

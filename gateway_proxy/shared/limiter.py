@@ -27,19 +27,20 @@ from gateway_proxy.core.limiter import (
     Meter,
 )
 from gateway_proxy.limits.budget import BudgetEvent
-from gateway_proxy.limits.memory import SLOT_RETRY_MS, SWEEP_STEP
+from gateway_proxy.limits.memory import SWEEP_STEP
 from gateway_proxy.limits.periods import Window, find_window
+from gateway_proxy.limits.refusals import describe_budget, refuse_bucket, refuse_budget, refuse_slots
 from gateway_proxy.shared.ending import Ending
+from gateway_proxy.shared.forms import AcquireForm, Windows
 from gateway_proxy.shared.leases import Held, SharedLease
 from gateway_proxy.shared.link import Refused
 from gateway_proxy.shared.loading import Loader, Wanted
 from gateway_proxy.shared.local_share import LocalShare
-from gateway_proxy.shared.names import MINUTE_US, SEPARATOR, Windows, write_claims
+from gateway_proxy.shared.names import MINUTE_US, SEPARATOR
 from gateway_proxy.shared.resp import Disconnected, Reply, TooSlow
-from gateway_proxy.shared.scripts import ACQUIRE
 from gateway_proxy.shared.server import Lost, Server
 from gateway_proxy.shared.tally import Decisions
-from gateway_proxy.shared.view import View, describe
+from gateway_proxy.shared.view import View
 
 log = logging.getLogger("gateway_proxy.shared")
 
@@ -62,7 +63,8 @@ class SharedLimiter:
         self._leases = ending.leases
         self._clock = clock
         self._numbers = itertools.count(1)
-        self._periods: dict[str, tuple[Any, str]] = {}
+        self.seeds_until_ns = 0  # in a new epoch buckets begin with what was last heard of them
+        self.dead = ""  # parts of gateways that are known to be gone, as the script takes them
         self.local = LocalShare(clock)
         self.decisions = Decisions()
         self.overshoots = 0
@@ -91,18 +93,17 @@ class SharedLimiter:
         if not server.is_usable or (not server.is_ready and ordered[-1].meter is NANOS):
             raise Disconnected
         late = partial(self._take_back, ordered, lease)
-        reply, windows = await self._decide(ordered, lease.root, lease.name, "take", late)
+        reply, form = await self._decide(ordered, lease.root, lease.name, "take", late)
         lease.admitted_at = reply[2]
-        states = self._take_states(ordered, windows, reply)
+        state = self._take_states(ordered, form, reply)
         if self.local.is_in_use:
             self.pay()
         if reply[0] == _REFUSED:
-            claim = ordered[reply[3] - 1]
-            raise self._explain(claim, states[id(claim)], announce=True)
+            raise self._explain(ordered[reply[3] - 1], state, announce=True)
         for claim in ordered:
             if claim.meter is NANOS:
                 lease.money[claim.key_id] = lease.money.get(claim.key_id, 0) + claim.amount
-                lease.labels[claim.key_id] = label = windows[claim.key_id].label
+                lease.labels[claim.key_id] = label = form.windows[claim.key_id].label
                 lease.period = lease.period or label
             elif claim.meter is PARALLEL:
                 _, slots = self._leases.slots.get(lease.name, (lease.root, ()))
@@ -118,34 +119,39 @@ class SharedLimiter:
         name: str,
         mode: str,
         late: Callable[[Reply], None] | None,
-    ) -> tuple[list[Any], Windows]:
+    ) -> tuple[list[Any], AcquireForm]:
         """The server's verdict, 1 or 0. Budgets that it does not hold are loaded, within the time of the decision.
 
         Raises CounterUnknown, Disconnected, TooSlow, Refused, Lost.
         """
         server, loop = self._server, asyncio.get_running_loop()
         ends = loop.time() + self.decision_seconds
+        amounts = ",".join([str(claim.amount) for claim in ordered])
         for _ in range(MOST_TRIES):
-            names = server.names
             left = ends - loop.time()
-            if names is None or left <= 0:
+            if server.names is None or left <= 0:
                 break
-            windows = self._find_windows(ordered)
-            now_ns = self._clock.monotonic_ns()
-            seeds = self._view.bucket if now_ns < self.seeds_until_ns else None
-            keys, arguments = write_claims(ordered, names, root, windows, seeds, now_ns)
-            reply = await server.ask(left, late, ACQUIRE, keys, name, mode, self.dead, *arguments)
+            form = server.forms.find_acquire(ordered, root, server.now_ms(), self._find_windows)
+            seeds = self._list_seeds(ordered)
+            reply = await server.ask_form(left, late, form, name, mode, self.dead, amounts, seeds)
             if reply[0] in (_GRANTED, _REFUSED):
-                return reply, windows
+                return reply, form
             claim = ordered[reply[3] - 1]
             if reply[0] == _UNKNOWN and not await self._load(
-                Wanted(root, claim.key_id, windows[claim.key_id]), ends
+                Wanted(root, claim.key_id, form.windows[claim.key_id]), ends
             ):
                 raise CounterUnknown(claim.key_id)
         raise CounterUnknown(ordered[-1].key_id)
 
-    seeds_until_ns = 0  # in a new epoch buckets begin with what was last heard of them
-    dead = ""  # parts of gateways that are known to be gone, as the script takes them
+    def _list_seeds(self, claims: Sequence[Claim]) -> str:
+        """What each bucket begins with that the server does not hold, as acquire.lua takes it."""
+        now_ns = self._clock.monotonic_ns()
+        if now_ns >= self.seeds_until_ns:
+            return ""
+        known = [self._view.bucket(claim.meter, claim.key_id) for claim in claims]
+        return ",".join(
+            ["-" if bucket is None else str(bucket.available(now_ns) * MINUTE_US) for bucket in known]
+        )
 
     def pay(self) -> None:
         """Tell the server what was granted without it."""
@@ -193,54 +199,40 @@ class SharedLimiter:
             self._ending.undo(ordered, lease.name, lease.root, is_certain=reply is not None)
 
     # What the server told
-    def _take_states(self, ordered: Sequence[Claim], windows: Windows, reply: list[Any]) -> dict[int, Any]:
-        """Note how the counters stand now; returns what was found of each claim, by its identity."""
+    def _take_states(self, ordered: Sequence[Claim], form: AcquireForm, reply: list[Any]) -> Any:
+        """Note how the counters stand now; returns what was found of the last that was looked at."""
         view, now_ns = self._view, self._clock.monotonic_ns()
-        granted, at = reply[0] == _GRANTED, 4
+        state: Any = None
+        granted, at, known = reply[0] == _GRANTED, 4, len(reply)
         taken: dict[tuple[Meter, str], int] = {}
-        states: dict[int, Any] = {}
         for claim in ordered:
-            if at >= len(reply):
+            if at >= known:
                 break  # refused before this one was looked at
             meter, key_id = claim.meter, claim.key_id
             rule: Any = claim.rule
-            amount = taken[meter, key_id] = taken.get((meter, key_id), 0) + (claim.amount if granted else 0)
+            amount = claim.amount if granted else 0
+            if form.has_twins:
+                amount = taken[meter, key_id] = taken.get((meter, key_id), 0) + amount
             if meter is NANOS:
                 spent, reserved = int(reply[at]), int(reply[at + 1]) + amount
-                states[id(claim)] = view.take_budget(key_id, windows[key_id], spent, reserved)
+                state = view.take_budget(key_id, form.windows[key_id], spent, reserved)
                 at += 2
                 continue
             if meter is PARALLEL:
-                states[id(claim)] = reply[at] + amount
-                view.take_slots(key_id, reply[at] + amount)
+                state = reply[at] + amount
+                view.take_slots(key_id, state)
             else:
-                level = reply[at] - amount * MINUTE_US
-                states[id(claim)] = view.take_bucket(meter, key_id, rule, level, now_ns)
+                state = view.take_bucket(meter, key_id, rule, reply[at] - amount * MINUTE_US, now_ns)
             at += 1
-        return states
+        return state
 
     def _explain(self, claim: Claim, state: Any, *, announce: bool) -> LimitExceeded:
-        rule: Any = claim.rule
-        now_ns = self._clock.monotonic_ns()
         if claim.meter is PARALLEL:
-            wait = SLOT_RETRY_MS if claim.amount <= rule.limit else None
-            return LimitExceeded(claim, available=rule.limit - state, retry_after_ms=wait)
+            return refuse_slots(claim, state)
         if claim.meter is not NANOS:
-            return LimitExceeded(
-                claim,
-                available=state.available(now_ns),
-                retry_after_ms=state.retry_after_ms(claim.amount, now_ns),
-            )
-        limit, payable = rule.limit_nanos, claim.amount <= rule.limit_nanos
-        return LimitExceeded(
-            claim,
-            available=limit - state.spent - state.reserved,
-            retry_after_ms=state.resets_at - self._server.now_ms()
-            if payable and state.resets_at is not None
-            else None,
-            budget=describe(state, limit),
-            first_refusal=payable and announce and self._view.notice_refusal(claim.key_id, state),
-        )
+            return refuse_bucket(claim, state, self._clock.monotonic_ns())
+        notice = self._view.notice_of(claim.key_id) if announce else None
+        return refuse_budget(claim, state, self._server.now_ms(), notice)
 
     def settle_nanos(self, lease: Lease, charged_nanos: int, /) -> None:
         """Book what was charged, once; a negative charge counts as 0, one above the bound is booked in full."""
@@ -351,7 +343,7 @@ class SharedLimiter:
         spend = self._known_budget(key.id, key.budget_period, key.budget_timezone)
         if spend is None:
             raise CounterUnknown(key.id)
-        return describe(spend, key.budget_nanos)
+        return describe_budget(spend, key.budget_nanos)
 
     def bucket_state(self, key_id: str, meter: Meter, rule: BucketRule, /) -> BucketState:
         """The bucket under this rule, as last heard and refilled since."""
@@ -359,7 +351,8 @@ class SharedLimiter:
         if bucket is None:
             return BucketState(rule.per_minute, rule.capacity if rule.per_minute else 0, 0)
         remaining, reset_ms = bucket.state(self._clock.monotonic_ns())
-        return BucketState(rule.per_minute, min(remaining, rule.capacity), reset_ms)
+        # A fraction of the cost of a named tuple's own constructor.
+        return tuple.__new__(BucketState, (rule.per_minute, min(remaining, rule.capacity), reset_ms))
 
     def slots_used(self, key_id: str) -> int:
         """How many exchanges of the key hold a slot, as last heard."""

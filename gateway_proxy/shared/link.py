@@ -11,7 +11,7 @@ import hiredis
 from gateway_proxy.core.reaching import reach
 from gateway_proxy.core.tasks import wait_for_event
 from gateway_proxy.shared.address import Address
-from gateway_proxy.shared.resp import Connection, Disconnected, Late, Part, Reply, TooSlow
+from gateway_proxy.shared.resp import Command, Connection, Disconnected, Late, Part, Reply, TooSlow
 from gateway_proxy.shared.scripts import ALL, Script
 
 log = logging.getLogger("gateway_proxy.shared")
@@ -73,22 +73,22 @@ class Link:
             self.on_change()
 
     def request(
-        self, parts: tuple[Part, ...], timeout_seconds: float, late: Late | None = None
+        self, command: Command, timeout_seconds: float, late: Late | None = None
     ) -> "asyncio.Future[Reply]":
         """See Connection.request. Raises Disconnected."""
         if self.connection is None:
             raise Disconnected
-        return self.connection.request(parts, timeout_seconds, late)
+        return self.connection.request(command, timeout_seconds, late)
 
-    def tell(self, parts: tuple[Part, ...], late: Late | None = None) -> None:
+    def tell(self, command: Command, late: Late | None = None) -> None:
         """See Connection.tell. Raises Disconnected."""
         if self.connection is None:
             raise Disconnected
-        self.connection.tell(parts, late)
+        self.connection.tell(command, late)
 
-    async def call(self, parts: tuple[Part, ...], timeout_seconds: float = CONNECT_SECONDS) -> Reply:
+    async def call(self, command: Command, timeout_seconds: float = CONNECT_SECONDS) -> Reply:
         """For what is not on a request's path. Raises Disconnected, TooSlow, Refused."""
-        reply = await self.request(parts, timeout_seconds)
+        reply = await self.request(command, timeout_seconds)
         self.examine(reply)
         return reply
 

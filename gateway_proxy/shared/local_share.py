@@ -11,7 +11,8 @@ from typing import NamedTuple
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.limiter import BucketRule, Claim, LimitExceeded, Meter, SlotsRule
 from gateway_proxy.limits.arithmetic import MINUTE_NS, Bucket
-from gateway_proxy.limits.memory import SLOT_RETRY_MS, MemoryLease, MemoryLimiter
+from gateway_proxy.limits.memory import MemoryLease, MemoryLimiter
+from gateway_proxy.limits.refusals import SLOT_RETRY_MS
 
 _MOST_RULES = 10_000
 Known = Callable[[Meter, str], Bucket | None]

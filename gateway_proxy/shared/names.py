@@ -1,21 +1,16 @@
-"""What the keys on the server are called, and how claims on them are written.
+"""What the keys on the server are called.
 
 All that belongs to one root key (a key, and the ephemeral tokens made from it) carries one hash tag, so that a script
 finds it on one server of a cluster. The epoch stands in each name: what an earlier one left is never read.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any
-
 from gateway_proxy.core.limiter import Claim, Meter
-from gateway_proxy.limits.arithmetic import Bucket
 from gateway_proxy.limits.periods import FAR_MS, Window
-from gateway_proxy.shared.resp import Part
 
 EPOCH = "gateway-proxy:epoch"
 SEPARATOR = "~"
 MINUTE_US = 60_000_000
-Windows = dict[str, Window]  # key id → the period of its budget
+_KINDS = {Meter.PARALLEL: "p", Meter.REQUESTS: "r", Meter.TOKENS: "o", Meter.NANOS: "b"}
 
 
 class Names:
@@ -44,11 +39,9 @@ class Names:
         """Field = name of the lease that holds a slot."""
         return f"{self._prefix}{{{root}}}:p:{key_id}"
 
-    def requests(self, root: str, key_id: str) -> str:
-        return f"{self._prefix}{{{root}}}:q:{key_id}"
-
-    def tokens(self, root: str, key_id: str) -> str:
-        return f"{self._prefix}{{{root}}}:t:{key_id}"
+    def counter(self, root: str, claim: Claim) -> str:
+        """Of a claim: a budget, slots, or a bucket ('level at', in units × µs of a minute and µs)."""
+        return f"{self._prefix}{{{root}}}:{_KINDS[claim.meter]}:{claim.key_id}"
 
     @staticmethod
     def root_of(name: str) -> str:
@@ -66,33 +59,3 @@ def split_lease(name: str) -> tuple[str, str, int] | None:
 def span_of(window: Window) -> str:
     """A period in milliseconds, as the scripts take it."""
     return f"{window.start_ms}:{FAR_MS if window.end_ms is None else window.end_ms}"
-
-
-def write_claims(
-    ordered: Sequence[Claim],
-    names: Names,
-    root: str,
-    windows: Windows,
-    seeds: Callable[[Meter, str], Bucket | None] | None = None,
-    now_ns: int = 0,
-) -> tuple[tuple[str, ...], list[Part]]:
-    """Keys and arguments of the claims, as acquire.lua takes them. `seeds` gives what a bucket begins with that the server
-    does not hold."""
-    keys = [names.entries(root)]
-    arguments: list[Part] = []
-    for claim in ordered:
-        meter, key_id, amount = claim.meter, claim.key_id, claim.amount
-        rule: Any = claim.rule
-        if meter is Meter.NANOS:
-            keys.append(names.budget(root, key_id))
-            window = windows[key_id]
-            arguments += ("b", amount, rule.limit_nanos, window.label, span_of(window), key_id)
-        elif meter is Meter.PARALLEL:
-            keys.append(names.slots(root, key_id))
-            arguments += ("p", amount, rule.limit, "", "", "")
-        else:
-            keys.append((names.requests if meter is Meter.REQUESTS else names.tokens)(root, key_id))
-            known = None if seeds is None else seeds(meter, key_id)
-            seed: Part = "" if known is None else known.available(now_ns) * MINUTE_US
-            arguments += ("q", amount, rule.per_minute, rule.capacity, seed, "")
-    return tuple(keys), arguments

@@ -13,6 +13,8 @@ import hiredis
 
 Reply = Any  # int, bytes, None, a list of replies, or hiredis.ReplyError
 Part = str | int | bytes
+Command = tuple[Part, ...] | bytes
+"""Bytes are RESP already."""
 Late = Callable[[Reply], None]
 """Takes a reply that nobody waits for; None when the connection broke before the reply, whoever waited."""
 
@@ -88,7 +90,7 @@ class Connection(asyncio.Protocol):
     # What the owner calls
 
     def request(
-        self, parts: tuple[Part, ...], timeout_seconds: float, late: Late | None = None
+        self, command: Command, timeout_seconds: float, late: Late | None = None
     ) -> "asyncio.Future[Reply]":
         """The reply to come. Fails with TooSlow after the time, with Disconnected when the connection breaks.
 
@@ -100,18 +102,18 @@ class Connection(asyncio.Protocol):
         deadline = now + timeout_seconds
         future: asyncio.Future[Reply] = self._loop.create_future()
         self._waiters.append(_Waiter(future, now, deadline, late))
-        self._write(parts)
+        self._write(command)
         if self._timer is None or deadline < self._timer_due:
             self._wake_at(deadline)
         return future
 
-    def tell(self, parts: tuple[Part, ...], late: Late | None = None) -> None:
+    def tell(self, command: Command, late: Late | None = None) -> None:
         """A command that nobody waits for; its reply goes to `late`. Raises Disconnected."""
         if not self.is_open:
             raise Disconnected
         now = self._loop.time()
         self._waiters.append(_Waiter(None, now, now, late))
-        self._write(parts)
+        self._write(command)
 
     def silent_seconds(self) -> float:
         """For how long the oldest command has had no answer."""
@@ -125,10 +127,13 @@ class Connection(asyncio.Protocol):
 
     # Inside
 
-    def _write(self, parts: tuple[Part, ...]) -> None:
+    def _write(self, command: Command) -> None:
         if not self._out:
             self._loop.call_soon(self._flush)
-        self._out.append(hiredis.pack_command(parts))  # type: ignore[arg-type]  # its stub wants a tuple of one
+        if not isinstance(command, bytes):
+            packed: bytes = hiredis.pack_command(command)  # type: ignore[arg-type]  # its stub wants a tuple of one
+            command = packed
+        self._out.append(command)
 
     def _flush(self) -> None:
         out, self._out = self._out, []

@@ -10,13 +10,17 @@ class Script(NamedTuple):
     text: bytes
     digest: str
 
+    @classmethod
+    def of(cls, name: str, text: bytes) -> "Script":
+        return cls(name, text, hashlib.sha1(text, usedforsecurity=False).hexdigest())
+
 
 def _read(name: str, *, guarded: bool = True) -> Script:
     folder = files("gateway_proxy.shared") / "lua"
     text = (folder / f"{name}.lua").read_bytes()
     if guarded:
         text = (folder / "guard.lua").read_bytes() + text
-    return Script(name, text, hashlib.sha1(text, usedforsecurity=False).hexdigest())
+    return Script.of(name, text)
 
 
 ACQUIRE = _read("acquire")

@@ -3,11 +3,11 @@
 Nothing is decided here. Buckets go on refilling by this machine's monotonic clock until they are heard of again.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 
 from gateway_proxy.core.key import Key
-from gateway_proxy.core.limiter import BucketRule, BudgetState, Meter
+from gateway_proxy.core.limiter import BucketRule, Meter
 from gateway_proxy.limits.arithmetic import Bucket
 from gateway_proxy.limits.budget import Account as Alerts
 from gateway_proxy.limits.budget import BudgetEvent, Spend
@@ -52,20 +52,20 @@ class View:
                 for old in list(islice(self._budgets, MOST_REMEMBERED // 10)):
                     del self._budgets[old]
             spend = self._budgets[key_id] = Spend(window)
-        spend.spent, spend.reserved = spent, reserved
-        self._changed.add(key_id)
-        if spent >= spend.quiet_below and (alerts := self._alerts.get(key_id)) is not None:
-            alerts.notice(spend)
+        self._take(key_id, spend, spent, reserved)
         return spend
 
     def hear_budget(self, key_id: str, label: str, spent: int, reserved: int) -> None:
         """Of a period that was heard of before."""
         spend = self._budgets.get(key_id)
         if spend is not None and spend.label == label:
-            spend.spent, spend.reserved = spent, reserved
-            self._changed.add(key_id)
-            if spent >= spend.quiet_below and (alerts := self._alerts.get(key_id)) is not None:
-                alerts.notice(spend)
+            self._take(key_id, spend, spent, reserved)
+
+    def _take(self, key_id: str, spend: Spend, spent: int, reserved: int) -> None:
+        spend.spent, spend.reserved = spent, reserved
+        self._changed.add(key_id)
+        if spent >= spend.quiet_below and (alerts := self._alerts.get(key_id)) is not None:
+            alerts.notice(spend)
 
     # What this process does itself, before the server says so
 
@@ -77,10 +77,10 @@ class View:
             spend.reserved = max(0, spend.reserved + reserved)
             self._changed.add(key_id)
 
-    def notice_refusal(self, key_id: str, spend: Spend) -> bool:
-        """A request that the whole budget could have paid was refused; True the first time in the period."""
+    def notice_of(self, key_id: str) -> Callable[[Spend], bool] | None:
+        """What hears that a request was refused which the whole budget could have paid, True the first time in the period."""
         alerts = self._alerts.get(key_id)
-        return alerts is not None and alerts.notice_refusal(spend)
+        return None if alerts is None else alerts.notice_refusal
 
     # Keys
 
@@ -156,8 +156,3 @@ class View:
         """Key id → nano-USD reserved by all gateways, of the budgets that were heard of since the last call."""
         changed, self._changed = self._changed, set()
         return {key_id: self._budgets[key_id].reserved for key_id in changed if key_id in self._budgets}
-
-
-def describe(spend: Spend, limit_nanos: int) -> BudgetState:
-    """As clients are told."""
-    return BudgetState(limit_nanos, spend.spent, spend.reserved, spend.resets_at, spend.label)

@@ -1,6 +1,6 @@
 """The two stages that ask the limiter, where it has to ask elsewhere. What they decide is what `budget` and `admission` decide."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import ClassVar
 
 from gateway_proxy.core.errors import GatewayError
@@ -16,23 +16,30 @@ _AMPLE = 4
 
 
 class WaitingBudget:
-    """Caps the output of a request without a maximum by what the budget has now, not when it was last heard of."""
+    """Caps the output of a request without a maximum by what the budget has now, not when it was last heard of.
+
+    All others need no waiting, and then there is nothing to await.
+    """
 
     name: ClassVar[str] = Budget.name
     rules: ClassVar[tuple[str, ...]] = Budget.rules
     needs_body: ClassVar[bool] = True
+    may_wait: ClassVar[bool] = True
 
     def __init__(self, budget: Budget, limiter: WaitingLimiter) -> None:
         self._budget = budget
         self._limiter = limiter
         self.probe = budget.check  # by what was last heard
 
-    async def check(self, exchange: Exchange) -> None:
+    def check(self, exchange: Exchange) -> Awaitable[None] | None:
         policy, route = exchange.policy, exchange.route
         assert policy is not None and route is not None
-        if not policy.budgets or route.max_output_tokens is not None or not route.wants_output_cap:
-            self._budget.check(exchange)
-            return
+        if policy.budgets and route.max_output_tokens is None and route.wants_output_cap:
+            return self._cap(exchange, policy)
+        self._budget.check(exchange)
+        return None
+
+    async def _cap(self, exchange: Exchange, policy: KeyPolicy) -> None:
         claims = len(exchange.claims)
         try:
             self._budget.check(exchange)
@@ -102,12 +109,16 @@ class WaitingAdmission(Judge):
 
 async def look_at_budgets(limiter: WaitingLimiter, policy: KeyPolicy) -> None:
     """Hear how the budgets stand that pay for this key."""
-    claims = tuple(Claim(key.id, Meter.NANOS, rule, 0) for key, rule in policy.budgets)
-    await limiter.look(claims, key_ids=policy.key_ids)
+    await limiter.look(_claim_nothing(policy), key_ids=policy.key_ids)
 
 
 async def look_at_limits(limiter: WaitingLimiter, policy: KeyPolicy) -> None:
     """Hear how all limits of this key stand, before it is told of them."""
-    budgets = tuple(Claim(key.id, Meter.NANOS, rule, 0) for key, rule in policy.budgets)
     tokens = tuple(Claim(key_id, Meter.TOKENS, rule, 0) for key_id, rule in policy.tokens_rules)
-    await limiter.look((*policy.request_claims, *tokens, *budgets), key_ids=policy.key_ids)
+    claims = (*policy.request_claims, *tokens, *_claim_nothing(policy))
+    await limiter.look(claims, key_ids=policy.key_ids)
+
+
+def _claim_nothing(policy: KeyPolicy) -> tuple[Claim, ...]:
+    """On each budget that pays."""
+    return tuple(Claim(key.id, Meter.NANOS, rule, 0) for key, rule in policy.budgets)

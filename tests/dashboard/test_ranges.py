@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from dashboard.ranges import read_range
+from dashboard.ranges import read_any_range, read_range
 
 NOW = datetime(2026, 11, 3, 14, 30, tzinfo=UTC)
 HOUR_MS = 3_600_000
@@ -38,3 +38,16 @@ def test_what_cannot_be_followed_is_told_and_the_default_shown(query: dict[str, 
     chosen = read_range(query, NOW)
     assert chosen.name == "24h"
     assert chosen.error
+
+
+@pytest.mark.parametrize(
+    "query", [{}, {"range": "any"}, {"range": "any", "from": "2026-01-01T00:00", "to": ""}]
+)
+def test_any_time_is_all_of_it(query: dict[str, str]) -> None:
+    found = read_any_range(query, NOW)
+    assert (found.name, found.start_ms, found.error) == ("any", 0, "")
+
+
+def test_another_range_is_read_where_any_time_is_one() -> None:
+    assert read_any_range({"range": "1h"}, NOW) == read_range({"range": "1h"}, NOW)
+    assert read_any_range({"from": "2026-01-01T00:00"}, NOW).name == "custom"

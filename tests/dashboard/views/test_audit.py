@@ -52,6 +52,11 @@ async def test_the_address_filters(site: Dashboard, query: str, count: int) -> N
     assert ("Nothing fits" in page.text) == (count == 0)
 
 
+async def test_any_time_is_a_range_also_when_the_form_sends_its_two_times(site: Dashboard) -> None:
+    page = await site.get("/audit?range=any&from=2020-01-01T00:00&to=2020-01-02T00:00&action=")
+    assert rows(page.text) == 3 and "no such range" not in page.text
+
+
 async def test_pages_follow_one_another(site: Dashboard, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dashboard.views.audit._PAGE", 2)
     page = await site.get("/audit?action=%2A")
@@ -63,7 +68,7 @@ async def test_pages_follow_one_another(site: Dashboard, monkeypatch: pytest.Mon
 
 
 async def test_files_hold_all_that_fits(site: Dashboard, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dashboard.views.audit._FILE_PAGE", 2)
+    monkeypatch.setattr("dashboard.lists.FILE_ROWS", 2)
     found = json.loads((await site.get("/audit?format=json")).text)["data"]
     assert [row["action"] for row in found] == ["member.signed_in", "key.updated", "key.created"]
     assert found[1]["details"]["changes"]["name"] == ["<b>alpha", "<b>beta"]

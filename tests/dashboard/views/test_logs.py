@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from dashboard import lists
 from dashboard.views import logs
 from gateway_proxy.admin.actor import Role
 from gateway_proxy.core.ledger import BodyRow
@@ -74,7 +75,7 @@ async def test_a_filter_that_cannot_be_followed_is_told_at_its_field(
 
 
 async def test_the_log_comes_as_a_file_page_by_page(site: Dashboard, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logs, "_FILE_PAGE", 1)
+    monkeypatch.setattr(lists, "FILE_ROWS", 1)
     page = await site.get("/logs?format=csv")
     rows = list(csv.DictReader(io.StringIO(page.text)))
     assert [row["request_id"] for row in rows][-1] == "req_good"

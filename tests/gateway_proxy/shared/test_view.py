@@ -59,7 +59,7 @@ def test_a_key_without_budget_alarms_nobody() -> None:
     view.watch(key(None))
     assert not view.has_budget("key")
     spend = view.take_budget("key", TOTAL, 1000, 0)
-    assert view.events == [] and not view.notice_refusal("key", spend)
+    assert view.events == [] and spend.spent == 1000 and view.notice_of("key") is None
     view.take_slots("key", 3)
     view.forget("key")
     assert view.slots("key") == 0

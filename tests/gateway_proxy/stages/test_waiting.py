@@ -4,6 +4,7 @@ import pytest
 
 from gateway_proxy.core.clock import FakeClock
 from gateway_proxy.core.errors import BudgetExceeded, RateLimited, Unavailable
+from gateway_proxy.core.exchange import Exchange
 from gateway_proxy.core.key import Key
 from gateway_proxy.core.limiter import Claim, CounterUnknown, Meter
 from gateway_proxy.core.policy import compile_policy
@@ -51,6 +52,12 @@ class Elsewhere(MemoryLimiter):
         return state._replace(spent_nanos=state.limit_nanos - self.heard, reserved_nanos=0)
 
 
+async def run(budget: WaitingBudget, exchange: Exchange) -> None:
+    waiting = budget.check(exchange)
+    if waiting is not None:
+        await waiting
+
+
 def stages(spent: int = 0) -> tuple[Elsewhere, WaitingBudget, WaitingAdmission]:
     limiter = Elsewhere(spent)
     budget = Budget(limiter, lambda: True)
@@ -61,7 +68,7 @@ def stages(spent: int = 0) -> tuple[Elsewhere, WaitingBudget, WaitingAdmission]:
 async def test_a_request_with_a_maximum_looks_at_nothing() -> None:
     limiter, budget, admission = stages()
     exchange = make_exchange(POLICY, make_model(), make_route(), claims=list(POLICY.request_claims))
-    await budget.check(exchange)
+    await run(budget, exchange)
     await admission.check(exchange)
     assert limiter.looks == 0 and limiter.names == [f"{exchange.id}~1"]
     assert exchange.lease is not None and len(exchange.lease.claims) == 2
@@ -73,7 +80,7 @@ async def test_a_request_with_a_maximum_looks_at_nothing() -> None:
 async def test_a_cap_comes_from_what_the_budget_has_now() -> None:
     limiter, budget, admission = stages(spent=10**9 - 4_000_000)
     exchange = make_exchange(POLICY, make_model(), make_route(max_output_tokens=None))
-    await budget.check(exchange)
+    await run(budget, exchange)
     assert limiter.looks == 1 and exchange.output_cap is not None
     await admission.check(exchange)
     assert exchange.lease is not None
@@ -85,7 +92,7 @@ async def test_a_cap_from_old_news_is_made_anew_when_admission_learns_better() -
     exchange = make_exchange(
         POLICY, make_model(max_output_tokens=100_000), make_route(max_output_tokens=None)
     )
-    await budget.check(exchange)
+    await run(budget, exchange)
     assert limiter.looks == 0
     first = exchange.output_cap
     await admission.check(exchange)
@@ -96,7 +103,7 @@ async def test_a_cap_from_old_news_is_made_anew_when_admission_learns_better() -
 async def test_what_is_exhausted_or_unknown_is_refused() -> None:
     _, budget, admission = stages(spent=10**9)
     exchange = make_exchange(POLICY, make_model(), make_route())
-    await budget.check(exchange)
+    await run(budget, exchange)
     with pytest.raises(BudgetExceeded):
         await admission.check(exchange)
     stranger = make_policy(id="key_b", budget_nanos=5)

@@ -1,0 +1,39 @@
+import pytest
+from aiohttp.test_utils import make_mocked_request
+
+from dashboard import lists
+from dashboard.lists import each_row, keep_filters, page_links, read_filters
+from gateway_proxy.admin.paging import Page
+
+
+def test_what_the_address_asks_for_is_read_and_kept() -> None:
+    request = make_mocked_request("GET", "/logs?key=%20a%20&owner=&range=24h&live=1&cursor=7&else=x")
+    form = read_filters(request, ("key", "owner", "model"))
+    assert dict(form.texts) == {"key": "a", "owner": "", "model": ""}
+    assert keep_filters(request, ("key", "owner", "model")) == [("key", " a "), ("range", "24h")]
+
+
+def test_links_to_other_pages_stand_where_there_are_any() -> None:
+    request = make_mocked_request("GET", "/dashboard/logs?key=a&live=1")
+    assert page_links(request, None, [("key", "a")]) == {
+        "same_list": "/dashboard/logs?key=a", "next_page": "", "first_page": "",
+    }  # fmt: skip
+    later = make_mocked_request("GET", "/dashboard/logs?key=a&cursor=7&format=csv")
+    assert page_links(later, "8") == {
+        "same_list": "/dashboard/logs?key=a",
+        "next_page": "/dashboard/logs?key=a&cursor=8",
+        "first_page": "/dashboard/logs?key=a",
+    }
+
+
+async def test_a_file_has_the_rows_of_all_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, str | None]] = []
+    pages = {None: Page([{"n": 1}, {"n": 2}], "a"), "a": Page([], "b"), "b": Page([{"n": 3}])}
+
+    async def search(*, limit: int, cursor: str | None) -> Page:
+        asked.append((limit, cursor))
+        return pages[cursor]
+
+    monkeypatch.setattr(lists, "FILE_ROWS", 2)
+    assert [row["n"] async for row in each_row(search)] == [1, 2, 3]
+    assert asked == [(2, None), (2, "a"), (2, "b")]

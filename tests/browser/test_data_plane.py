@@ -19,19 +19,12 @@ TABLES = "".join(
 )
 
 
-def ask(gateway: RunningGateway, secret: str, model: str = "chat") -> tuple[int, str]:
-    """(status, error code) of a chat."""
-    body = {"model": model, "messages": [{"role": "user", "content": "hi"}]}
-    status, answer = gateway.fetch("/v1/chat/completions", secret=secret, body=body)
-    return status, (answer.get("error") or {}).get("code") or ""
-
-
 async def expect_answer(
     gateway: RunningGateway, secret: str, status: int, code: str = "", model: str = "chat"
 ) -> None:
     """This answer; a loaded machine may take longer than the second that the product promises."""
     deadline = time.monotonic() + 5
-    while (answer := ask(gateway, secret, model)) != (status, code) and time.monotonic() < deadline:
+    while (answer := gateway.ask(secret, model=model)) != (status, code) and time.monotonic() < deadline:
         await asyncio.sleep(0.05)
     assert answer == (status, code)
 

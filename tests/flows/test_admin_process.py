@@ -16,6 +16,7 @@ from bench.client import count_descriptors
 from tests.support.fake_provider import FakeProvider
 from tests.support.gateway import RunningGateway, provider_toml
 from tests.support.raw import connect, read_answer
+from tests.support.waiting import wait_until
 
 TABLES = '[[models]]\nname = "chat"\ntargets = [{ provider = "fake", model = "fake-large" }]\n'
 BODY = {"model": "chat", "messages": [{"role": "user", "content": "hi"}]}
@@ -51,13 +52,6 @@ def get(gateway: RunningGateway, path: str, port: int | None = None, **headers: 
         return answer.status, answer.headers
     finally:
         connection.close()
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @pytest.fixture(scope="module")
@@ -174,7 +168,9 @@ def test_nothing_is_left_of_requests(gateway: RunningGateway) -> None:
             if n % 3 == 1:
                 read_answer(one, "GET")
     # A few connections between the two are kept for the next request.
-    wait_for(lambda: max(count_descriptors(gateway.pid) - before[0], count_descriptors(pid) - before[1]) <= 5)
+    wait_until(
+        lambda: max(count_descriptors(gateway.pid) - before[0], count_descriptors(pid) - before[1]) <= 5
+    )
     assert "Traceback" not in gateway.log_text()
 
 
@@ -186,10 +182,10 @@ def test_new_settings_reach_it(start_gateway: Callable[..., RunningGateway]) -> 
         "[server]\n", '[server]\nallowed_hosts = ["127.0.0.1", "new.example"]\n'
     )
     gateway.write_config("[dashboard]\nenabled = false\n")
-    wait_for(lambda: get(gateway, "/dashboard")[0] == 404)
+    wait_until(lambda: get(gateway, "/dashboard")[0] == 404)
     assert get(gateway, "/dashboard")[1]["x-gateway-error"] == "route_not_found"
     assert get(gateway, "/", Accept=HTML)[0] == 404
-    wait_for(lambda: get(gateway, "/api/v1/nowhere", Host="new.example")[0] in (401, 404))
+    wait_until(lambda: get(gateway, "/api/v1/nowhere", Host="new.example")[0] in (401, 404))
     assert get(gateway, "/api/v1/nowhere", Host="localhost")[0] == 421
     assert admin_pid(gateway) == pid
 
@@ -214,12 +210,12 @@ def test_an_address_of_its_own(
 
 def test_it_ends_with_the_gateway(start_gateway: Callable[..., RunningGateway]) -> None:
     gateway = start_gateway("", environment={"GATEWAY_PROXY_LAZY_ADMIN": "0"})
-    wait_for(lambda: admin_pid(gateway) is not None)  # not lazy: nobody asked for it
+    wait_until(lambda: admin_pid(gateway) is not None)  # not lazy: nobody asked for it
     get(gateway, "/api/v1/nowhere")
     pid = admin_pid(gateway)
     assert pid is not None
     gateway.kill()
-    wait_for(lambda: not is_alive(pid), 3)
+    wait_until(lambda: not is_alive(pid), 3)
     gateway.start()
     get(gateway, "/api/v1/nowhere")
     pid = admin_pid(gateway)

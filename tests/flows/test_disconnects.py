@@ -11,6 +11,7 @@ from tests.support.client import chat_body, leave_after
 from tests.support.fake_provider import Entry, FakeProvider
 from tests.support.gateway import RunningGateway, provider_toml
 from tests.support.money import by_request, cost_nanos, model_toml, usd_to_nanos
+from tests.support.waiting import until
 
 DROPS = 60
 CANCEL_SECONDS = 0.1
@@ -22,12 +23,6 @@ def gateway(provider: FakeProvider, run_gateway: Callable[..., RunningGateway]) 
         model_toml(mode, extra=f'on_disconnect = "{mode}"') for mode in ("drain", "cancel")
     ]
     return run_gateway(provider_toml(provider.base_url) + "".join(models))
-
-
-async def _until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 def _closes(stats: dict[str, Any]) -> int:
@@ -111,9 +106,9 @@ async def test_cancel_closes_the_upstream_within_a_tenth_of_a_second(
     for _ in range(5):
         body = chat_body("tokens=2000 delay_ms=5", stream=stream, model="cancel")
         before = provider.stats()
-        accepted = _until(lambda before=before: provider.stats()["accepted"] > before["accepted"])
+        accepted = until(lambda before=before: provider.stats()["accepted"] > before["accepted"])
         _, left_at = await leave_after(gateway.port, key.secret, body, 1200 if stream else 0, then=accepted)
-        await _until(lambda before=before: _closes(provider.stats()) > _closes(before))
+        await until(lambda before=before: _closes(provider.stats()) > _closes(before))
         # Both clocks are CLOCK_MONOTONIC.
         delays.append(provider.stats()["closed_by_client"][-1]["monotonic"] - left_at)
     assert sorted(delays)[2] < CANCEL_SECONDS, delays

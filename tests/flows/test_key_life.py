@@ -18,7 +18,6 @@ KEY_MEMBERS = {
     "metadata", "strict", "shadow", "mcp", "last_used_at", "requests", "usage_percent", "spent_usd", "reserved_usd", "revision",
     "live_on",
 }  # fmt: skip
-BODY = {"model": "chat", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 8}
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +32,8 @@ def gateway(provider: FakeProvider) -> Iterator[RunningGateway]:
 
 def ask(gateway: RunningGateway, secret: str, **members: Any) -> str:
     """A chat request: "ok" or the code of the refusal."""
-    status, body = gateway.fetch("/v1/chat/completions", secret=secret, body={**BODY, **members})
-    return "ok" if status == 200 else body["error"]["code"]
+    status, code = gateway.ask(secret, **members)
+    return "ok" if status == 200 else code
 
 
 def expect(gateway: RunningGateway, secret: str, wanted: str, **members: Any) -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from gateway_proxy.proxy import sweeper
 from tests.support.mcp_client import McpClient
-from tests.support.mcp_world import World, open_world, wait_for
+from tests.support.mcp_world import World, open_world
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
 TOOLS = ("ask", "echo", "fail", "tell")
@@ -105,4 +106,4 @@ async def test_a_silent_server_keeps_its_client_connected(
         world.new.gate.set()
         rest = (await response.read()).decode()
     assert '"result"' in rest.split("data: ")[-1]
-    await wait_for(lambda: not world.served.gateway.plane.sweeper.runs)
+    await until(lambda: not world.served.gateway.plane.sweeper.runs)

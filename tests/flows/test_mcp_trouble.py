@@ -16,7 +16,7 @@ from gateway_proxy.core.tasks import running
 from tests.support.in_process import Served, serve
 from tests.support.mcp_client import McpClient
 from tests.support.mcp_server import McpServer, server_toml
-from tests.support.mcp_world import wait_for
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
 EVERYTHING = {"enabled": True, "access_mode": "allow_all"}
@@ -94,7 +94,7 @@ async def test_a_thousand_calls_at_once_and_nothing_is_left(
         assert [answer.status for answer in told] == [200] * 500
         texts = sorted(answer.result["content"][0]["text"] for answer in told)
         assert texts == sorted(f'{{"n": {number}}}' for number in range(500, 1000))
-        await wait_for(lambda: not served.gateway.plane.sweeper.runs and running() <= tasks)
+        await until(lambda: not served.gateway.plane.sweeper.runs and running() <= tasks)
         await served.gateway.writer.flush()
         rows = await served.gateway.store.db.fetch(
             "SELECT outcome, COUNT(*) FROM ledger GROUP BY outcome ORDER BY 1"
@@ -102,7 +102,7 @@ async def test_a_thousand_calls_at_once_and_nothing_is_left(
         assert [tuple(row) for row in rows] == [("client_gone", 500), ("completed", 501)]
         assert not +served.gateway.mcp.calls.in_use
         await http.close()
-        await wait_for(lambda: count_tasks() <= before)
+        await until(lambda: count_tasks() <= before)
 
 
 async def test_a_server_that_dies_in_the_middle_of_a_call(

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import logging
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from tests.support.gateway import provider_toml
 from tests.support.money import model_toml
 from tests.support.raw import make_request, send
 from tests.support.sign_in import make_session, make_token
+from tests.support.waiting import until
 
 
 def tables(provider: FakeProvider) -> str:
@@ -62,12 +62,6 @@ def make_app(config: Any, prefix: str = "/llm") -> tuple[web.Application, gatewa
     app.router.add_get("/llm/about", say_hello)
     app.router.add_get("/", say_hello)
     return app, mounted
-
-
-async def until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 async def test_requests_below_a_prefix(

@@ -16,6 +16,7 @@ from tests.support.command_line import keys
 from tests.support.fake_provider import FakeProvider
 from tests.support.gateway import RunningGateway, provider_toml
 from tests.support.postgres import PostgresServer, run_postgres
+from tests.support.waiting import wait_until
 
 TABLES = '[[models]]\nname = "chat"\ntargets = [{ provider = "fake", model = "fake-large" }]\nprice = { input = 1, output = 2 }\n'
 BODY = {"model": "chat", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 8}
@@ -64,10 +65,7 @@ async def test_its_life(
 
     # A change is live at once.
     keys(gateway, "deactivate", key.id)
-    deadline = time.monotonic() + 5
-    while gateway.fetch(CHAT, secret=key.secret, body=BODY)[0] != 401:
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.02)
+    wait_until(lambda: gateway.fetch(CHAT, secret=key.secret, body=BODY)[0] == 401, 5)
     assert "Traceback" not in gateway.log_text()
 
 

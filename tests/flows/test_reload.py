@@ -12,6 +12,7 @@ import pytest
 from tests.support.clients import HELLO, say, sdk
 from tests.support.fake_provider import FakeProvider
 from tests.support.gateway import CreatedKey, RunningGateway, provider_toml
+from tests.support.waiting import wait_until
 
 RELOAD_SECONDS = 5.0
 
@@ -37,11 +38,8 @@ def client(gateway: RunningGateway, key: CreatedKey) -> Iterator[openai.OpenAI]:
         yield made
 
 
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + RELOAD_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, f"{what}: not within {RELOAD_SECONDS} s"
-        time.sleep(0.02)
+def reloads_until(condition: Callable[[], bool], what: str) -> None:
+    wait_until(condition, RELOAD_SECONDS, f"{what}: not within {RELOAD_SECONDS} s")
 
 
 def revision(gateway: RunningGateway) -> int:
@@ -83,7 +81,7 @@ def test_a_changed_file_is_in_force_soon(
     with pytest.raises(openai.NotFoundError):
         client.chat.completions.create(model=name, messages=HELLO)
     change(gateway.config_path, gateway.config_path.read_text() + model_toml(name))
-    wait_until(lambda: revision(gateway) == before + 1, "the new revision")
+    reloads_until(lambda: revision(gateway) == before + 1, "the new revision")
     assert client.chat.completions.create(model=name, messages=HELLO).choices
     assert name in [model.id for model in client.models.list()]
     assert gateway.readiness()["config"]["reload_error"] is None
@@ -95,13 +93,13 @@ def test_sighup_reads_what_the_file_refers_to_again(
     before, seen, credential = revision(gateway), len(provider.ledger()), gateway.folder / "provider.key"
     credential.write_text("not-the-providers-key")
     os.kill(gateway.pid, signal.SIGHUP)
-    wait_until(lambda: revision(gateway) == before + 1, "the new credential")
+    reloads_until(lambda: revision(gateway) == before + 1, "the new credential")
     with pytest.raises(openai.InternalServerError) as refused:
         client.chat.completions.create(model="chat", messages=HELLO)
     assert refused.value.code == "upstream_auth_failed"
     credential.write_text("fake-key")
     os.kill(gateway.pid, signal.SIGHUP)
-    wait_until(lambda: revision(gateway) == before + 2, "the old credential")
+    reloads_until(lambda: revision(gateway) == before + 2, "the old credential")
     os.kill(gateway.pid, signal.SIGHUP)
     assert client.chat.completions.create(model="chat", messages=HELLO).choices
     assert len(provider.settled_ledger()) == seen + 1
@@ -120,7 +118,7 @@ def test_a_running_stream_finishes_on_the_revision_it_began_with(
             texts = [next(stream).choices[0].delta.content or ""]
             before = revision(gateway)
             gateway.config_path.write_text(standing.replace(provider.base_url, other.base_url))
-            wait_until(lambda: revision(gateway) == before + 1, "the new base_url")
+            reloads_until(lambda: revision(gateway) == before + 1, "the new base_url")
             client.chat.completions.create(model="chat", messages=HELLO)
             assert len(other.settled_ledger()) == 1
             texts += [chunk.choices[0].delta.content or "" for chunk in stream]
@@ -135,7 +133,7 @@ def test_a_running_stream_finishes_on_the_revision_it_began_with(
             gateway.config_path.write_text(
                 head + provider_toml(provider.base_url, name="spare") + model_toml("spare", "spare")
             )
-            wait_until(lambda: revision(gateway) == before + 2, "the removal")
+            reloads_until(lambda: revision(gateway) == before + 2, "the removal")
             with pytest.raises(openai.NotFoundError):
                 client.chat.completions.create(model="chat", messages=HELLO)
             assert client.chat.completions.create(model="spare", messages=HELLO).choices
@@ -143,7 +141,7 @@ def test_a_running_stream_finishes_on_the_revision_it_began_with(
         assert "".join(texts) == "tok " * 150
         assert list(gateway.readiness()["providers"]) == ["spare"]
     gateway.config_path.write_text(standing)
-    wait_until(lambda: revision(gateway) == before + 3, "the old settings")
+    reloads_until(lambda: revision(gateway) == before + 3, "the old settings")
     assert client.chat.completions.create(model="chat", messages=HELLO).choices
 
 
@@ -165,14 +163,14 @@ def test_a_bad_file_changes_nothing_and_says_why(
     def complaint() -> str:
         return str(gateway.readiness()["config"]["reload_error"] or "")
 
-    wait_until(lambda: said in complaint(), "the complaint")
-    wait_until(lambda: said in gateway.log_text()[logged:], "the log line")
+    reloads_until(lambda: said in complaint(), "the complaint")
+    reloads_until(lambda: said in gateway.log_text()[logged:], "the log line")
     assert "the new configuration is not used" in gateway.log_text()[logged:]
     assert revision(gateway) == before
     assert client.chat.completions.create(model="chat", messages=HELLO).choices
     os.kill(gateway.pid, signal.SIGHUP)
     gateway.config_path.write_text(standing)
-    wait_until(lambda: not complaint(), "the mended file")
+    reloads_until(lambda: not complaint(), "the mended file")
     assert revision(gateway) == before and "Traceback" not in gateway.log_text()
 
 
@@ -180,15 +178,15 @@ def test_a_missing_file_is_no_change(gateway: RunningGateway, client: openai.Ope
     standing, before = gateway.config_path.read_text(), revision(gateway)
     gateway.config_path.unlink()
     os.kill(gateway.pid, signal.SIGHUP)
-    wait_until(lambda: bool(gateway.readiness()["config"]["reload_error"]), "the complaint")
+    reloads_until(lambda: bool(gateway.readiness()["config"]["reload_error"]), "the complaint")
     assert client.chat.completions.create(model="chat", messages=HELLO).choices
     gateway.config_path.write_text(standing + model_toml("back"))
-    wait_until(lambda: revision(gateway) == before + 1, "the file that came back")
+    reloads_until(lambda: revision(gateway) == before + 1, "the file that came back")
 
 
 def test_what_needs_a_restart_is_told(gateway: RunningGateway) -> None:
     text, before = gateway.config_path.read_text(), revision(gateway)
     gateway.config_path.write_text(text.replace(f":{gateway.port}", ":1"))
-    wait_until(lambda: revision(gateway) == before + 1, "the new revision")
+    reloads_until(lambda: revision(gateway) == before + 1, "the new revision")
     assert "[server] listen was changed in the file; it takes effect at the next start" in gateway.log_text()
     assert gateway.readiness()["status"] == "ready"

@@ -1,6 +1,5 @@
 """Choosing among targets on a running gateway: prompts stay with their cache, move away from the dead and come back."""
 
-import time
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -10,6 +9,7 @@ import pytest
 from tests.support.clients import HELLO, sdk
 from tests.support.fake_provider import FakeProvider
 from tests.support.gateway import RunningGateway, provider_toml
+from tests.support.waiting import wait_until
 
 NAMES = ("one", "two")
 TARGETS = ", ".join(f'{{ provider = "{name}", model = "m", tier = 1 }}' for name in NAMES)
@@ -63,15 +63,12 @@ def test_prompts_stay_move_and_come_back(gateway: RunningGateway, providers: dic
         assert set(homes.values()) == set(NAMES)
         assert {cache: served_by(cache) for cache in homes} == homes
         providers["two"].kill()
-        deadline = time.monotonic() + 15
-        while not is_down(gateway, "two"):
-            assert time.monotonic() < deadline, "probes do not see that it is gone"
-            time.sleep(0.05)
+        wait_until(lambda: is_down(gateway, "two"), what="probes do not see that it is gone")
         before = len(gateway.settled_rows(key.id))
         assert {served_by(cache) for cache in homes} == {"one"}
         assert len(gateway.settled_rows(key.id)) == before + len(homes)  # nobody tried the dead one
         with FakeProvider(api_key="fake-key", port=providers["two"].port):
-            deadline = time.monotonic() + 15
-            while {cache: served_by(cache) for cache in homes} != homes:
-                assert time.monotonic() < deadline, "probes do not bring it back"
-                time.sleep(0.1)
+            wait_until(
+                lambda: {cache: served_by(cache) for cache in homes} == homes,
+                what="probes do not bring it back",
+            )

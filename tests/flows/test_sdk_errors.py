@@ -1,4 +1,4 @@
-"""Each refusal as the official SDK raises it: its class, status, type, code, param and headers."""
+"""Each refusal as the official SDK raises it, its client for Azure too: class, status, type, code, param and headers."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -16,14 +16,23 @@ PRICE = "price = { input = 1, output = 2 }\nmax_output_tokens = 4096\nmax_input_
 
 
 def chat(model: str = "chat", text: str = "hello", **members: Any) -> Call:
-    return lambda client: client.chat.completions.create(model=model, messages=say(text), **members)
+    def call(client: openai.OpenAI) -> Any:
+        # A deployment stands in the path, where no slash can be.
+        name = model.replace("/", "-") if isinstance(client, openai.AzureOpenAI) else model
+        return client.chat.completions.create(model=name, messages=say(text), **members)
+
+    return call
+
+
+def chat_path(client: openai.OpenAI) -> str:
+    return f"{'/deployments/chat' if isinstance(client, openai.AzureOpenAI) else ''}/chat/completions"
 
 
 def raw_post(content: bytes, **headers: str) -> Call:
     """A body that the SDK would not build."""
     headers = {"content-type": "application/json", **headers}
     return lambda client: client.post(
-        "/chat/completions", content=content, cast_to=object, options={"headers": headers}
+        chat_path(client), content=content, cast_to=object, options={"headers": headers}
     )
 
 
@@ -104,7 +113,7 @@ CASES = {
         lambda client: client.files.list(), openai.NotFoundError, 404, INVALID, "route_not_found"
     ),
     "method": Case(
-        lambda client: client.get("/chat/completions", cast_to=object), openai.APIStatusError, 405, INVALID, "method_not_allowed"
+        lambda client: client.get(chat_path(client), cast_to=object), openai.APIStatusError, 405, INVALID, "method_not_allowed"
     ),
     "unreachable": Case(
         chat("dead/any"), openai.InternalServerError, 503, "api_error", "upstream_unavailable",
@@ -148,6 +157,15 @@ def tables(provider: FakeProvider) -> Iterator[str]:
                 provider_toml(provider.base_url, name="slow", timeouts="first_byte = 0.3"),
                 '[[models]]\nname = "chat"\ntargets = [{ provider = "fake", model = "fake-large" }]\nretries = 0\n',
                 PRICE,
+                *(
+                    f'[[models]]\nname = "{name}-{model}"\ntargets = [{{ provider = "{name}", model = "{model}" }}]\nretries = 0\n'
+                    for name, model in (
+                        ("fake", "unpriced"),
+                        ("dead", "any"),
+                        ("slow", "any"),
+                        ("locked", "any"),
+                    )
+                ),
             )
         )
 
@@ -173,9 +191,31 @@ def refusal(gateway: RunningGateway, secret: str, call: Call) -> openai.APIStatu
     return refused.value
 
 
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
-def test_each_refusal_is_raised_as_what_it_is(gateway: RunningGateway, case: Case) -> None:
-    error = refusal(gateway, gateway.create_key(**case.key).secret, case.call)
+def azure_refusal(gateway: RunningGateway, secret: str, call: Call) -> openai.APIStatusError:
+    with (
+        openai.AzureOpenAI(
+            azure_endpoint=gateway.origin, api_key=secret, api_version="2024-10-21", max_retries=0
+        ) as client,
+        pytest.raises(openai.APIStatusError) as refused,
+    ):
+        call(client)
+    return refused.value
+
+
+# A deployment cannot be left out of its path.
+WAYS = [
+    pytest.param(refuse, case, id=f"{dialect}: {name}")
+    for dialect, refuse in (("openai", refusal), ("azure", azure_refusal))
+    for name, case in CASES.items()
+    if (dialect, name) != ("azure", "no model")
+]
+
+
+@pytest.mark.parametrize(("refuse", "case"), WAYS)
+def test_each_refusal_is_raised_as_what_it_is(
+    gateway: RunningGateway, refuse: Callable[..., openai.APIStatusError], case: Case
+) -> None:
+    error = refuse(gateway, gateway.create_key(**case.key).secret, case.call)
     assert type(error) is case.raised
     assert error.status_code == case.status
     assert (error.type, error.code or "", error.param) == (case.type, case.code, case.param)

@@ -14,6 +14,7 @@ import pytest
 from tests.support.client import Answer, Client, chat_body
 from tests.support.fake_provider import FakeProvider
 from tests.support.gateway import RunningGateway, provider_toml
+from tests.support.waiting import wait_until
 
 TABLES = '[[models]]\nname = "chat"\ntargets = [{ provider = "fake", model = "fake-large" }]\nprice = { input = 1, output = 2 }\n'
 CHAT = "/v1/chat/completions"
@@ -197,15 +198,9 @@ def ask(connection: http.client.HTTPConnection, secret: str) -> http.client.HTTP
 
 
 def wait_until_running(gateway: RunningGateway, count: int) -> None:
-    deadline = time.monotonic() + 30
-    while gateway.readiness()["running"] < count:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: gateway.readiness()["running"] >= count)
 
 
 def wait_until_unready(gateway: RunningGateway) -> None:
     """/readyz says so at once, on a new connection each time."""
-    deadline = time.monotonic() + 2
-    while gateway.fetch("/readyz")[0] != 503:
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+    wait_until(lambda: gateway.fetch("/readyz")[0] == 503, 2)

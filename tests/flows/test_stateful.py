@@ -1,7 +1,6 @@
 """Stored responses: whoever had one made can name it, fetch it and delete it, and nobody else can tell that it is there."""
 
 import sqlite3
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +12,7 @@ from tests.support.fake_provider import FakeProvider
 from tests.support.gateway import CreatedKey, RunningGateway, provider_toml
 from tests.support.money import model_toml
 from tests.support.raw import make_request, send
+from tests.support.waiting import wait_until
 
 EXTRA = "max_input_tokens = 1000\nmax_output_tokens = 100"
 READS = (("GET", ""), ("GET", "/input_items?limit=2"), ("POST", "/cancel"), ("DELETE", ""))
@@ -158,10 +158,7 @@ def test_where_nothing_is_stored(gateway: RunningGateway, eve: CreatedKey) -> No
 def test_ids_outlive_the_process(gateway: RunningGateway, eve: CreatedKey, ada: CreatedKey) -> None:
     with sdk(gateway, eve.secret, max_retries=0) as client:
         mine = client.responses.create(model="chat", input="hello").id
-    deadline = time.monotonic() + 10
-    while not _is_written(gateway, mine):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: _is_written(gateway, mine))
     gateway.restart()
     assert read(gateway, eve.secret, "GET", mine)[0] == 200
     assert read(gateway, ada.secret, "GET", mine) == (404, "response_not_found")

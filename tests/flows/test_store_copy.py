@@ -1,9 +1,7 @@
 """From the embedded store to a server: the same key works there, and neither spend nor history is lost."""
 
-import asyncio
 import json
 import sqlite3
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -12,6 +10,7 @@ from tests.support.command_line import command, keys
 from tests.support.fake_provider import FakeProvider
 from tests.support.gateway import RunningGateway, provider_toml
 from tests.support.postgres import PostgresServer, run_postgres
+from tests.support.waiting import wait_until
 
 TABLES = '[[models]]\nname = "chat"\ntargets = [{ provider = "fake", model = "fake-large" }]\nprice = { input = 1, output = 2 }\n'
 BODY = {"model": "chat", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 8}
@@ -37,10 +36,7 @@ async def test_a_gateway_moves(
     assert refused.code == 1
     assert "stop it first" in refused.err
     state = gateway.key_state(key.secret)
-    deadline = time.monotonic() + 10
-    while keys(gateway, "show", key.id)["requests"] != 3:  # the log is no part of the books
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.05)
+    wait_until(lambda: keys(gateway, "show", key.id)["requests"] == 3)  # the log is no part of the books
     # Killed: the last of the books are in the spool, which goes with the gateway.
     gateway.kill()
     _age_gateways(gateway)

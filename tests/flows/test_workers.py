@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,7 @@ from tests.support.fake_provider import FakeProvider
 from tests.support.gateway import RunningGateway, provider_toml
 from tests.support.postgres import PostgresServer
 from tests.support.redis import RedisServer
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 TABLES = '[[models]]\nname = "chat"\ntargets = [{ provider = "fake", model = "fake-large" }]\nprice = { input = 1, output = 2 }\n'
@@ -24,10 +24,8 @@ PATIENCE_SECONDS = 60.0
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not await asyncio.to_thread(condition):
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.05)
+    """The gateway is asked, which blocks."""
+    await asyncio.to_thread(wait_until, condition, PATIENCE_SECONDS)
 
 
 def serving(gateway: RunningGateway) -> int:

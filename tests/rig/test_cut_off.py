@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -14,10 +14,9 @@ from tests.support.gateway import RunningGateway
 from tests.support.money import PRICE
 from tests.support.postgres import PostgresServer
 from tests.support.redis import RedisServer
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
-BODY = {"model": "chat", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 8}
-CHAT = "/v1/chat/completions"
 SERVED = (200, "")
 COST = 8 * (Decimal(PRICE.input) + Decimal(PRICE.output)) / 1_000_000  # of one request
 
@@ -33,21 +32,6 @@ def cluster(postgres: PostgresServer, redis_server: RedisServer, provider: FakeP
 def healed(cluster: Cluster) -> Iterator[None]:
     yield
     cluster.links[1].heal()
-
-
-def wait_until(what: Callable[[], bool], timeout_seconds: float = 20.0) -> float:
-    """Seconds until it was so."""
-    begun = time.monotonic()
-    while not what():
-        assert time.monotonic() - begun < timeout_seconds, "it does not come about"
-        time.sleep(0.01)
-    return time.monotonic() - begun
-
-
-def ask(gateway: RunningGateway, secret: str) -> tuple[int, str]:
-    """Status and error code."""
-    status, answer = gateway.fetch(CHAT, secret=secret, body=BODY)
-    return status, answer.get("error", {}).get("code", "")
 
 
 def spent_on(gateway: RunningGateway, token: str, key_id: str) -> Decimal:
@@ -70,23 +54,23 @@ def test_in_a_black_hole_it_goes_on_and_heals_within_a_second(cluster: Cluster) 
     paid = cluster.create_key("paid", budget_usd="1")
     status, minted = there.fetch("/v1/key/ephemeral", secret=plain.secret, body={"ttl_seconds": 300})
     assert status == 201
-    assert [ask(cut, secret) for secret in (plain.secret, minted["token"], paid.secret)] == [SERVED] * 3
+    assert [cut.ask(secret) for secret in (plain.secret, minted["token"], paid.secret)] == [SERVED] * 3
     wait_until(lambda: spent_on(there, token, paid.id) == COST)
 
     link.blackhole()
     shown = act(there, token, f"/keys/{paused.id}/deactivate")
     assert shown["live_on"] == {"gateways": 2, "acked": 1}
     # What it cannot know it does not know; what it knew it serves, with a budget too.
-    assert [ask(cut, key.secret) for key in (plain, paused, paid)] == [SERVED] * 3
-    assert ask(there, paused.secret) == (401, "key_inactive")
-    wait_until(lambda: ask(cut, strict.secret) == (503, "store_stale"))
-    assert ask(cut, minted["token"]) == (503, "store_stale") and ask(cut, plain.secret) == SERVED
+    assert [cut.ask(key.secret) for key in (plain, paused, paid)] == [SERVED] * 3
+    assert there.ask(paused.secret) == (401, "key_inactive")
+    wait_until(lambda: cut.ask(strict.secret) == (503, "store_stale"))
+    assert cut.ask(minted["token"]) == (503, "store_stale") and cut.ask(plain.secret) == SERVED
     assert cut.readiness()["problems"] == []
 
     link.heal()
-    healed = wait_until(lambda: ask(cut, paused.secret) == (401, "key_inactive"))
+    healed = wait_until(lambda: cut.ask(paused.secret) == (401, "key_inactive"))
     assert (
-        ask(cut, strict.secret) == SERVED and healed < 3
+        cut.ask(strict.secret) == SERVED and healed < 3
     )  # a second on a machine that has nothing else to do
     wait_until(lambda: spent_on(there, token, paid.id) == 2 * COST)
     assert "Traceback" not in cut.log_text()
@@ -96,7 +80,7 @@ def test_in_a_black_hole_it_ends_as_soon_as_ever(cluster: Cluster) -> None:
     cut, link = cluster.gateways[1], cluster.links[1]
     key = cluster.create_key("late")
     link.blackhole()
-    assert ask(cut, key.secret) == SERVED
+    assert cut.ask(key.secret) == SERVED
     begun = time.monotonic()
     assert cut.stop(30) == 0
     took = time.monotonic() - begun
@@ -117,29 +101,29 @@ def test_over_a_restart_it_goes_on_from_what_it_knew(cluster: Cluster) -> None:
     status, minted = cut.fetch("/v1/key/ephemeral", secret=plain.secret, body={"ttl_seconds": 300})
     assert status == 201
     act(there, token, f"/keys/{revoked.id}/revoke")
-    assert [ask(cut, secret)[0] for secret in (plain.secret, minted["token"], paid.secret)] == [200] * 3
+    assert [cut.ask(secret)[0] for secret in (plain.secret, minted["token"], paid.secret)] == [200] * 3
     wait_until(lambda: spent_on(there, token, plain.id) == 2 * COST)
     wait_until(lambda: spent_on(there, token, paid.id) == COST)
 
     link.reset(refuse=True)
-    assert ask(cut, paid.secret) == SERVED  # this one waits in the spool
+    assert cut.ask(paid.secret) == SERVED  # this one waits in the spool
     time.sleep(0.1)  # the journal's thread writes what has ended
     cut.restart()
-    assert ask(cut, plain.secret) == SERVED and ask(cut, minted["token"]) == SERVED
-    assert ask(cut, revoked.secret) == (401, "key_revoked")
-    assert ask(cut, "gwk_" + "0" * 49) == (401, "invalid_api_key")
-    assert ask(cut, paid.secret) == (503, "budget_unverifiable")
+    assert cut.ask(plain.secret) == SERVED and cut.ask(minted["token"]) == SERVED
+    assert cut.ask(revoked.secret) == (401, "key_revoked")
+    assert cut.ask("gwk_" + "0" * 49) == (401, "invalid_api_key")
+    assert cut.ask(paid.secret) == (503, "budget_unverifiable")
     assert cut.stop() == 0
     cut.start()  # and once more, with requests of two processes in the spool
-    assert ask(cut, plain.secret) == SERVED
+    assert cut.ask(plain.secret) == SERVED
     assert spent_on(there, token, paid.id) == COST
 
     link.heal()
-    wait_until(lambda: ask(cut, paid.secret) == SERVED)
+    wait_until(lambda: cut.ask(paid.secret) == SERVED)
     wait_until(lambda: spent_on(there, token, paid.id) == 3 * COST)
     wait_until(lambda: spent_on(there, token, plain.id) == 5 * COST)
     shown = act(there, token, f"/keys/{plain.id}/deactivate")
-    assert shown["live_on"] == {"gateways": 2, "acked": 2} and ask(cut, plain.secret) == (401, "key_inactive")
+    assert shown["live_on"] == {"gateways": 2, "acked": 2} and cut.ask(plain.secret) == (401, "key_inactive")
     assert "Traceback" not in cut.log_text()
 
 
@@ -148,7 +132,7 @@ def test_a_forgotten_connection_is_noticed(cluster: Cluster) -> None:
     token, key = there.admin_token(), cluster.create_key("plain")
     link.forget()
     act(there, token, f"/keys/{key.id}/revoke")
-    assert wait_until(lambda: ask(cut, key.secret) == (401, "key_revoked")) < 10
+    assert wait_until(lambda: cut.ask(key.secret) == (401, "key_revoked")) < 10
 
 
 def test_without_a_snapshot_nobody_starts_without_the_store(cluster: Cluster) -> None:
@@ -161,4 +145,4 @@ def test_without_a_snapshot_nobody_starts_without_the_store(cluster: Cluster) ->
     link.heal()
     cut.start()
     key = cluster.create_key("afterwards")
-    assert ask(cut, key.secret) == SERVED
+    assert cut.ask(key.secret) == SERVED

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,9 @@ from tests.support.fake_provider import FakeProvider
 from tests.support.gateway import RunningGateway
 from tests.support.postgres import PostgresServer
 from tests.support.redis import RedisServer
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
-BODY = {"model": "chat", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 8}
-CHAT = "/v1/chat/completions"
 
 
 @pytest.fixture(scope="module")
@@ -27,21 +26,6 @@ def cluster(postgres: PostgresServer, redis_server: RedisServer, provider: FakeP
     url = asyncio.run(postgres.make_store())
     with Cluster(url, redis_server.url, provider, server="drain_seconds = 10") as cluster:
         yield cluster
-
-
-def wait_until(what: Callable[[], bool], timeout_seconds: float = 10.0) -> float:
-    """Seconds until it was so."""
-    begun = time.monotonic()
-    while not what():
-        assert time.monotonic() - begun < timeout_seconds, "it does not come about"
-        time.sleep(0.01)
-    return time.monotonic() - begun
-
-
-def ask(gateway: RunningGateway, secret: str) -> tuple[int, str]:
-    """Status and error code."""
-    status, answer = gateway.fetch(CHAT, secret=secret, body=BODY)
-    return status, answer.get("error", {}).get("code", "")
 
 
 def act(gateway: RunningGateway, token: str, path: str, body: Any = None) -> Any:
@@ -69,10 +53,10 @@ def test_a_change_is_in_force_everywhere_when_the_api_answers(cluster: Cluster) 
     key_id, secret = made["key"]["id"], made["secret"]
     assert made["key"]["live_on"]["gateways"] == 2
     wait_until_live(first, token, made["key"])
-    assert [ask(gateway, secret)[0] for gateway in cluster.gateways] == [200, 200]
+    assert [gateway.ask(secret)[0] for gateway in cluster.gateways] == [200, 200]
     rotated = act(second, token, f"/keys/{key_id}/rotate")["secret"]
     for gateway in cluster.gateways:
-        assert ask(gateway, secret) == (401, "invalid_api_key") and ask(gateway, rotated)[0] == 200
+        assert gateway.ask(secret) == (401, "invalid_api_key") and gateway.ask(rotated)[0] == 200
     for change, outcome in (
         ("deactivate", (401, "key_inactive")),
         ("activate", (200, "")),
@@ -81,7 +65,7 @@ def test_a_change_is_in_force_everywhere_when_the_api_answers(cluster: Cluster) 
         shown = act(second, token, f"/keys/{key_id}/{change}")
         assert shown["live_on"]["gateways"] == 2
         wait_until_live(second, token, shown)
-        assert [ask(gateway, rotated) for gateway in cluster.gateways] == [outcome] * 2
+        assert [gateway.ask(rotated) for gateway in cluster.gateways] == [outcome] * 2
 
 
 def test_a_rotation_with_grace_leaves_both_secrets_for_so_long_on_every_gateway(cluster: Cluster) -> None:
@@ -91,12 +75,12 @@ def test_a_rotation_with_grace_leaves_both_secrets_for_so_long_on_every_gateway(
     rotated_at = time.monotonic()
     assert status == 201, made
     wait_until_live(second, token, made["key"])
-    assert [ask(gateway, made["secret"])[0] for gateway in cluster.gateways] == [200, 200]
+    assert [gateway.ask(made["secret"])[0] for gateway in cluster.gateways] == [200, 200]
     if time.monotonic() - rotated_at < 3.5:
-        assert [ask(gateway, key.secret)[0] for gateway in cluster.gateways] == [200, 200]
+        assert [gateway.ask(key.secret)[0] for gateway in cluster.gateways] == [200, 200]
     time.sleep(max(0.0, rotated_at + 4.5 - time.monotonic()))
-    assert [ask(gateway, key.secret) for gateway in cluster.gateways] == [(401, "invalid_api_key")] * 2
-    assert [ask(gateway, made["secret"])[0] for gateway in cluster.gateways] == [200, 200]
+    assert [gateway.ask(key.secret) for gateway in cluster.gateways] == [(401, "invalid_api_key")] * 2
+    assert [gateway.ask(made["secret"])[0] for gateway in cluster.gateways] == [200, 200]
 
 
 def test_a_token_that_one_gateway_made_is_good_on_the_other_when_it_answers(cluster: Cluster) -> None:
@@ -104,10 +88,10 @@ def test_a_token_that_one_gateway_made_is_good_on_the_other_when_it_answers(clus
     key = cluster.create_key("mints")
     for maker, user in ((first, second), (second, first)):
         status, made = maker.fetch("/v1/key/ephemeral", secret=key.secret, body={"ttl_seconds": 60})
-        assert status == 201 and ask(user, made["token"])[0] == 200
+        assert status == 201 and user.ask(made["token"])[0] == 200
     token = first.admin_token()
     act(first, token, f"/keys/{key.id}/revoke")
-    assert ask(second, made["token"]) == (401, "key_revoked")
+    assert second.ask(made["token"]) == (401, "key_revoked")
 
 
 def test_a_revoked_gateway_refuses_all_traffic_and_the_other_goes_on(cluster: Cluster) -> None:
@@ -121,10 +105,10 @@ def test_a_revoked_gateway_refuses_all_traffic_and_the_other_goes_on(cluster: Cl
     assert listed["data"][0]["providers"] == [{"name": "fake", "health": "up"}]
     gateway_id = listed["data"][1]["id"]
     act(first, token, f"/gateways/{gateway_id}/revoke")
-    assert wait_until(lambda: ask(second, key.secret) == (503, "store_stale")) < 5
+    assert wait_until(lambda: second.ask(key.secret) == (503, "store_stale")) < 5
     status, details = second.fetch("/readyz")
     assert status == 503 and "revoked" in details["problems"][0]
-    assert ask(first, key.secret)[0] == 200
+    assert first.ask(key.secret)[0] == 200
     # It is not counted, and a restart changes nothing.
     shown = act(first, token, f"/keys/{key.id}/deactivate")
     assert shown["live_on"]["gateways"] == 1
@@ -132,9 +116,9 @@ def test_a_revoked_gateway_refuses_all_traffic_and_the_other_goes_on(cluster: Cl
     second.stop()
     second.spawn()
     wait_until(lambda: "serves" in second.log_text().rpartition("revoked")[2])
-    assert ask(second, key.secret) == (503, "store_stale")
+    assert second.ask(key.secret) == (503, "store_stale")
     act(first, token, f"/gateways/{gateway_id}/allow")
-    assert wait_until(lambda: ask(second, key.secret)[0] == 200) < 5
+    assert wait_until(lambda: second.ask(key.secret)[0] == 200) < 5
 
 
 def test_every_act_is_in_the_audit_log_of_both(cluster: Cluster) -> None:

@@ -310,6 +310,17 @@ class RunningGateway:
             with error:
                 return error.code, json.load(error)
 
+    def ask(self, secret: str, **members: Any) -> tuple[int, str]:
+        """Status and error code of a chat; `members` of its body in the place of the usual ones."""
+        body = {
+            "model": "chat",
+            "messages": [{"role": "user", "content": "hello"}],
+            "max_tokens": 8,
+            **members,
+        }
+        status, answer = self.fetch("/v1/chat/completions", secret=secret, body=body)
+        return status, (answer.get("error") or {}).get("code") or ""
+
     def is_ready(self) -> bool:
         try:
             return self.fetch("/readyz", timeout_seconds=5)[0] == 200

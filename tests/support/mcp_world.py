@@ -1,8 +1,7 @@
 """A gateway in the test's own loop with two MCP servers, `new` of the modern era and `old` of the legacy one."""
 
-import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -76,10 +75,3 @@ async def open_world(folder: Path, extra: str = "") -> AsyncIterator[World]:
         finally:
             new.gate.set()
             old.gate.set()
-
-
-async def wait_for(holds: Callable[[], Any]) -> None:
-    """Until it holds; 3 s at most."""
-    async with asyncio.timeout(3):
-        while not holds():
-            await asyncio.sleep(0.01)

@@ -18,6 +18,7 @@ from gateway_proxy.storage import Store, StoreError
 from gateway_proxy.storage.database import StoreUnreachable
 from gateway_proxy.storage.snapshot import SnapshotRefused
 from tests.support.books import finish, make_row
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
 CALLER = Caller("tests")
@@ -58,12 +59,6 @@ def _bring_back(store: Store) -> None:
 async def make_key(store: Store, gateway: Gateway, **members: object) -> Changed:
     service = KeyService(store.keys, Clock(), gateway._pepper)
     return await service.create({"name": "test", **members}, CALLER, organization="default")
-
-
-async def until(condition) -> None:
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 async def start_once(folder: Path) -> tuple[str, str]:

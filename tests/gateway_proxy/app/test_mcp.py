@@ -8,7 +8,8 @@ import pytest
 
 from gateway_proxy.app.server import reload
 from tests.support.mcp_server import McpServer, server_toml
-from tests.support.mcp_world import World, open_world, wait_for
+from tests.support.mcp_world import World, open_world
+from tests.support.waiting import until
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ async def put_in_force(world: World, tables: str) -> None:
 async def test_a_reload_keeps_what_did_not_change_and_lets_calls_finish(world: World) -> None:
     assert (await world.client("/mcp/old").call("echo")).status == 200
     running = asyncio.ensure_future(world.client().call("wait"))
-    await wait_for(lambda: world.new.running)
+    await until(lambda: world.new.running)
     async with McpServer(tools=("extra",)) as third:
         await put_in_force(world, server_toml("old", world.old.url) + server_toml("third", third.url))
         assert await world.client("/mcp").names() == [

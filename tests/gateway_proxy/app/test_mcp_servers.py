@@ -26,7 +26,8 @@ from tests.support.in_process import Served, serve
 from tests.support.mcp_client import McpClient
 from tests.support.mcp_link import FakeLink
 from tests.support.mcp_server import McpServer, server_toml, tool
-from tests.support.mcp_world import EVERYTHING, wait_for
+from tests.support.mcp_world import EVERYTHING
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
 SCRIPT = Path(__file__).parents[2] / "support" / "mcp_stdio.py"
@@ -109,7 +110,7 @@ async def test_an_approval_through_another_gateway_counts_within_a_second(tmp_pa
             approval = Approval("s", "echo", changed["fingerprint"], changed["definition"])
             rows = scene.served.gateway.store.mcp_tools
             await rows.approve("default", approval, home="default", actor="ada")
-            await wait_for(lambda: scene.facts()["tools"][0]["status"] == "ok")
+            await until(lambda: scene.facts()["tools"][0]["status"] == "ok")
             assert await scene.client("/mcp/s").names() == ["echo"]
 
 
@@ -163,7 +164,7 @@ async def test_a_change_that_a_process_tells_of_is_seen(
         before = asked._told["s"]
         link = scene.servers.links["s"]
         await link.ask(await asked.peer("s"), "tools/call", {"name": "change"})
-        await wait_for(lambda: asked._told["s"] is not before)
+        await until(lambda: asked._told["s"] is not before)
         assert other.url
 
 

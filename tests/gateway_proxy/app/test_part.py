@@ -21,6 +21,7 @@ from gateway_proxy.app.part import (
 )
 from gateway_proxy.app.site_line import write_frame
 from gateway_proxy.app.site_process import SiteDown
+from tests.support.waiting import until
 
 
 class Line:
@@ -58,12 +59,6 @@ async def line() -> AsyncIterator[Line]:
     line = await Line(Part()).join(1)
     yield line
     await line.close()
-
-
-async def until(condition: Any) -> None:
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.001)
 
 
 async def test_alone_it_is_all_there_is(tmp_path: Path) -> None:

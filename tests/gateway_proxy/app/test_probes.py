@@ -16,6 +16,7 @@ from gateway_proxy.config import Config, load_config
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.proxy.links import ProviderLink
 from gateway_proxy.routing.breaker import Breakers
+from tests.support.waiting import until
 
 
 class Upstream:
@@ -96,12 +97,12 @@ async def test_a_provider_rests_and_wakes(tmp_path: Path, monkeypatch: pytest.Mo
         watch = Probes(breakers)
         upstream.status = 500
         watch.configure(config, links)
-        await _until(lambda: breakers.health("p") == "down")
+        await until(lambda: breakers.health("p") == "down")
         assert len(upstream.asked) >= 2
         upstream.status = 200
-        await _until(lambda: breakers.health("p") == "up")
+        await until(lambda: breakers.health("p") == "up")
         upstream.status = 500
-        await _until(lambda: breakers.health("p") == "down")
+        await until(lambda: breakers.health("p") == "down")
         watch.configure(settings(tmp_path, 9, ""), links)  # not wanted any more
         assert breakers.health("p") == "up"
         await watch.close()
@@ -114,9 +115,3 @@ async def test_off_by_default(tmp_path: Path) -> None:
         await asyncio.sleep(0)
         await watch.close()
         assert upstream.asked == []
-
-
-async def _until(holds) -> None:  # type: ignore[no-untyped-def]
-    async with asyncio.timeout(5):
-        while not holds():
-            await asyncio.sleep(0.005)

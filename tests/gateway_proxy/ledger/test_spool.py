@@ -6,7 +6,6 @@ import resource
 import stat
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ import pytest
 from gateway_proxy.ledger.records import HEADER, INTENT, scan
 from gateway_proxy.ledger.spool import Spool, SpoolLocked, SpoolUnavailable
 from tests.support.books import finish, make_row
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -33,14 +33,6 @@ def open_spool(folder):
     yield make
     for spool in opened:
         spool.close()
-
-
-def eventually(condition) -> None:
-    """The spool's thread does it soon; fail after 5 s."""
-    deadline = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
 
 
 def spool_end(found, index: int) -> tuple[int, int]:
@@ -85,7 +77,7 @@ def test_a_settle_is_written_soon_without_another_request(open_spool, folder):
     row = make_row(1)
     spool.intent(row)
     position = spool.settle(finish(row))
-    eventually(lambda: segments(folder)[0].stat().st_size == position[1])
+    wait_until(lambda: segments(folder)[0].stat().st_size == position[1])
 
 
 def test_a_close_writes_what_waits(open_spool, folder):
@@ -163,9 +155,9 @@ def test_released_segments_are_deleted_and_the_present_one_never(open_spool, fol
         spool.settle(finish(make_row(number)))
     last = spool.position()[0]
     spool.release_before(last - 1)
-    eventually(lambda: len(segments(folder)) == 2)
+    wait_until(lambda: len(segments(folder)) == 2)
     spool.release_before(last + 5)
-    eventually(lambda: len(segments(folder)) == 1)
+    wait_until(lambda: len(segments(folder)) == 1)
     spool.settle(finish(make_row(99)))
 
 
@@ -209,7 +201,7 @@ def test_a_failed_write_leaves_no_torn_record_and_the_spool_recovers(open_spool,
     with pytest.raises(SpoolUnavailable):
         spool.settle(finish(make_row(3)))
     broken[0] = False
-    eventually(lambda: spool.healthy)
+    wait_until(lambda: spool.healthy)
     spool.intent(make_row(4))
     found = scan(segments(folder)[-1].read_bytes())
     assert [values[0] for _, values, _ in found.records] == ["req_1", "req_4"]
@@ -231,7 +223,7 @@ def test_what_waits_at_a_failed_write_goes_into_the_next_segment_with_its_intent
         spool.settle(finish(rows[1]))  # the thread may have been first to find out
     assert segments(folder)[0].stat().st_size == good
     broken[0] = False
-    eventually(lambda: spool.healthy)
+    wait_until(lambda: spool.healthy)
     found = scan(segments(folder)[1].read_bytes())
     assert found.fault == ""
     assert [(kind, values[0]) for kind, values, _ in found.records[-2:]] == [(1, "req_1"), (2, "req_1")]
@@ -242,7 +234,7 @@ def test_a_sync_that_fails_makes_the_spool_unhealthy_until_a_new_segment_works(
     open_spool, monkeypatch, caplog
 ):
     spool = open_spool(probe_seconds=0.05)
-    eventually(lambda: not spool._dirty)
+    wait_until(lambda: not spool._dirty)
     real_sync, calls = os.fdatasync, []
 
     def failing_sync(fd):
@@ -253,8 +245,8 @@ def test_a_sync_that_fails_makes_the_spool_unhealthy_until_a_new_segment_works(
 
     monkeypatch.setattr(os, "fdatasync", failing_sync)
     spool.intent(make_row(1))
-    eventually(lambda: "Input/output error" in caplog.text)
-    eventually(lambda: spool.healthy)
+    wait_until(lambda: "Input/output error" in caplog.text)
+    wait_until(lambda: spool.healthy)
     assert spool.position()[0] == 2 and spool.failures == 1
 
 
@@ -265,7 +257,7 @@ def test_syncs_are_grouped(open_spool, monkeypatch):
     monkeypatch.setattr(os, "fdatasync", lambda fd: (calls.append(fd), real_sync(fd)))
     for number in range(300):
         spool.intent(make_row(number))
-    eventually(lambda: calls and not spool._dirty)
+    wait_until(lambda: calls and not spool._dirty)
     assert len(calls) <= 4
 
 

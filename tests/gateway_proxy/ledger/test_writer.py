@@ -13,6 +13,7 @@ from gateway_proxy.ledger.spool import Spool
 from gateway_proxy.ledger.writer import BooksWriter
 from gateway_proxy.limits.memory import MemoryLimiter
 from tests.support.books import MemoryStore, StoreDown, finish, make_event, make_log, make_row
+from tests.support.waiting import until
 
 
 @pytest.fixture
@@ -45,12 +46,6 @@ def go_down(store: MemoryStore) -> None:
     store.refuse = refuse
 
 
-async def eventually(condition) -> None:
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.005)
-
-
 async def test_everything_up_to_now_is_in_the_store_after_a_flush(books, store, spool, monkeypatch):
     monkeypatch.setattr(writer_module, "BATCH_ROWS", 500)
     for number in range(1200):
@@ -68,10 +63,10 @@ async def test_everything_up_to_now_is_in_the_store_after_a_flush(books, store, 
 async def test_rows_flow_in_the_background(books, store):
     books.start()
     run_one(books, 1)
-    await eventually(lambda: store.rows)
+    await until(lambda: store.rows)
     for number in range(2, 600):
         run_one(books, number)
-    await eventually(lambda: len(store.rows) == 599)
+    await until(lambda: len(store.rows) == 599)
     await books.stop()
 
 
@@ -93,7 +88,7 @@ async def test_the_first_row_after_a_pause_goes_sooner_than_rows_under_load(book
     books.start()
     await asyncio.sleep(0)
     run_one(books, 1)
-    await eventually(lambda: len(store.rows) == 2)
+    await until(lambda: len(store.rows) == 2)
     await books.stop()
     assert pauses == [writer_module.FLUSH_SECONDS, writer_module.BUSY_FLUSH_SECONDS]
 
@@ -111,12 +106,12 @@ async def test_rows_wait_while_the_store_is_away_and_arrive_once(books, store, m
     books.start()
     for number in range(700):
         run_one(books, number)
-    await eventually(lambda: not books.store_healthy)
+    await until(lambda: not books.store_healthy)
     assert store.rows == {}
     assert books.healthy and books.unsent["ledger"] == 700
     store.refuse = lambda batch: None
-    await eventually(lambda: len(store.rows) == 700)
-    await eventually(lambda: books.store_healthy)
+    await until(lambda: len(store.rows) == 700)
+    await until(lambda: books.store_healthy)
     assert "takes the books again" in caplog.text and not any(books.unsent.values())
     await books.stop()
 

@@ -10,6 +10,7 @@ from gateway_proxy.core.limiter import BudgetRule, Claim, CounterUnknown, LimitE
 from gateway_proxy.shared import keeper as keeper_module
 from tests.support.redis import RedisServer, run_redis
 from tests.support.shared_limits import FakeStore, Part, running_parts
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -23,16 +24,6 @@ def nanos(amount: int) -> tuple[Claim, ...]:
 
 async def standing(part: Part) -> tuple[int, int]:
     return await part.budget("key", RULE)
-
-
-async def until(condition: Callable[[], bool], seconds: float = 5.0) -> float:
-    """How long it took."""
-    loop = asyncio.get_running_loop()
-    began = loop.time()
-    while not condition():
-        assert loop.time() - began < seconds, "in vain"
-        await asyncio.sleep(0.005)
-    return loop.time() - began
 
 
 def all_ready(parts: list[Part], store: FakeStore, epochs: int) -> Callable[[], bool]:

@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from tests.support.mcp_server import WHOLE
-from tests.support.mcp_world import World, wait_for
+from tests.support.mcp_world import World
+from tests.support.waiting import until
 
 
 async def test_calls_are_counted_and_charged_exactly(world: World) -> None:
@@ -42,18 +43,18 @@ async def test_a_key_that_is_revoked_ends_its_calls(world: World) -> None:
     async with asyncio.timeout(2):
         told = await running
     assert told.error == (401, 401) and told.value["error"]["data"]["code"] == "key_revoked"
-    await wait_for(lambda: world.new.dropped == 1)
+    await until(lambda: world.new.dropped == 1)
 
 
 @pytest.mark.parametrize("server", ["new", "old"])
 async def test_a_client_that_leaves_cancels_its_call(world: World, server: str) -> None:
     upstream = {"new": world.new, "old": world.old}[server]
     running = asyncio.ensure_future(world.client(f"/mcp/{server}").call("wait"))
-    await wait_for(lambda: upstream.running)
+    await until(lambda: upstream.running)
     running.cancel()
-    await wait_for(lambda: upstream.dropped == 1 and not world.served.gateway.plane.sweeper.runs)
+    await until(lambda: upstream.dropped == 1 and not world.served.gateway.plane.sweeper.runs)
     if server == "old":
-        await wait_for(lambda: upstream.cancelled)
+        await until(lambda: upstream.cancelled)
     rows = await world.rows("SELECT outcome, charged_nanos FROM ledger")
     assert [row[0] for row in rows] == ["client_gone"]
 
@@ -70,8 +71,8 @@ async def test_a_session_that_the_server_forgot_is_made_anew(world: World) -> No
 async def test_a_legacy_client_cancels_by_notification(world: World) -> None:
     client = await world.legacy()
     running = asyncio.ensure_future(client.call("wait"))
-    await wait_for(lambda: world.new.running)
+    await until(lambda: world.new.running)
     assert (await client.notify("notifications/cancelled", requestId=1)).status == 202
     told = await running
     assert told.status == 499 or told.value is None
-    await wait_for(lambda: world.new.dropped == 1)
+    await until(lambda: world.new.dropped == 1)

@@ -13,7 +13,8 @@ from gateway_proxy.proxy.mcp import streams as module
 from gateway_proxy.proxy.mcp.streams import SUBSCRIPTION_KEY
 from tests.support.mcp_client import McpClient
 from tests.support.mcp_server import tool
-from tests.support.mcp_world import World, wait_for
+from tests.support.mcp_world import World
+from tests.support.waiting import until
 
 
 @pytest.fixture(autouse=True)
@@ -80,13 +81,13 @@ async def test_updates_of_resources_come_from_the_server_under_the_clients_name(
         acknowledged = await events.next()
         assert acknowledged is not None
         assert acknowledged["params"]["notifications"] == {"resourceSubscriptions": ["mcp+new+test://a"]}
-        await wait_for(lambda: world.new.listeners)
+        await until(lambda: world.new.listeners)
         world.new.updates.put_nowait("test://elsewhere")
         world.new.updates.put_nowait("test://a")
         told = await events.next()
         assert told is not None and told["method"] == "notifications/resources/updated"
         assert told["params"] == {"uri": "mcp+new+test://a", "_meta": {SUBSCRIPTION_KEY: 1}}
-    await wait_for(lambda: not world.served.gateway.plane.sweeper.runs)
+    await until(lambda: not world.served.gateway.plane.sweeper.runs)
     assert world.served.gateway.mcp.calls.in_use.total() == 0
 
 

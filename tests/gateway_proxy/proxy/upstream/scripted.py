@@ -130,10 +130,3 @@ async def exchange(pool: UpstreamPool, limit_bytes: int = 10_000_000) -> tuple[i
     """Send the standard request, read the whole answer."""
     response = await pool.send(HEAD, b"{}")
     return response.status, await response.read_all(limit_bytes)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Let the loop run until something has become true."""
-    async with asyncio.timeout(3):
-        while not condition():
-            await asyncio.sleep(0.002)

@@ -19,8 +19,8 @@ from tests.gateway_proxy.proxy.upstream.scripted import (
     exchange,
     pool_to,
     serving,
-    until,
 )
+from tests.support.waiting import until
 
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 

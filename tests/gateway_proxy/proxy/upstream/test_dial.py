@@ -28,8 +28,8 @@ from tests.gateway_proxy.proxy.upstream.scripted import (
     exchange,
     pool_to,
     serving,
-    until,
 )
+from tests.support.waiting import until
 
 
 def _make_certificate(folder: Path, name: str, address: str) -> Path:

@@ -25,8 +25,8 @@ from tests.gateway_proxy.proxy.upstream.scripted import (
     exchange,
     pool_to,
     serving,
-    until,
 )
+from tests.support.waiting import until
 
 
 async def test_warm_connections_are_reused_last_in_first_out() -> None:

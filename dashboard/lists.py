@@ -5,8 +5,11 @@ from typing import Any, Protocol
 
 from aiohttp import web
 
-from dashboard.plain_form import PlainForm
+from dashboard.plain_form import Mistakes, PlainForm, find_mistakes
+from dashboard.ranges import ANY, ANY_TIME, Range
+from gateway_proxy.admin.problem import Invalid
 
+PAGE_ROWS = 50
 FILE_ROWS = 1000  # that are read at a time
 Query = list[tuple[str, str]]
 
@@ -18,6 +21,10 @@ class PageOfRows(Protocol):
     def data(self) -> Sequence[Mapping[str, Any]]: ...
     @property
     def next_cursor(self) -> str | None: ...
+
+
+Search = Callable[..., Awaitable[PageOfRows]]
+"""Gives the page for `limit` and `cursor`."""
 
 
 def read_filters(request: web.Request, fields: Sequence[str]) -> PlainForm:
@@ -46,8 +53,35 @@ def page_links(request: web.Request, next_cursor: str | None, kept: Query | None
     }
 
 
-async def each_row(search: Callable[..., Awaitable[PageOfRows]]) -> AsyncIterator[Mapping[str, Any]]:
-    """All rows of what `search(limit=…, cursor=…)` gives page by page."""
+async def show_page(
+    request: web.Request,
+    fields: Sequence[str],
+    form: PlainForm,
+    chosen: Range,
+    prepare: Callable[[], Awaitable[Search]],
+) -> dict[str, Any]:
+    """For the template of a list in time: its page, or what is wrong with the filters, where `prepare` raises Invalid."""
+    rows: Sequence[Mapping[str, Any]] = ()
+    next_cursor, mistakes = None, Mistakes()
+    try:
+        search = await prepare()
+        page = await search(limit=PAGE_ROWS, cursor=request.query.get("cursor"))
+        rows, next_cursor = page.data, page.next_cursor
+    except Invalid as problem:
+        mistakes = find_mistakes(problem, fields)
+    return {
+        "rows": rows,
+        "form": form,
+        "errors": mistakes,
+        "range": chosen,
+        "ranges": ANY_TIME,
+        "filtered": any(form.texts.values()) or chosen.name != ANY,
+        **page_links(request, next_cursor, keep_filters(request, fields)),
+    }
+
+
+async def each_row(search: Search) -> AsyncIterator[Mapping[str, Any]]:
+    """All rows of what is found, page by page."""
     cursor: str | None = None
     while True:
         page = await search(limit=FILE_ROWS, cursor=cursor)

@@ -13,11 +13,10 @@ from dashboard.exports import send_table, wants_file
 from dashboard.frame import ADMIN, CLOSING, PREFIX, current_actor, render
 from dashboard.guard import HEADERS
 from dashboard.json_layout import lay_out
-from dashboard.lists import each_row, keep_filters, page_links, read_filters
-from dashboard.plain_form import Mistakes, PlainForm, find_mistakes
-from dashboard.ranges import ANY_TIME, Range, read_any_range
+from dashboard.lists import Search, each_row, keep_filters, read_filters, show_page
+from dashboard.plain_form import PlainForm
+from dashboard.ranges import Range, read_any_range
 from gateway_proxy.admin.logs import LATEST, LogQuery
-from gateway_proxy.admin.paging import Page
 from gateway_proxy.admin.problem import Invalid
 from gateway_proxy.core.tasks import wait_for_event
 from gateway_proxy.keys.fields import FieldError
@@ -34,7 +33,6 @@ ATTEMPT_COLUMNS = (
 )  # fmt: skip
 _CODES = ("200", "400", "401", "402", "403", "404", "408", "413", "429", "500", "502", "503", "504")
 STATUSES = {"": "Any", "errors": "Failed and refused", **dict(zip(_CODES, _CODES, strict=True))}
-_PAGE = 50
 _FOLLOW_SECONDS = 1.0
 _FOLLOW_ROWS = 100
 _STILL_THERE_SECONDS = 15
@@ -44,34 +42,24 @@ _LONGEST_SECONDS = 900
 
 async def list_requests(request: web.Request) -> web.StreamResponse:
     """A page of the log, or all that fits the filters as a file."""
-    actor = current_actor(request)
     form, chosen = _read_form(request)
-    page, mistakes = Page([]), Mistakes()
-    try:
-        search = partial(request.app[ADMIN].logs.search, actor, await _read_query(request, form, chosen))
-        if wants_file(request):
-            return await send_table(request, "requests", COLUMNS, each_row(search))
-        page = await search(limit=_PAGE, cursor=request.query.get("cursor"))
-    except Invalid as problem:
-        if wants_file(request):
-            raise
-        mistakes = find_mistakes(problem, FIELDS)
+
+    async def prepare() -> Search:
+        query = await _read_query(request, form, chosen)
+        return partial(request.app[ADMIN].logs.search, current_actor(request), query)
+
+    if wants_file(request):
+        return await send_table(request, "requests", COLUMNS, each_row(await prepare()))
+    context = await show_page(request, FIELDS, form, chosen, prepare)
     kept = keep_filters(request, FIELDS)
-    context = {
-        "rows": page.data,
-        "form": form,
-        "errors": mistakes,
-        "range": chosen,
-        "ranges": ANY_TIME,
+    context |= {
         "statuses": STATUSES,
         "codes": sorted(TEXTS),
-        "live": request.query.get("live") == "1" and not mistakes.any,
+        "live": request.query.get("live") == "1" and not context["errors"].any,
         "follow_path": str((request.rel_url / "follow").with_query(kept)),
         "live_path": str(request.rel_url.with_query([*kept, ("live", "1")])),
-        **page_links(request, page.next_cursor, kept),
-        "filtered": any(form.texts.values()) or chosen.name != "any",
     }
-    return render(request, "logs/list.html", context, status=422 if mistakes.any else 200)
+    return render(request, "logs/list.html", context, status=422 if context["errors"].any else 200)
 
 
 async def follow_requests(request: web.Request) -> web.StreamResponse:

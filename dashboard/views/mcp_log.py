@@ -7,11 +7,10 @@ from aiohttp import web
 
 from dashboard.exports import send_table, wants_file
 from dashboard.frame import ADMIN, current_actor, render
-from dashboard.lists import each_row, keep_filters, page_links, read_filters
-from dashboard.plain_form import Mistakes, PlainForm, find_mistakes
-from dashboard.ranges import ANY_TIME, Range, read_any_range
+from dashboard.lists import Search, each_row, read_filters, show_page
+from dashboard.plain_form import PlainForm
+from dashboard.ranges import Range, read_any_range
 from gateway_proxy.admin.mcp_log import FAILURES, STATUSES, McpLogQuery
-from gateway_proxy.admin.paging import Page
 from gateway_proxy.admin.problem import Invalid
 from gateway_proxy.keys.fields import FieldError
 
@@ -21,34 +20,20 @@ COLUMNS = (
     "key_id", "key_name", "key_revision", "owner", "client_ip", "gateway_id", "arguments", "result",
 )  # fmt: skip
 CHOICES = {"": "Any", FAILURES: "Failed and denied", "ok": "Ok", "error": "Error", "denied": "Denied"}
-_PAGE = 50
 
 
 async def list_calls(request: web.Request) -> web.StreamResponse:
     """A page of the log, or all that fits the filters as a file."""
-    actor = current_actor(request)
     form, chosen = read_filters(request, FIELDS), read_any_range(request.query, datetime.now(UTC))
-    page, mistakes = Page([]), Mistakes()
-    try:
-        search = partial(request.app[ADMIN].mcp_log.search, actor, await _read_query(request, form, chosen))
-        if wants_file(request):
-            return await send_table(request, "mcp-calls", COLUMNS, each_row(search))
-        page = await search(limit=_PAGE, cursor=request.query.get("cursor"))
-    except Invalid as problem:
-        if wants_file(request):
-            raise
-        mistakes = find_mistakes(problem, FIELDS)
-    context = {
-        "rows": page.data,
-        "form": form,
-        "errors": mistakes,
-        "range": chosen,
-        "ranges": ANY_TIME,
-        "statuses": CHOICES,
-        **page_links(request, page.next_cursor, keep_filters(request, FIELDS)),
-        "filtered": any(form.texts.values()) or chosen.name != "any",
-    }
-    return render(request, "logs/mcp.html", context, status=422 if mistakes.any else 200)
+
+    async def prepare() -> Search:
+        query = await _read_query(request, form, chosen)
+        return partial(request.app[ADMIN].mcp_log.search, current_actor(request), query)
+
+    if wants_file(request):
+        return await send_table(request, "mcp-calls", COLUMNS, each_row(await prepare()))
+    context = await show_page(request, FIELDS, form, chosen, prepare) | {"statuses": CHOICES}
+    return render(request, "logs/mcp.html", context, status=422 if context["errors"].any else 200)
 
 
 async def _read_query(request: web.Request, form: PlainForm, chosen: Range) -> McpLogQuery:

@@ -2,8 +2,11 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 
 from dashboard import lists
-from dashboard.lists import each_row, keep_filters, page_links, read_filters
+from dashboard.lists import Search, each_row, keep_filters, page_links, read_filters, show_page
+from dashboard.ranges import Range
 from gateway_proxy.admin.paging import Page
+from gateway_proxy.admin.problem import Invalid
+from gateway_proxy.keys.fields import FieldError
 
 
 def test_what_the_address_asks_for_is_read_and_kept() -> None:
@@ -37,3 +40,24 @@ async def test_a_file_has_the_rows_of_all_pages(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(lists, "FILE_ROWS", 2)
     assert [row["n"] async for row in each_row(search)] == [1, 2, 3]
     assert asked == [(2, None), (2, "a"), (2, "b")]
+
+
+async def test_a_page_shows_its_rows_or_what_is_wrong_with_its_filters() -> None:
+    request, any_time = make_mocked_request("GET", "/logs?key=a"), Range("any", 0, 1)
+    form = read_filters(request, ("key",))
+
+    async def search(*, limit: int, cursor: str | None) -> Page:
+        return Page([{"n": limit}], "more")
+
+    async def find() -> Search:
+        return search
+
+    async def refuse() -> Search:
+        raise Invalid([FieldError("key", "is not known")])
+
+    shown = await show_page(request, ("key",), form, any_time, find)
+    assert shown["rows"] == [{"n": lists.PAGE_ROWS}] and shown["filtered"]
+    assert shown["next_page"] == "/logs?key=a&cursor=more" and not shown["errors"].any
+    shown = await show_page(request, ("key",), form, any_time, refuse)
+    assert (shown["rows"], shown["next_page"]) == ((), "")
+    assert shown["errors"].of("key") == ["Is not known."]

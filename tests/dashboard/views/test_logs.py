@@ -52,7 +52,7 @@ async def test_every_filter_stands_in_the_address(site: Dashboard, query: str, s
 
 
 async def test_pages_go_on_with_the_filters_kept(site: Dashboard, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logs, "_PAGE", 1)
+    monkeypatch.setattr(lists, "PAGE_ROWS", 1)
     page = await site.get("/logs?status=errors")
     assert "status=errors&amp;cursor=" in page.text
     cursor = page.text.split("cursor=")[1].split('"')[0]

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from dashboard.views import mcp_log
+from dashboard import lists
 from gateway_proxy.admin.actor import Role
 from tests.support.dashboard import Dashboard, acting_as
 from tests.support.mcp_rows import make_row
@@ -46,7 +46,7 @@ async def test_it_comes_as_files_and_in_pages(site: Dashboard, monkeypatch: pyte
     assert [row["request_id"] for row in rows] == ["req_eve", "req_denied"] and rows[1]["rule"] == "tools"
     table = list(csv.DictReader(io.StringIO((await site.get("/logs/mcp?format=csv")).text)))
     assert len(table) == 3 and table[0]["server"] == "jira"
-    monkeypatch.setattr(mcp_log, "_PAGE", 2)
+    monkeypatch.setattr(lists, "PAGE_ROWS", 2)
     first = await site.get("/logs/mcp")
     cursor = first.text.split("cursor=")[1].split('"')[0]
     second = await site.get(f"/logs/mcp?cursor={cursor}")

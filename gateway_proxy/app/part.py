@@ -74,9 +74,8 @@ class Part:
         self.on_stop: Callable[[], None] = lambda: None
         self.on_reload: Callable[[], None] = lambda: None
         self.on_samples: Callable[[], Any] = dict  # this process's metrics
-        self.on_visitor: Callable[[socket.socket], None] = (
-            socket.socket.close
-        )  # somebody for the admin process
+        # Somebody for the admin process.
+        self.on_visitor: Callable[[socket.socket], None] = socket.socket.close
         self._writer: asyncio.StreamWriter | None = None
         self._door: socket.socket | None = None
         self._told = State(-1)

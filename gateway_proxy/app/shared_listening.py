@@ -49,11 +49,8 @@ class SharedSite(web.BaseSite):
     def _accept(self) -> None:
         try:
             connection, _ = self._sock.accept()
-        except (
-            BlockingIOError,
-            ConnectionAbortedError,
-        ):  # another worker was quicker, or the client has left
-            return
+        except (BlockingIOError, ConnectionAbortedError):
+            return  # another worker was quicker, or the client has left
         except OSError as error:  # no descriptors, say: asking at once again would only keep the core busy
             log.error("no connection can be accepted: %s", error.strerror)
             loop = asyncio.get_running_loop()

@@ -269,9 +269,8 @@ class Supervisor:
             asyncio.get_running_loop().remove_reader(worker.door)
         for visitor in visitors or ():
             first = self._workers[0].door
-            with contextlib.suppress(
-                OSError
-            ):  # it starts, or is full: the other end sees that nobody answers
+            # It starts, or is full: the other end sees that nobody answers.
+            with contextlib.suppress(OSError):
                 if first is not None:
                     hand_over(first, visitor)
             visitor.close()

@@ -12,9 +12,8 @@ from gateway_proxy.mcp.errors import METHOD_NOT_FOUND, McpError
 from gateway_proxy.mcp.message import Message
 from gateway_proxy.mcp.methods import Method, find_method
 from gateway_proxy.mcp.scope import Called, Scope
-from gateway_proxy.mcp.versions import SUPPORTED, is_modern
+from gateway_proxy.mcp.versions import GATEWAY, SUPPORTED, is_modern
 
-_SERVER = {"name": "gateway-proxy", "version": "1"}
 _CAPABILITIES: dict[str, Any] = {
     "tools": {"listChanged": True},
     "prompts": {"listChanged": True},
@@ -91,6 +90,6 @@ def _own_result(method: Method, version: str, modern: bool) -> dict[str, Any]:
     if method.name == "server/discover":
         return {"supportedVersions": list(SUPPORTED), "capabilities": _SUBSCRIPTIONS}
     if method.name == "initialize":
-        return {"protocolVersion": version, "capabilities": _CAPABILITIES, "serverInfo": _SERVER}
+        return {"protocolVersion": version, "capabilities": _CAPABILITIES, "serverInfo": GATEWAY}
     # A log level at the endpoint of all: there is no server to set it at.
     raise McpError(METHOD_NOT_FOUND, f"Method not found: {method.name}", status=404 if modern else 200)

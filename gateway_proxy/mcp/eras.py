@@ -8,18 +8,19 @@ from typing import Any
 from gateway_proxy.mcp.errors import INTERNAL_ERROR, INVALID_PARAMS, McpError
 from gateway_proxy.mcp.methods import Method
 from gateway_proxy.mcp.names import join_uri
-from gateway_proxy.mcp.versions import CAPABILITIES_KEY, CLIENT_KEY, VERSION_KEY, is_modern
+from gateway_proxy.mcp.versions import CAPABILITIES_KEY, CLIENT_KEY, GATEWAY, LEGACY, VERSION_KEY, is_modern
 
 LIST_TTL_MS = 5_000
 """How long a client may keep a list: as long as a change of its key may stay unseen."""
 _RESOURCE_NOT_FOUND = -32002
 _RESERVED = "io.modelcontextprotocol/"
-_GATEWAY = {"name": "gateway-proxy", "version": "1"}
 _CACHE_MEMBERS = ("ttlMs", "cacheScope")
 
 
-def fit_params(params: dict[str, Any] | None, *, client: str, server: str) -> dict[str, Any] | None:
-    """The params for a server of revision `server`.
+def fit_params(
+    params: dict[str, Any] | None, *, server: str, client: str = LEGACY[0]
+) -> dict[str, Any] | None:
+    """The params for a server of revision `server`. Without a `client` they are the gateway's own.
 
     A legacy client's request declares no capability to a modern server, for it could not answer what they invite.
     """
@@ -28,7 +29,7 @@ def fit_params(params: dict[str, Any] | None, *, client: str, server: str) -> di
     meta = dict(given) if isinstance(given, dict) else {}
     if is_modern(server):
         if not is_modern(client):
-            meta |= {CAPABILITIES_KEY: {}, CLIENT_KEY: _GATEWAY}
+            meta |= {CAPABILITIES_KEY: {}, CLIENT_KEY: GATEWAY}
         meta[VERSION_KEY] = server
     else:
         meta = {key: value for key, value in meta.items() if not key.startswith(_RESERVED)}

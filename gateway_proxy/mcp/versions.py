@@ -17,6 +17,8 @@ WITH_BATCHES = "2025-03-26"
 VERSION_KEY = "io.modelcontextprotocol/protocolVersion"
 CAPABILITIES_KEY = "io.modelcontextprotocol/clientCapabilities"
 CLIENT_KEY = "io.modelcontextprotocol/clientInfo"
+GATEWAY = {"name": "gateway-proxy", "version": "1"}
+"""As what it introduces itself, to clients and to servers."""
 
 
 def is_modern(version: str) -> bool:

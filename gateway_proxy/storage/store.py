@@ -84,20 +84,17 @@ async def open_store(
     try:
         await store.join(migrate=migrate)
     except BaseException as error:
-        if patient and isinstance(error, StoreUnreachable):
-            return store
-
-        await store.close()
-        raise
+        if not (patient and isinstance(error, StoreUnreachable)):
+            await store.close()
+            raise
     return store
 
 
 async def open_database(url: str, *, create: bool = True, patient: bool = False) -> Database:
     """The database of a URL, whatever its schema. Raises `StoreError`; with `patient` not for a server that is away."""
     if url.startswith("postgresql://"):
-        from gateway_proxy.storage.postgres import (
-            PostgresDatabase,  # the embedded store needs no driver of it
-        )
+        # The embedded store needs no driver of it.
+        from gateway_proxy.storage.postgres import PostgresDatabase
 
         return await PostgresDatabase.open(url, patient=patient)
     return await SqliteDatabase.open(_sqlite_path(url), create=create)

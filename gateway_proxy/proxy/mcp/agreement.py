@@ -1,4 +1,4 @@
-"""What the answers to `server/discover` and `initialize` say: revisions and capabilities.
+"""What `initialize` is asked with, and what its answer and that of `server/discover` say: revisions and capabilities.
 
 Source: MCP 2026-07-28, basic/versioning; 2025-11-25, basic/lifecycle.
 """
@@ -8,13 +8,17 @@ from typing import Any
 
 from gateway_proxy.mcp.errors import HEADER_MISMATCH, MISSING_CLIENT_CAPABILITY, UNSUPPORTED_VERSION
 from gateway_proxy.mcp.message import Message
-from gateway_proxy.mcp.versions import LEGACY
+from gateway_proxy.mcp.versions import GATEWAY, LEGACY
 from gateway_proxy.proxy.mcp.answer import broken
 
-GATEWAY = {"name": "gateway-proxy", "version": "1"}
 OLDEST = "2024-11-05"
 """The revision of the older HTTP+SSE; what it has that the gateway passes on is the same as in 2025-03-26."""
 _MODERN_ERRORS = (HEADER_MISMATCH, MISSING_CLIENT_CAPABILITY, UNSUPPORTED_VERSION)
+
+
+def initialize_params(can: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What `initialize` is asked with, for a client that can do this."""
+    return {"protocolVersion": LEGACY[0], "capabilities": dict(can or {}), "clientInfo": GATEWAY}
 
 
 def read_supported(answer: Message) -> tuple[str, ...]:

@@ -8,10 +8,10 @@ from contextlib import aclosing
 from typing import Any
 
 from gateway_proxy.mcp.eras import fit_params
-from gateway_proxy.mcp.versions import LEGACY
 from gateway_proxy.proxy.mcp.link import Link, Peer
 
 LISTEN = "subscriptions/listen"
+SUBSCRIPTION_KEY = "io.modelcontextprotocol/subscriptionId"
 LIST_CHANGES = frozenset(f"notifications/{kind}/list_changed" for kind in ("tools", "prompts", "resources"))
 _FILTERS = {"tools": "toolsListChanged", "prompts": "promptsListChanged", "resources": "resourcesListChanged"}
 
@@ -28,7 +28,7 @@ def told_changes(peer: Peer) -> dict[str, bool]:
 
 async def listen(link: Link, peer: Peer) -> AsyncGenerator[None, None]:
     """Subscribes at a server of the modern era; once for each change. Raises UpstreamFailed when that ends."""
-    params = fit_params({"notifications": told_changes(peer)}, client=LEGACY[0], server=peer.version)
+    params = fit_params({"notifications": told_changes(peer)}, server=peer.version)
     async with link.exchange(peer, LISTEN, params) as exchange:
         async with aclosing(exchange.messages()) as messages:
             async for message in messages:

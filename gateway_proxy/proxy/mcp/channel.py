@@ -18,11 +18,10 @@ from gateway_proxy.core.errors import UpstreamFailed
 from gateway_proxy.core.tasks import spawn
 from gateway_proxy.mcp.errors import METHOD_NOT_FOUND, McpError
 from gateway_proxy.mcp.message import Message, write_json
-from gateway_proxy.proxy.mcp.changes import LIST_CHANGES, LISTEN
+from gateway_proxy.proxy.mcp.changes import LIST_CHANGES, LISTEN, SUBSCRIPTION_KEY
 from gateway_proxy.proxy.mcp.link import LinkExchange
 
 MAX_WAITING = 1_000
-SUBSCRIPTION_KEY = "io.modelcontextprotocol/subscriptionId"
 Write = Callable[[bytes], Awaitable[None]]
 """Hands one message to the server; raises UpstreamFailed."""
 

@@ -15,8 +15,13 @@ from gateway_proxy.core.errors import UpstreamFailed
 from gateway_proxy.core.tasks import spawn
 from gateway_proxy.mcp.eras import fit_params
 from gateway_proxy.mcp.message import Message
-from gateway_proxy.mcp.versions import LEGACY, MODERN, is_modern
-from gateway_proxy.proxy.mcp.agreement import GATEWAY, read_agreement, read_capabilities, read_supported
+from gateway_proxy.mcp.versions import MODERN, is_modern
+from gateway_proxy.proxy.mcp.agreement import (
+    initialize_params,
+    read_agreement,
+    read_capabilities,
+    read_supported,
+)
 from gateway_proxy.proxy.mcp.answer import broken
 from gateway_proxy.proxy.mcp.changes import listen, told_changes
 from gateway_proxy.proxy.mcp.channel import Channel, ChannelExchange
@@ -144,7 +149,7 @@ class ChannelLink(Link, ABC):
             self._is_legacy = False
             return peer
         channel = await self._open_anew()
-        answer = await self._ask_within(channel, self._start_seconds, "initialize", _initialize_params())
+        answer = await self._ask_within(channel, self._start_seconds, "initialize", initialize_params())
         if MODERN in read_supported(answer) and self._is_legacy is None and again:
             self._is_legacy = False  # it was too slow for the first question
             return await self._negotiate(again=False)
@@ -158,7 +163,7 @@ class ChannelLink(Link, ABC):
         channel = await self._open_anew()
         known = self._is_legacy is False
         seconds = self._start_seconds if known else min(PROBE_SECONDS, self._start_seconds)
-        params = fit_params(None, client=LEGACY[0], server=MODERN)
+        params = fit_params(None, server=MODERN)
         try:
             answer = await self._ask_within(channel, seconds, "server/discover", params)
         except UpstreamFailed as error:
@@ -182,10 +187,6 @@ class ChannelLink(Link, ABC):
     ) -> Message:
         async with channel.exchange(method, params, seconds) as exchange:
             return await exchange.final()
-
-
-def _initialize_params() -> dict[str, Any]:
-    return {"protocolVersion": LEGACY[0], "capabilities": {}, "clientInfo": GATEWAY}
 
 
 def _retired() -> UpstreamFailed:

@@ -20,7 +20,12 @@ from gateway_proxy.core.tasks import spawn
 from gateway_proxy.mcp.message import Message, write_json
 from gateway_proxy.mcp.mirrored import mirror
 from gateway_proxy.mcp.versions import LEGACY, MODERN, is_modern
-from gateway_proxy.proxy.mcp.agreement import GATEWAY, read_agreement, read_capabilities, read_supported
+from gateway_proxy.proxy.mcp.agreement import (
+    initialize_params,
+    read_agreement,
+    read_capabilities,
+    read_supported,
+)
 from gateway_proxy.proxy.mcp.answer import broken, read_messages
 from gateway_proxy.proxy.mcp.changes import LIST_CHANGES, listen, told_changes
 from gateway_proxy.proxy.mcp.channel import answer_server
@@ -101,8 +106,9 @@ class HttpLink(Link):
 
     async def initialize(self, can: Mapping[str, Any] | None = None) -> Peer:
         """A legacy session of its own. Raises UpstreamFailed."""
-        params = {"protocolVersion": LEGACY[0], "capabilities": dict(can or {}), "clientInfo": GATEWAY}
-        async with self.exchange(Peer(LEGACY[0]), "initialize", params, opens=True) as exchange:
+        async with self.exchange(
+            Peer(LEGACY[0]), "initialize", initialize_params(can), opens=True
+        ) as exchange:
             answer = await exchange.final()
             session_id = exchange.session_id
         version, capabilities = read_agreement(answer)

@@ -14,7 +14,6 @@ from typing import Any, Protocol
 from gateway_proxy.core.errors import UpstreamFailed
 from gateway_proxy.mcp.eras import fit_params
 from gateway_proxy.mcp.message import Message
-from gateway_proxy.mcp.versions import LEGACY
 from gateway_proxy.proxy.mcp.answer import broken
 
 
@@ -27,9 +26,8 @@ class Peer:
     version: str
     session_id: str | None = None
     capabilities: Mapping[str, Any] = field(default_factory=dict, compare=False)
-    is_own: bool = field(
-        default=False, compare=False
-    )  # belongs to one client: the server's requests are handed on
+    # It belongs to one client, to whom the server's requests are handed on.
+    is_own: bool = field(default=False, compare=False)
 
 
 class SessionEnded(UpstreamFailed):
@@ -61,7 +59,7 @@ class Link(Protocol):
 
     async def ask(self, peer: Peer, method: str, params: dict[str, Any] | None = None) -> Message:
         """The response to a request of the gateway's own, which is fitted to the era here. Raises UpstreamFailed."""
-        params = fit_params(params, client=LEGACY[0], server=peer.version)
+        params = fit_params(params, server=peer.version)
         async with self.exchange(peer, method, params) as exchange:
             return await exchange.final()
 

@@ -26,9 +26,9 @@ from gateway_proxy.mcp.eras import fit_params
 from gateway_proxy.mcp.message import Id, Message, result_answer
 from gateway_proxy.mcp.names import join_uri
 from gateway_proxy.mcp.scope import Scope
-from gateway_proxy.mcp.versions import LEGACY, is_modern
+from gateway_proxy.mcp.versions import is_modern
 from gateway_proxy.proxy.mcp.asked import Asked
-from gateway_proxy.proxy.mcp.changes import LISTEN
+from gateway_proxy.proxy.mcp.changes import LISTEN, SUBSCRIPTION_KEY
 from gateway_proxy.proxy.mcp.events import prepare_stream, write_event
 from gateway_proxy.proxy.mcp.link import Link, Peer
 from gateway_proxy.proxy.mcp.own_sessions import OwnSessions
@@ -43,7 +43,6 @@ CHECK_SECONDS = 0.5
 AGAIN_SECONDS = 2.0
 PEER_SECONDS = 2.0
 MAX_STREAMS = 64
-SUBSCRIPTION_KEY = "io.modelcontextprotocol/subscriptionId"
 _CHANGES = {
     "toolsListChanged": ("notifications/tools/list_changed", ("tools",)),
     "promptsListChanged": ("notifications/prompts/list_changed", ("prompts",)),
@@ -209,7 +208,7 @@ class Streams:
             if link is not None and stream.may_hear(self._find_policy, server):
                 with contextlib.suppress(UpstreamFailed):
                     peer = await revision.discovery.peer(server)
-                    params = fit_params(wanted, client=LEGACY[0], server=peer.version)
+                    params = fit_params(wanted, server=peer.version)
                     async with link.exchange(peer, LISTEN, params) as exchange:
                         async with contextlib.aclosing(exchange.messages()) as messages:
                             async for message in messages:

@@ -9,8 +9,8 @@ import pytest
 from gateway_proxy.core.errors import UpstreamFailed
 from gateway_proxy.core.tasks import drain
 from gateway_proxy.mcp.message import Message, parse_message
-from gateway_proxy.proxy.mcp.changes import LISTEN
-from gateway_proxy.proxy.mcp.channel import MAX_WAITING, SUBSCRIPTION_KEY, Channel
+from gateway_proxy.proxy.mcp.changes import LISTEN, SUBSCRIPTION_KEY
+from gateway_proxy.proxy.mcp.channel import MAX_WAITING, Channel
 
 
 class Wire:

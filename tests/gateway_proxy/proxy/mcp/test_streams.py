@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from gateway_proxy.proxy.mcp import streams as module
-from gateway_proxy.proxy.mcp.streams import SUBSCRIPTION_KEY
+from gateway_proxy.proxy.mcp.changes import SUBSCRIPTION_KEY
 from tests.support.mcp_client import McpClient
 from tests.support.mcp_server import tool
 from tests.support.mcp_world import World

@@ -213,7 +213,7 @@ class Calls:
         lease, bound = exchange.lease, exchange.bound
         assert lease is not None
         target, reserved = exchange.targets[0], 0 if bound is None else bound.nanos
-        attempt = Attempt(1, target, lease, reserved, bound, lease.admitted_at)
+        attempt = Attempt(1, target, lease, reserved, lease.admitted_at)
         self._settlement.open_attempt(exchange, attempt)
         exchange.attempts.append(attempt)
         return attempt

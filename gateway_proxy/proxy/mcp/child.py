@@ -71,7 +71,9 @@ class Child:
         stdin = self._process.stdin
         assert stdin is not None
         if stdin.is_closing():
-            raise UpstreamFailed("The MCP server has ended.", code="upstream_broken", detail="stdin is closed")
+            raise UpstreamFailed(
+                "The MCP server has ended.", code="upstream_broken", detail="stdin is closed"
+            )
         if stdin.transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
             raise UpstreamFailed(
                 "The MCP server takes no requests.",

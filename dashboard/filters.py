@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from dashboard.browsers import name_browser
+
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _STEPS = ((86_400, "day"), (3600, "hour"), (60, "minute"))
 
@@ -97,6 +99,7 @@ def format_json(value: Any) -> str:
 
 FILTERS: dict[str, Callable[..., Any]] = {
     "count": format_count,
+    "browser": name_browser,
     "short": shorten_count,
     "latency": format_latency,
     "money": format_money,

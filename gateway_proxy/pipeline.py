@@ -6,7 +6,6 @@ traceback in our log and nothing of it in the answer.
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
 from inspect import iscoroutinefunction
 from typing import cast
 
@@ -18,6 +17,7 @@ log = logging.getLogger("gateway_proxy.pipeline")
 
 Stages = Sequence[Stage | WaitingStage]
 Check = Callable[[Exchange], Awaitable[None] | None]
+PromptCheck = Callable[[Exchange], None]
 
 
 class Pipeline:
@@ -40,9 +40,8 @@ class Pipeline:
             raise ValueError(
                 f"stage {late!r} works on the head alone and must come before the stages that need the body"
             )
-        self._again = again = next(
-            (cast("Stage", stage) for stage in stages if stage.name == "authenticate"), None
-        )
+        authenticate = [cast("Stage", stage) for stage in stages if stage.name == "authenticate"]
+        self._again = again = _compile_prompt(authenticate[:1])
         self.check_head = _compile([stage for stage in stages if not stage.needs_body], again)
         self.check_body = _compile([stage for stage in stages if stage.needs_body], again)
 
@@ -51,44 +50,41 @@ class Pipeline:
         _check_again(self._again, exchange)
 
 
-def _compile(stages: Stages, authenticate: Stage | None) -> Check:
+def _compile(stages: Stages, again: PromptCheck) -> Check:
     """Without a stage that waits nothing of waiting is left in what runs for each request."""
-    first = next((i for i, stage in enumerate(stages) if _may_wait(stage)), len(stages))
-    prompt = cast("tuple[Stage, ...]", tuple(stages[:first]))
+    first = next((i for i, stage in enumerate(stages) if iscoroutinefunction(stage.check)), len(stages))
+    check_prompt = _compile_prompt(cast("Sequence[Stage]", stages[:first]))
     if first == len(stages):
-        return partial(_check, prompt)
+        return check_prompt
     rest = tuple(stages[first:])
 
     def check(exchange: Exchange) -> Awaitable[None]:
         secret = exchange.secret
-        _check(prompt, exchange)
-        return _check_waiting(rest, authenticate, exchange, secret)
+        check_prompt(exchange)
+        return _check_waiting(rest, again, exchange, secret)
 
     return check
 
 
-def _check(stages: tuple[Stage, ...], exchange: Exchange) -> None:
-    current = None
-    try:
-        for stage in stages:
-            current = stage
-            stage.check(exchange)
-    except GatewayError:
-        raise
-    except Exception as broken:  # noqa: BLE001 - a guard that breaks refuses
-        raise _refuse(current, exchange, broken) from None
+def _compile_prompt(stages: Sequence[Stage]) -> PromptCheck:
+    # Bound here: finding a method on object after object of another type costs more than many a stage does.
+    checks = tuple([(stage.check, stage) for stage in stages])
 
+    def check(exchange: Exchange) -> None:
+        stage = None
+        try:
+            for judge, stage in checks:  # noqa: B007 - told to whoever reads why
+                judge(exchange)
+        except GatewayError:
+            raise
+        except Exception as broken:  # noqa: BLE001 - a guard that breaks refuses
+            raise _refuse(stage, exchange, broken) from None
 
-def _may_wait(stage: Stage | WaitingStage) -> bool:
-    """Whether its check is a coroutine, or may return one."""
-    return iscoroutinefunction(stage.check) or bool(getattr(stage, "may_wait", False))
+    return check
 
 
 async def _check_waiting(
-    stages: tuple[Stage | WaitingStage, ...],
-    authenticate: Stage | None,
-    exchange: Exchange,
-    secret: str | None,
+    stages: tuple[Stage | WaitingStage, ...], again: PromptCheck, exchange: Exchange, secret: str | None
 ) -> None:
     secret = secret or exchange.secret
     for stage in stages:
@@ -102,14 +98,14 @@ async def _check_waiting(
         except Exception as broken:  # noqa: BLE001 - as above
             raise _refuse(stage, exchange, broken) from None
         exchange.secret = secret
-        _check_again(authenticate, exchange)  # the key may have been revoked meanwhile
+        _check_again(again, exchange)  # the key may have been revoked meanwhile
     exchange.secret = None
 
 
-def _check_again(authenticate: Stage | None, exchange: Exchange) -> None:
+def _check_again(again: PromptCheck, exchange: Exchange) -> None:
     policy = exchange.policy
-    if policy is not None and authenticate is not None:
-        _check((authenticate,), exchange)
+    if policy is not None:
+        again(exchange)
         exchange.policy = policy
 
 

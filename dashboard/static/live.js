@@ -73,8 +73,10 @@ function setBackground(inert) {
 async function go(address, { push = true, replace = false } = {}) {
   try {
     const { answer, page } = await load(address);
-    if (push) history.pushState(null, "", answer.url);
-    else if (replace) history.replaceState(null, "", answer.url);
+    // A dialog that is done with gives its place in the history to the list: going back must not open it again.
+    const leaves = document.querySelector("dialog[data-dialog]") && !page.querySelector("dialog[data-dialog]");
+    if (replace || (push && leaves)) history.replaceState(null, "", answer.url);
+    else if (push) history.pushState(null, "", answer.url);
     place(answer, page);
   } catch (error) {
     if (error.name !== "AbortError") location.assign(address);
@@ -87,7 +89,7 @@ async function send(form, submitter) {
   try {
     const { answer, page } = await load(form.action, { method: "POST", body });
     // What was posted has no address of its own; where it led to has one.
-    if (answer.redirected) history.pushState(null, "", answer.url);
+    if (answer.redirected) history.replaceState(null, "", answer.url);
     place(answer, page);
   } catch (error) {
     for (const button of form.querySelectorAll("button")) button.disabled = false;

@@ -86,6 +86,8 @@ def _write(value: Any) -> str:
         return ", ".join(map(_write, value)) if value else "none"
     if isinstance(value, Mapping):
         return ", ".join(f"{name} = {_write(part)}" for name, part in value.items()) if value else "none"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
     return str(value)
 
 

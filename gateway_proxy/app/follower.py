@@ -122,9 +122,9 @@ class Follower:
             await self.load()
         elif seq > self.seq:
             await self._apply(records)
-            self.seq = seq
             if self._kept is not None:
                 await self._kept.advance(records, seq)
+            self.seq = seq  # last: a heartbeat that comes in between acknowledges nothing that a restart could forget
 
     async def _tell(self) -> None:
         if self._told != self.seq:

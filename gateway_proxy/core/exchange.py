@@ -56,7 +56,6 @@ class Attempt:
         target: Target,
         lease: Lease,
         reserved_nanos: int,
-        bound: Bound | None,
         admitted_at: int,
     ) -> None:
         self.outcome = _OPEN
@@ -66,7 +65,6 @@ class Attempt:
         self.target = target
         self.lease = lease
         self.reserved_nanos = reserved_nanos
-        self.bound = bound
         self.admitted_at = admitted_at
 
 

@@ -6,6 +6,7 @@ only where the settings ask for them.
 """
 
 import re
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -19,18 +20,21 @@ _NAMES = re.compile(
 # What models count stands in every request and answer: max_tokens, prompt_tokens_details, promptTokenCount, tokenizer.
 _COUNTS = re.compile(r"tokens?[-_]?(?:count|details|limit|budget|usage|ize)|tokenize", re.IGNORECASE)
 _PLURAL = re.compile(r"tokens$", re.IGNORECASE)
-_MEMBER = re.compile(r'(?<!\\)(\\{0,7})"([^"\\\n]{1,128})\1"\s{0,64}:\s{0,64}')
+_MEMBER = re.compile(r'"([^"\\\n]{1,128})(\\{0,7})"\s{0,64}:\s{0,64}')
 _QUOTE = re.compile(r'(?<!\\)(\\*)"')
 _SCALAR = re.compile(r"[^\s,\]}]*")
+# Each begins with a letter of its own, by which the search passes over nearly all of a text; that no word goes on there is
+# asked behind it.
 _VALUES = re.compile(
-    r"\bgw[kae]_[\w.-]{16,}"
-    r"|\b(?:Bearer|Basic)\s{1,8}(?=[A-Za-z.~+/=_-]{0,512}\d)[\w.~+/=-]{8,}"
-    r"|\b(?:sk|rk|pk)-[\w-]{16,}"
-    r"|\b(?:gh[pousr]|github_pat)_\w{16,}"
-    r"|\bxox[a-z]-[\w-]{8,}"
-    r"|\bA(?:KI|SI)A[0-9A-Z]{16}\b"
-    r"|\bAIza[\w-]{30,}"
-    r"|\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"
+    r"g(?<!\wg)w[kae]_[\w.-]{16,}"
+    r"|B(?<!\wB)(?:earer|asic)\s{1,8}(?=[A-Za-z.~+/=_-]{0,512}\d)[\w.~+/=-]{8,}"
+    r"|s(?<!\ws)k-[\w-]{16,}"
+    r"|[rp](?<!\w[rp])k-[\w-]{16,}"
+    r"|g(?<!\wg)(?:h[pousr]|ithub_pat)_\w{16,}"
+    r"|x(?<!\wx)ox[a-z]-[\w-]{8,}"
+    r"|A(?<!\wA)(?:KI|SI)A[0-9A-Z]{16}\b"
+    r"|A(?<!\wA)Iza[\w-]{30,}"
+    r"|e(?<!\we)yJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"
     r'|-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----[^"]*?(?:-----END [A-Z ]{0,32}PRIVATE KEY-----|(?=\\*")|$)'
 )
 _EDGE = 512  # where a text was cut half a credential may stand, which has no form any more
@@ -51,14 +55,18 @@ def mask_text(text: str) -> str:
     at = 0
     for member in _MEMBER.finditer(text):
         start = member.end()
-        if member.start() < at or not _is_telling(member[2], text[start : start + 1]):
+        if member.start() < at or not _is_telling(member[1], text[start : start + 1]):
             continue
-        pieces += (text[at:start], f'{member[1]}"{MASK}{member[1]}"')
-        at = _end_of_value(text, start, member[1])
+        escapes = member[2]
+        if not text.endswith(escapes, 0, member.start()):
+            continue  # a quote within a string, and one that ends it
+        pieces += (text[at:start], f'{escapes}"{MASK}{escapes}"')
+        at = _end_of_value(text, start, escapes)
     pieces.append(text[at:])
     return _VALUES.sub(MASK, "".join(pieces))
 
 
+@lru_cache(4096)
 def _is_telling(name: str, first: str) -> bool:
     """`first` is the first character of its value: a plural that is a number says how many."""
     if _NAMES.search(name) is None or _COUNTS.search(name) is not None:

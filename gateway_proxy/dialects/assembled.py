@@ -18,7 +18,8 @@ Document = dict[str, Any]
 
 def assemble(stream: bytes) -> Document | None:
     """The whole answer of OpenAI's chats, completions and responses, Anthropic's messages and Gemini's contents."""
-    values = [value for value in map(_read, split_events(stream)) if type(value) is dict]
+    events = split_events(stream) if b"\r" in stream else stream.split(b"\n\n")
+    values = [value for value in map(_read, events) if type(value) is dict]
     for is_meant, join in _FORMS:
         if any(map(is_meant, values)):
             document = join(values)
@@ -30,10 +31,13 @@ def assemble(stream: bytes) -> Document | None:
 
 
 def _read(event: bytes) -> Any:
-    try:
-        return orjson.loads(data_of(event).decode("utf-8", "replace"))
-    except ValueError:
-        return None
+    data = data_of(event)
+    for text in (data, data.decode("utf-8", "replace")) if not data.isascii() else (data,):
+        try:
+            return orjson.loads(text)
+        except ValueError:
+            continue
+    return None
 
 
 def _kind(value: Document) -> str:

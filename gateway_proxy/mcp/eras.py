@@ -5,7 +5,15 @@ Source: MCP 2026-07-28, changelog, basic/index (`_meta`, ResultType) and server/
 
 from typing import Any
 
-from gateway_proxy.mcp.errors import INTERNAL_ERROR, INVALID_PARAMS, McpError
+from gateway_proxy.mcp.errors import (
+    HEADER_MISMATCH,
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
+    METHOD_NOT_FOUND,
+    MISSING_CLIENT_CAPABILITY,
+    UNSUPPORTED_VERSION,
+    McpError,
+)
 from gateway_proxy.mcp.methods import Method
 from gateway_proxy.mcp.names import join_uri
 from gateway_proxy.mcp.versions import CAPABILITIES_KEY, CLIENT_KEY, GATEWAY, LEGACY, VERSION_KEY, is_modern
@@ -14,6 +22,13 @@ LIST_TTL_MS = 5_000
 """How long a client may keep a list: as long as a change of its key may stay unseen."""
 _RESOURCE_NOT_FOUND = -32002
 _RESERVED = "io.modelcontextprotocol/"
+_STATUSES = {
+    HEADER_MISMATCH: 400,
+    MISSING_CLIENT_CAPABILITY: 400,
+    UNSUPPORTED_VERSION: 400,
+    METHOD_NOT_FOUND: 404,
+}
+"""With which HTTP status the modern era tells an error; the others have 200."""
 _CACHE_MEMBERS = ("ttlMs", "cacheScope")
 
 
@@ -66,7 +81,8 @@ def fit_error(error: dict[str, Any], *, client: str) -> McpError:
         return McpError(INTERNAL_ERROR, "The MCP server answered with an error that cannot be read.")
     if is_modern(client) and code == _RESOURCE_NOT_FOUND:
         code = INVALID_PARAMS
-    return McpError(code, message, data=error.get("data"))
+    status = _STATUSES.get(code, 200) if is_modern(client) else 200
+    return McpError(code, message, status=status, data=error.get("data"))
 
 
 def rename_uris(server: str, result: dict[str, Any]) -> dict[str, Any]:

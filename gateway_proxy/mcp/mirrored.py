@@ -7,7 +7,8 @@ way may believe it. Source: MCP 2026-07-28, basic/transports/streamable-http (Re
 import base64
 import binascii
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from gateway_proxy.mcp.errors import HEADER_MISMATCH, McpError
 from gateway_proxy.mcp.message import Message
@@ -15,6 +16,7 @@ from gateway_proxy.mcp.methods import METHODS
 
 _PARAM = "mcp-param-"
 _PREFIX, _SUFFIX = "=?base64?", "?="
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _PLAIN = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?")
 
 
@@ -51,7 +53,28 @@ def mirror(message: Message, version: str) -> dict[str, str]:
 
 def passed_on(headers: Mapping[str, str]) -> dict[str, str]:
     """The headers Mcp-Param-*: which argument each repeats is known to the server only, so it has to judge them."""
-    return {name: value for name, value in headers.items() if name.startswith(_PARAM)}
+    return {name: value for name, value in headers.items() if name.lower().startswith(_PARAM)}
+
+
+def mirror_arguments(schema: Any, arguments: Any) -> dict[str, str]:
+    """The headers Mcp-Param-* of a call whose client knows of none: those that the tool's schema names with `x-mcp-header`."""
+    headers = {}
+    for token, value in _find_mirrored(schema, arguments):
+        if isinstance(value, str | int | float) and _TOKEN.fullmatch(token):
+            said = str(value).lower() if isinstance(value, bool) else str(value)
+            headers[_PARAM + token.lower()] = encode_value(said)
+    return headers
+
+
+def _find_mirrored(schema: Any, value: Any) -> Iterator[tuple[str, Any]]:
+    properties = schema.get("properties") if isinstance(schema, dict) else None
+    if not isinstance(properties, dict) or not isinstance(value, dict):
+        return
+    for name in properties.keys() & value.keys():
+        inner = properties[name]
+        if isinstance(inner, dict) and isinstance(token := inner.get("x-mcp-header"), str):
+            yield token, value[name]
+        yield from _find_mirrored(inner, value[name])
 
 
 def encode_value(value: str) -> str:

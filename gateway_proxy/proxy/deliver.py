@@ -122,6 +122,24 @@ class Delivery:
             reply.attempt.outcome = outcome
         self._settlement.close_attempt(run.exchange, reply.attempt, tap)
 
+    def finish_whole(self, run: Run, reply: Reply) -> BaseAnswer | None:
+        """What `finish` makes of an answer that is here whole and of which nothing is wrong; None for every other."""
+        response, note, route = reply.response, reply.note, run.exchange.route
+        if note is None or note.is_encoded is not False or not 200 <= response.status < 300:
+            return None
+        if reply.is_event_stream or (route is not None and route.as_array):
+            return None
+        body = response.take_whole()
+        if body is None:
+            return None
+        tap = reply.make_tap(run)
+        try:
+            tap.feed(body)
+            return self._answer_whole(run, reply, tap, body)
+        except BaseException:
+            self.close(run, reply, tap, _FAILED)
+            raise
+
     async def finish(self, run: Run, reply: Reply) -> BaseAnswer:
         """Deliver one answer. Raises GatewayError while the client has not seen a byte."""
         response, note = reply.response, reply.note
@@ -137,11 +155,7 @@ class Delivery:
             route = run.exchange.route
             if route is not None and route.as_array and response.status < 400:
                 return await self._deliver_unkept(run, reply, tap, [])
-            body = response.take_whole()
-            if body is None:
-                return await self._collect(run, reply, tap)
-            tap.feed(body)
-            return self._answer_whole(run, reply, tap, body)
+            return await self._collect(run, reply, tap)
         except BaseException:
             self.close(run, reply, tap, _FAILED)
             raise

@@ -150,23 +150,15 @@ class DataPlane:
     async def _answer(
         self, request: ClientRequest, facts: HeadFacts, exchange: Exchange, runtime: Runtime
     ) -> BaseAnswer:
+        query = act = None
+        is_plain = facts.is_plain and type(request) is FrontRequest and request.method == "POST"
         if type(request) is not FrontRequest:
             check_request_line(request)
         exchange.client_ip = runtime.client_ip.find(request.remote, request.headers)
-        operation = exchange.operation
-        query = None if operation else self._find_query(exchange.path)
-        act = None if operation else self.acts.get(exchange.path)
-        if request.method == "OPTIONS" and exchange.answer_lines.endswith(_VARY):
-            return _preflight(exchange)
-        if not operation and query is None and act is None:
-            raise BadExchange(
-                f"There is no route '{exchange.path}' on this gateway.", code="route_not_found", status=404
-            )
-        methods = facts.methods if operation else "POST" if act is not None else "GET"
-        if request.method != methods and request.method not in methods.split(", "):
-            raise _wrong_method(exchange, methods)
-        if facts.secrets_differ:
-            raise two_credentials()
+        if not is_plain:  # else its head was judged when it first came
+            if request.method == "OPTIONS" and exchange.answer_lines.endswith(_VARY):
+                return _preflight(exchange)
+            query, act = self._find_own(request, facts, exchange)
         exchange.secret = facts.secret
         if (waiting := runtime.pipeline.check_head(exchange)) is not None:
             await _wait(waiting, exchange, facts)
@@ -178,21 +170,16 @@ class DataPlane:
             if self.refresh is not None:
                 await self.refresh(policy)
             return query(exchange, runtime)
-        announced = request.content.length if type(request) is FrontRequest else facts.body_length
-        check_head(facts, announced, runtime.max_body_bytes)
         if len(self.sweeper.runs) >= MAX_RUNNING:
             raise Unavailable("The gateway is overloaded.", retry_after_ms=1000)
-        if facts.expects is not None:
-            _answer_expectation(request, facts.expects)
-        folder = self.form_folder if facts.is_form else None
-        is_here = request.content.is_eof()
-        exchange.body = await read_body(request, runtime.max_body_bytes, folder)
-        if not is_here:  # an upload takes its time, and a key that was revoked meanwhile has no business here
-            exchange.secret = facts.secret
-            runtime.pipeline.check_again(exchange)
+        content = request.content
+        if is_plain and not content.missing and content.length <= runtime.max_body_bytes:
+            exchange.body = content.read_nowait()
+        else:
+            await self._read_body(request, facts, exchange, runtime)
         if act is not None:
             return await act(exchange, runtime)
-        if operation == "mcp" and self.mcp is not None:
+        if exchange.operation == "mcp" and self.mcp is not None:
             return await self.mcp(request, facts.secret, exchange, runtime)
         try:
             if (waiting := runtime.pipeline.check_body(exchange)) is not None:
@@ -204,6 +191,38 @@ class DataPlane:
             if (waiting := runtime.pipeline.check_body(exchange)) is not None:
                 await _wait(waiting, exchange, facts)
         return await self._relay_admitted(request, facts.upward, exchange, runtime)
+
+    def _find_own(
+        self, request: ClientRequest, facts: HeadFacts, exchange: Exchange
+    ) -> tuple[Query | None, Act | None]:
+        """What the gateway itself does for this request; neither where it is for a provider. Raises BadExchange."""
+        operation = exchange.operation
+        query = None if operation else self._find_query(exchange.path)
+        act = None if operation else self.acts.get(exchange.path)
+        if not operation and query is None and act is None:
+            raise BadExchange(
+                f"There is no route '{exchange.path}' on this gateway.", code="route_not_found", status=404
+            )
+        methods = facts.methods if operation else "POST" if act is not None else "GET"
+        if request.method != methods and request.method not in methods.split(", "):
+            raise _wrong_method(exchange, methods)
+        if facts.secrets_differ:
+            raise two_credentials()
+        return query, act
+
+    async def _read_body(
+        self, request: ClientRequest, facts: HeadFacts, exchange: Exchange, runtime: Runtime
+    ) -> None:
+        announced = request.content.length if type(request) is FrontRequest else facts.body_length
+        check_head(facts, announced, runtime.max_body_bytes)
+        if facts.expects is not None:
+            _answer_expectation(request, facts.expects)
+        folder = self.form_folder if facts.is_form else None
+        is_here = request.content.is_eof()
+        exchange.body = await read_body(request, runtime.max_body_bytes, folder)
+        if not is_here:  # an upload takes its time, and a key that was revoked meanwhile has no business here
+            exchange.secret = facts.secret
+            runtime.pipeline.check_again(exchange)
 
     async def _relay_admitted(
         self, request: ClientRequest, upward: bytes, exchange: Exchange, runtime: Runtime
@@ -220,6 +239,7 @@ class DataPlane:
             drains,
             route.stream and not route.as_array,
             asyncio.get_running_loop().time(),
+            request.protocol.task if type(request) is FrontRequest else None,
         )
         self.sweeper.add(run)
         try:

@@ -26,11 +26,12 @@ _FORMS = frozenset(("images", "audio"))  # operations that take a form
 class HeadFacts:
     """`trace` is (trace id, parent span, flags) or None.
 
-    `body_length` is what Content-Length says, None without it, and where our own front read it for itself.
+    `body_length` is what Content-Length says, None without it, and where our own front read it for itself. `is_plain`: a
+    POST with this head is for a provider, has one credential or none, and a body that is read as it comes.
     """
 
     __slots__ = (
-        "body_length", "client_request_id", "content_type", "dialect", "expects", "is_encoded", "is_form", "methods", "operation", "origin", "path",
+        "body_length", "client_request_id", "content_type", "dialect", "expects", "is_encoded", "is_form", "is_plain", "methods", "operation", "origin", "path",
         "secret", "secrets_differ", "trace", "trace_state", "upward",
     )  # fmt: skip
 
@@ -66,3 +67,7 @@ class HeadFacts:
         self.is_encoded = any(encoding.strip().lower() not in ("", "identity") for encoding in encodings)
         length = headers.get(_CONTENT_LENGTH)
         self.body_length = int(length) if length is not None and length.isdigit() else None
+        self.is_plain = (
+            bool(operation) and operation != "mcp" and self.methods == "POST"
+            and not (self.secrets_differ or self.is_encoded or self.is_form or self.expects is not None)
+        )  # fmt: skip

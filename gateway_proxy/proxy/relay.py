@@ -11,7 +11,7 @@ from dataclasses import replace
 from gateway_proxy.core.catalog import USUAL_FALLBACK, Fallback, Target
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.errors import GatewayError, Unavailable, UpstreamFailed
-from gateway_proxy.core.exchange import Attempt, Exchange, Outcome
+from gateway_proxy.core.exchange import Attempt, Outcome
 from gateway_proxy.core.limiter import (
     Claim,
     CounterUnknown,
@@ -67,14 +67,13 @@ class Relay:
             )
         upward = run.upward + encode_ids(exchange)
         reply: ErrorAnswer | GatewayError | None = None
-        slots = runtime.slots
+        slots, attempts = runtime.slots, exchange.attempts
         held: Target | None = None
         # Each usable target once, in order; with more retries than that, from the front again.
         tries = max(len(order), 1 + model.retries)
         try:
             for number in range(tries):
                 target = order[number % len(order)]
-                attempts = exchange.attempts
                 if attempts and not await self._prepare_retry(run, target, attempts[-1].target, runtime):
                     break
                 if slots is not None:
@@ -86,10 +85,16 @@ class Relay:
                 lease = exchange.lease if not attempts else await self._reserve_anew(run)
                 if lease is None:
                     break  # no budget that can be judged pays a further attempt; the last failure stands
-                attempt = self._begin_attempt(exchange, target, lease)
+                # The first attempt uses what admission reserved, each further one what was reserved anew.
+                bound = exchange.bound
+                reserved_nanos = 0 if bound is None else bound.nanos
+                attempt = Attempt(len(attempts) + 1, target, lease, reserved_nanos, lease.admitted_at)
+                attempts.append(attempt)
                 answer = await self._attempt(run, runtime, attempt, upward, is_last=number + 1 == tries)
                 if isinstance(answer, Reply):
-                    return await self._delivery.finish(run, answer)
+                    return self._delivery.finish_whole(run, answer) or await self._delivery.finish(
+                        run, answer
+                    )
                 reply = answer
                 if isinstance(reply, GatewayError) and not _may_go_on(reply, model.fallback):
                     break
@@ -113,15 +118,6 @@ class Relay:
                     raise
                 return False
         return True
-
-    @staticmethod
-    def _begin_attempt(exchange: Exchange, target: Target, lease: Lease) -> Attempt:
-        """The first attempt uses what admission reserved, each further one what was reserved anew."""
-        bound = exchange.bound
-        reserved_nanos = 0 if bound is None else bound.nanos
-        attempt = Attempt(len(exchange.attempts) + 1, target, lease, reserved_nanos, bound, lease.admitted_at)
-        exchange.attempts.append(attempt)
-        return attempt
 
     async def _reserve_anew(self, run: Run) -> Lease | None:
         """For a further attempt; None when nothing pays for it, or the exchange was cut meanwhile."""
@@ -154,9 +150,8 @@ class Relay:
         self, run: Run, runtime: Runtime, attempt: Attempt, upward: bytes, *, is_last: bool
     ) -> Reply | ErrorAnswer | GatewayError:
         """One try: an answer to deliver, an error answer that another target may mend, or a failure."""
-        exchange, target, model = run.exchange, attempt.target, run.exchange.model
-        link = runtime.links[target.provider]
-        route = exchange.route
+        exchange, target = run.exchange, attempt.target
+        link, route, model = runtime.links[target.provider], exchange.route, exchange.model
         assert route is not None and model is not None
         translated = None
         if exchange.translated is not None:
@@ -180,7 +175,12 @@ class Relay:
         try:
             connection = link.pool.take_warm() or await link.pool.connect()
             attempt.dispatched = True
-            response = await link.pool.exchange(connection, head, body)
+            waiter = link.pool.begin(connection, head, body)
+            try:
+                response = await waiter
+            except BaseException:
+                connection.give_up(waiter)
+                raise
         except UpstreamError as error:
             attempt.dispatched = error.request_sent
             if not isinstance(error, PoolExhausted):

@@ -60,9 +60,10 @@ class ClientRequest(Protocol):
 
 
 class Source(Connection, Protocol):
-    """What a front request needs of the connection it came from."""
+    """What a front request needs of the connection it came from. `task` serves it."""
 
     remote: str | None
+    task: asyncio.Task[None] | None
 
     def pause_reading(self) -> None: ...
     def resume_reading(self) -> None: ...

@@ -2,7 +2,7 @@
 
 import asyncio
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gateway_proxy.core.exchange import Exchange
 from gateway_proxy.proxy.answers import StreamAnswer
@@ -38,14 +38,16 @@ class Run:
         drains: bool,
         streaming: bool,
         now: float,
+        task: "asyncio.Task[Any] | None" = None,
     ) -> None:
+        """`task` is the current one, for those who know it."""
         self.exchange = exchange
         self.request = request
         self.dialect = dialect  # the client's
         self.upward = upward  # the client's header lines that go up
         self.drains = drains  # go on reading the upstream when the client leaves
         self.streaming = streaming  # the client asked for an event stream, not an array
-        self.task = asyncio.current_task()
+        self.task = task or asyncio.current_task()
         self.started_at = now  # loop time
         self.gone_at = 0.0  # loop time at which the client was found gone; 0 = it is there
         self.cut: Cut | None = None

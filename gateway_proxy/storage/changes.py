@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.ids import new_id
 from gateway_proxy.storage.database import Statements
-from gateway_proxy.storage.where import Where
+from gateway_proxy.storage.where import Where, list_marks
 
 _COLUMNS = "seq, id, action, organization, key_id, subject, actor, ip, at, details_json"
 
@@ -123,7 +123,7 @@ async def find_subject_names(db: Statements, subjects: Sequence[str]) -> dict[st
     for prefix, (table, column) in _NAMED_IN.items():
         ids = [subject for subject in subjects if subject.startswith(f"{prefix}_")]
         if ids:
-            marks = ", ".join(f"${n + 1}" for n in range(len(ids)))
+            marks = list_marks(len(ids))
             rows = await db.fetch(f"SELECT id, {column} FROM {table} WHERE id IN ({marks})", *ids)  # noqa: S608
             found.update((row[0], str(row[1])) for row in rows)
     return found

@@ -17,6 +17,7 @@ from gateway_proxy.storage.facts import get_fact, set_fact
 from gateway_proxy.storage.migrations import check_schema, load_migrations, migrate, schema_version
 from gateway_proxy.storage.registry import LIVE_MS
 from gateway_proxy.storage.shapes import Table, list_tables
+from gateway_proxy.storage.where import list_marks
 
 UNFINISHED = "copy"  # a fact of a store that a copy has begun to fill: how far it is
 _ORIGIN = "store_id"  # a fact of a store that was copied, and of its copy
@@ -170,7 +171,7 @@ class _Copy:
             finished += self._totals[table.name]
 
     async def _count_until(self, table: Table, after: list[Any]) -> int:
-        keys, marks = ", ".join(table.key), _marks(1, len(after))
+        keys, marks = ", ".join(table.key), list_marks(len(after))
         [(count,)] = await self._source.fetch(
             f"SELECT COUNT(*) FROM {table.name} WHERE ({keys}) <= ({marks})",  # noqa: S608
             *after,
@@ -215,14 +216,10 @@ class _Copy:
         await set_fact(tx, UNFINISHED, json.dumps(self._done, separators=(",", ":")))
 
 
-def _marks(first: int, count: int) -> str:
-    return ", ".join(f"${first + n}" for n in range(count))
-
-
 def _page(table: Table, columns: str, after: list[Any] | None, rows: int) -> tuple[Any, ...]:
     """The next rows in the order of the primary key: the statement and its arguments."""
     keys = ", ".join(table.key)
-    where = f" WHERE ({keys}) > ({_marks(1, len(after))})" if after else ""
+    where = f" WHERE ({keys}) > ({list_marks(len(after))})" if after else ""
     return (f"SELECT {columns} FROM {table.name}{where} ORDER BY {keys} LIMIT {rows}", *(after or ()))  # noqa: S608
 
 
@@ -236,9 +233,9 @@ async def _sum_up(statements: Statements, table: Table) -> _Sums:
     after: list[Any] | None = None
     while True:
         end = await _find_end(statements, table, after)
-        bounds = [f"({keys}) > ({_marks(1, len(after))})"] if after else []
+        bounds = [f"({keys}) > ({list_marks(len(after))})"] if after else []
         if end is not None:
-            bounds.append(f"({keys}) <= ({_marks(1 + len(after or ()), len(end))})")
+            bounds.append(f"({keys}) <= ({list_marks(len(end), 1 + len(after or ()))})")
         rows = await statements.fetch(
             f"SELECT {group}COUNT(*){wanted} FROM {table.name} WHERE {' AND '.join(bounds) or '1 = 1'}"  # noqa: S608
             + (" GROUP BY key_id" if money else ""),

@@ -16,6 +16,7 @@ from gateway_proxy.storage.changes import ChangeRow, last_sequence, list_changes
 from gateway_proxy.storage.database import Database, Row, Statements
 from gateway_proxy.storage.key_rows import COLUMNS, SELECTED, key_to_row, row_to_key
 from gateway_proxy.storage.key_search import KeyLabel, KeyPage, KeyQuery, KeyStats
+from gateway_proxy.storage.where import list_marks
 
 _LAST_SEQ = "SELECT value FROM counters WHERE name = 'changes'"
 _RECORDS = f"SELECT {SELECTED}, s.digest, s.pepper_id, s.expires_at FROM keys k LEFT JOIN key_secrets s ON s.key_id = k.id"  # noqa: S608
@@ -108,7 +109,7 @@ class SqlKeys:
         """The tombstones among these ids."""
         if not key_ids:
             return {}
-        marks = ", ".join(f"${n + 1}" for n in range(len(key_ids)))
+        marks = list_marks(len(key_ids))
         rows = await self._db.fetch(
             f"SELECT id, organization, name, owner, preview, deleted_at FROM deleted_keys WHERE id IN ({marks})",  # noqa: S608
             *key_ids,
@@ -160,7 +161,7 @@ class SqlKeys:
         """The number of the newest change of each of these keys."""
         if not key_ids:
             return {}
-        marks = ", ".join(f"${n + 1}" for n in range(len(key_ids)))
+        marks = list_marks(len(key_ids))
         rows = await self._db.fetch(
             f"SELECT key_id, MAX(seq) FROM changes WHERE key_id IN ({marks}) AND key_id <> '' GROUP BY key_id",  # noqa: S608
             *key_ids,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from gateway_proxy.core.kept import MadeId
 from gateway_proxy.storage.database import Database
+from gateway_proxy.storage.where import list_marks
 
 
 class MadeIdRows:
@@ -20,7 +21,7 @@ class MadeIdRows:
         """Those of `ids` that were made at `since_ms` or later."""
         if not ids:
             return []
-        marks = ", ".join(f"${number}" for number in range(2, len(ids) + 2))
+        marks = list_marks(len(ids), first=2)
         rows = await self._db.fetch(
             "SELECT id, owner_id, provider, origin, model, target_model, made_at FROM made_ids"  # noqa: S608
             f" WHERE made_at >= $1 AND id IN ({marks})",

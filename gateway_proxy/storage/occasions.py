@@ -10,6 +10,7 @@ from gateway_proxy.storage.database import Database, Statements
 from gateway_proxy.storage.facts import get_fact, set_fact
 from gateway_proxy.storage.key_rows import SELECTED, row_to_key
 from gateway_proxy.storage.outbox import add_events
+from gateway_proxy.storage.where import list_marks
 
 _BATCH = 200
 DAY_MS = 86_400_000
@@ -80,7 +81,7 @@ async def find_key_facts(tx: Statements, key_ids: Sequence[str]) -> dict[str, Ke
     """By id, of those that are or were."""
     if not key_ids:
         return {}
-    marks = ", ".join(f"${n + 1}" for n in range(len(key_ids)))
+    marks = list_marks(len(key_ids))
     found: dict[str, KeyFacts] = {}
     for table in ("deleted_keys", "keys"):
         rows = await tx.fetch(

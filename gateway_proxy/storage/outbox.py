@@ -7,6 +7,7 @@ import orjson
 from gateway_proxy.core.ledger import EventRow
 from gateway_proxy.storage.database import Database, Row, Statements
 from gateway_proxy.storage.ledger_rows import EVENT_COLUMNS, event_tuple
+from gateway_proxy.storage.where import list_marks
 
 # As `row_to_event` reads them.
 EVENT_FIELDS = ("id", "type", "at", "organization", "key_id", "dedupe", "data_json")
@@ -45,7 +46,7 @@ async def add_events(tx: Statements, events: Sequence[EventRow], state: str = "p
 
 async def finish_events(tx: Statements, event_ids: Sequence[str]) -> None:
     """These were handed on."""
-    marks = ", ".join(f"${n + 1}" for n in range(len(event_ids)))
+    marks = list_marks(len(event_ids))
     await tx.execute(f"UPDATE outbox SET state = 'done' WHERE id IN ({marks})", *event_ids)  # noqa: S608
 
 

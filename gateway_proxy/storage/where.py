@@ -1,6 +1,11 @@
-"""WHERE clauses put together piece by piece, with their numbered arguments. Values never enter the text."""
+"""WHERE clauses put together piece by piece, with their numbered arguments, and placeholders. Values never enter the text."""
 
 from typing import Any
+
+
+def list_marks(count: int, first: int = 1) -> str:
+    """So many placeholders, `$1, $2, …`."""
+    return ", ".join(f"${number}" for number in range(first, first + count))
 
 
 class Where:

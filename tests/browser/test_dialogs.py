@@ -110,3 +110,23 @@ async def test_a_lost_connection_loses_nothing_typed(visit: Visit, site: Dashboa
         await page.unroute("**/*")
         await page.get_by_role("button", name="Create Key").click()
         await expect(page.get_by_text("API Key created! Copy it now")).to_be_visible()
+
+
+async def test_going_back_opens_no_dialog_that_is_done_with(visit: Visit, site: Dashboard) -> None:
+    async with visit(site) as page:
+        await page.goto(f"{KEYS}?sort=name")
+        await page.get_by_role("link", name="Create Key", exact=True).first.click()
+        await page.get_by_label("Key Name").fill("once")
+        await page.get_by_role("button", name="Create Key").click()
+        await page.get_by_role("link", name="Done").click()
+        await expect(page.locator("dialog")).to_have_count(0)
+        await page.get_by_role("link", name="once", exact=True).click()
+        await page.get_by_role("link", name="Edit").click()
+        await page.get_by_label("Key Name").fill("twice")
+        await page.get_by_role("button", name="Save").click()
+        await expect(page.get_by_role("heading", name="twice", level=1)).to_be_visible()
+        await page.go_back()
+        await expect(page.get_by_role("heading", name="Edit Key")).to_have_count(0)
+        await page.go_back()
+        await expect(page.locator("dialog")).to_have_count(0)
+        assert "sort=name" in page.url and "/api-keys?" in page.url

@@ -4,9 +4,10 @@ import pytest
 from playwright.async_api import expect
 
 from gateway_proxy.admin.actor import Actor, Role
+from gateway_proxy.core.ledger import BodyRow
 from tests.support.browser import Visit, list_violations
 from tests.support.dashboard import OWNER, Dashboard
-from tests.support.furnish import furnish
+from tests.support.furnish import HOSTILE, furnish
 from tests.support.traffic import add_request
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -23,6 +24,9 @@ async def test_pages_of_one_thing_are_accessible_and_fit(visit: Visit, site: Das
         trace_id="t" * 32,
         metadata_json='{"team":"' + "x" * 500 + '"}',
     )
+    await site.store.bodies.add(
+        [BodyRow("req_good", 1, f'{{"a": "{HOSTILE}", "b": "{"w" * 60_000}"}}', HOSTILE * 300)]
+    )
     await add_request(site.store, "req_bad", status=502, error_code="upstream_broken", model="m" * 300)
     member = (await site.admin.members.list(OWNER))[0]["id"]
     gateway = (await site.store.registry.list_gateways())[0].id
@@ -34,6 +38,10 @@ async def test_pages_of_one_thing_are_accessible_and_fit(visit: Visit, site: Das
     async with visit(site, width=width) as page:
         for path in paths:
             await page.goto(f"/dashboard/{path}".replace("/?", "?"))
+            await page.locator("details.body").evaluate_all(
+                "each => each.forEach(body => (body.open = true))"
+            )
+            assert await page.evaluate("window.hacked") is None, path
             rules = (
                 () if width > 900 else ("scrollable-region-focusable",)
             )  # what can differ on a small screen

@@ -90,6 +90,7 @@ class RunningGateway:
         self.folder = Path(self._temporary.name)
         self.config_path = self.folder / "config.toml"
         self.log_path = self.folder / "log"
+        self.program: tuple[str, ...] = ("gateway_proxy",)
         self.store_path = self.folder / "gateway.db"
         self.data_dir = self.folder / "gateway-data"
         self.port = _free_port()
@@ -137,7 +138,7 @@ class RunningGateway:
         assert threading.current_thread() is threading.main_thread(), "start gateways from the main thread"
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "gateway_proxy", "serve", "-c", str(self.config_path)],
+                [sys.executable, "-m", *self.program, "serve", "-c", str(self.config_path)],
                 cwd=_REPOSITORY, env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 preexec_fn=_die_with_parent,
             )  # fmt: skip

@@ -16,6 +16,8 @@ from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.prompts.base import Message, UserMessage
 from pydantic import BaseModel, Field, create_model
 
+from tests.support.mcp_conformance_inputs import add_diagnostics, add_inputs
+
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 WAV = "UklGRiYAAABXQVZFZm10IBAAAAABAAEAQB8AAAB9AAACABAAZGF0YQIAAAA="
 IMAGE = types.ImageContent(type="image", data=PNG, mime_type="image/png")
@@ -29,6 +31,8 @@ def make_server() -> MCPServer:
     _add_resources(server)
     _add_prompts(server)
     _add_requests(server)
+    add_inputs(server)
+    add_diagnostics(server)
     return server
 
 

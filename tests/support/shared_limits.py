@@ -212,8 +212,8 @@ class BlockingLimiter:
         # All counters of one exchange belong to one root key; these tests have one.
         return self._run(self._part.limiter.acquire(claims, key_ids or ("key_a",)))
 
-    def probe(self, claim: Any, *, announce: bool = False) -> Any:
-        self._look(claim)
+    def probe(self, claim: Any, *, announce: bool = False, root: str = "key_a") -> Any:
+        self._look(claim, root)
         return self._part.limiter.probe(claim, announce=announce)
 
     def settle_nanos(self, lease: Any, charged: int) -> None:
@@ -232,8 +232,8 @@ class BlockingLimiter:
         self._look(Claim(key_id, meter, rule, 0))
         return self._part.limiter.bucket_state(key_id, meter, rule)
 
-    def _look(self, claim: Any) -> None:
-        self._run(self._part.limiter.look((claim,), ("key_a",)))
+    def _look(self, claim: Any, root: str = "key_a") -> None:
+        self._run(self._part.limiter.look((claim,), (root,)))
 
     def _finish(self, method: Callable[..., None], *arguments: Any) -> None:
         async def work() -> None:

@@ -22,7 +22,8 @@ from gateway_proxy.mcp.door import Forward
 from gateway_proxy.mcp.eras import fit_error, fit_params, fit_result, rename_uris
 from gateway_proxy.mcp.errors import INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, McpError
 from gateway_proxy.mcp.message import Message
-from gateway_proxy.mcp.mirrored import passed_on
+from gateway_proxy.mcp.mirrored import mirror_arguments, passed_on
+from gateway_proxy.mcp.versions import is_modern
 from gateway_proxy.proxy.failures import CUT_OUTCOMES, cut_error
 from gateway_proxy.proxy.mcp.asked import Asked
 from gateway_proxy.proxy.mcp.events import pass_on, prepare_stream
@@ -159,12 +160,12 @@ class Calls:
         """The server's response. A session that it has forgotten is made anew once."""
         revision, called = asked.revision, forward.called
         link, discovery = revision.links[called.server], revision.discovery
-        headers = passed_on(asked.exchange.headers)
         self.in_use[link] += 1
         try:
             for is_last in (False, True):
                 peer = await self._agree(asked, forward, link)
                 params = fit_params(called.params, client=asked.version, server=peer.version)
+                headers = _repeat_arguments(asked, forward) if is_modern(peer.version) else None
                 attempt.dispatched = True
                 try:
                     async with link.exchange(peer, forward.method.name, params, headers) as exchange:
@@ -212,7 +213,7 @@ class Calls:
         lease, bound = exchange.lease, exchange.bound
         assert lease is not None
         target, reserved = exchange.targets[0], 0 if bound is None else bound.nanos
-        attempt = Attempt(1, target, lease, reserved, bound, lease.admitted_at)
+        attempt = Attempt(1, target, lease, reserved, lease.admitted_at)
         self._settlement.open_attempt(exchange, attempt)
         exchange.attempts.append(attempt)
         return attempt
@@ -227,6 +228,16 @@ class Calls:
         if owes is False:
             attempt.status = _REFUSED
         self._settlement.close_attempt(exchange, attempt, CallTap() if owes else None)
+
+
+def _repeat_arguments(asked: Asked, forward: Forward) -> dict[str, str]:
+    """The headers Mcp-Param-* for the server: a modern client's own, which the server judges; for a legacy one they are made."""
+    if is_modern(asked.version):
+        return passed_on(asked.exchange.headers)
+    called = forward.called
+    offer = asked.revision.discovery.catalogue.get(called.server)
+    tool = None if offer is None else offer.things("tools").get(called.name)
+    return {} if tool is None else mirror_arguments(tool.get("inputSchema"), called.params.get("arguments"))
 
 
 def describe_call(asked: Asked, forward: Forward) -> None:

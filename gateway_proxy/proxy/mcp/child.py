@@ -67,10 +67,14 @@ class Child:
         self._task = spawn(self._read(on_line, on_end), f"read {self._command.name}")
 
     def write(self, line: bytes) -> None:
-        """Raises UpstreamFailed for a command that reads nothing any more."""
+        """Raises UpstreamFailed for a command that has ended or reads nothing any more."""
         stdin = self._process.stdin
         assert stdin is not None
-        if stdin.is_closing() or stdin.transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
+        if stdin.is_closing():
+            raise UpstreamFailed(
+                "The MCP server has ended.", code="upstream_broken", detail="stdin is closed"
+            )
+        if stdin.transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
             raise UpstreamFailed(
                 "The MCP server takes no requests.",
                 code="upstream_unavailable",

@@ -17,6 +17,7 @@ from gateway_proxy.proxy.mcp.offers import fetch_offer
 
 PATIENCE_SECONDS = 2.0
 CALM_SECONDS = 1.0
+FIRST_RETRY_SECONDS = 1.0
 FIRST_PAUSE_SECONDS = 5.0
 LONGEST_PAUSE_SECONDS = 60.0
 NO_NEWS_SECONDS = 300.0
@@ -51,6 +52,7 @@ class Discovery:
         self._agreeing: dict[str, asyncio.Task[Peer | UpstreamFailed]] = {}
         self._asking: dict[str, asyncio.Task[None]] = {}
         self._watching: list[asyncio.Task[None]] = []
+        self._retrying: dict[str, asyncio.Task[None]] = {}
         self.judge_again()
 
     def judge_again(self) -> None:
@@ -64,7 +66,7 @@ class Discovery:
 
     async def close(self) -> None:
         """Nothing is asked any more; calls that run may still agree with their servers."""
-        await end([*self._watching, *self._asking.values()])
+        await end([*self._watching, *self._retrying.values(), *self._asking.values()])
 
     async def refresh(self, patience_seconds: float = PATIENCE_SECONDS) -> None:
         """Asks all servers at once and waits no longer than this; late answers are kept when they come."""
@@ -126,10 +128,23 @@ class Discovery:
             offer = await self._fetch(server)
         except UpstreamFailed as error:
             self._note_problem(server, error.public)
+            if server not in self._retrying:
+                self._retrying[server] = spawn(self._retry(server), f"mcp recovery of {server}")
         else:
             self._take(offer)
         finally:
             del self._asking[server]
+
+    async def _retry(self, server: str) -> None:
+        """Asks one that failed again, ever more rarely, until it answers."""
+        pause = FIRST_RETRY_SECONDS
+        try:
+            while self._told[server].problem:
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+                await asyncio.wait((self._ask(server),))
+        finally:
+            del self._retrying[server]
 
     async def _fetch(self, server: str) -> Offer:
         link, seconds = self._links[server], self._page_seconds.get(server)

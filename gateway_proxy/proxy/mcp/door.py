@@ -8,6 +8,7 @@ Sources: MCP 2026-07-28, basic/transports/streamable-http; 2025-11-25, basic/tra
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -235,25 +236,17 @@ class Door:
         return asked.stream
 
 
+@dataclass(slots=True)
 class _Asking:
     """What all messages of one HTTP request share."""
 
-    def __init__(
-        self,
-        request: ClientRequest,
-        secret: str | None,
-        exchange: Exchange,
-        runtime: Runtime,
-        revision: McpRevision,
-        server: str,
-    ) -> None:
-        self.request = request
-        self.secret = secret
-        self.exchange = exchange
-        self.runtime = runtime
-        self.revision = revision
-        self.server = server
-        self.is_batch = False
+    request: ClientRequest
+    secret: str | None
+    exchange: Exchange
+    runtime: Runtime
+    revision: McpRevision
+    server: str
+    is_batch: bool = False
 
     @property
     def policy_id(self) -> str:

@@ -94,13 +94,19 @@ class UpstreamPool:
         self, connection: Connection, head: bytes, body: bytes | list[bytes | memoryview] = b""
     ) -> UpstreamResponse:
         """The second half of `send`: with its first step the request begins to leave."""
-        self._in_use.add(connection)
-        waiter = connection.start(head, body)
+        waiter = self.begin(connection, head, body)
         try:
             return await waiter
         except BaseException:
             connection.give_up(waiter)
             raise
+
+    def begin(
+        self, connection: Connection, head: bytes, body: bytes | list[bytes | memoryview]
+    ) -> asyncio.Future[UpstreamResponse]:
+        """As `exchange`, for a caller who awaits the answer itself and has the connection `give_up` what fails."""
+        self._in_use.add(connection)
+        return connection.start(head, body)
 
     def take_warm(self) -> Connection | None:
         """A connection for `exchange`, which must follow at once; None when none is free."""

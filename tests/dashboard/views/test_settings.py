@@ -71,6 +71,7 @@ async def test_a_gateway_that_does_not_answer_is_told(dashboard: Dashboard) -> N
     ("settings", "pairs"),
     [
         ({"server": {"workers": 1, "tls": {"cert": ""}}}, [("server.workers", "1"), ("server.tls.cert", "not set")]),
+        ({"server": {"drain_seconds": 30.0, "x": 0.5}}, [("server.drain_seconds", "30"), ("server.x", "0.5")]),
         ({"models": []}, [("models", "none")]),
         ({"webhooks": [{"url": "u"}]}, [("webhooks[0].url", "u")]),
         ({"logs": {"bodies": False}}, [("logs.bodies", "false")]),

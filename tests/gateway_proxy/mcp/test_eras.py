@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway_proxy.mcp.eras import LIST_TTL_MS, fit_params, fit_result, rename_uris
+from gateway_proxy.mcp.eras import LIST_TTL_MS, fit_error, fit_params, fit_result, rename_uris
 from gateway_proxy.mcp.errors import McpError
 from gateway_proxy.mcp.methods import METHODS
 from gateway_proxy.mcp.versions import CAPABILITIES_KEY, CLIENT_KEY, VERSION_KEY
@@ -68,3 +68,21 @@ def test_uris_in_contents_are_renamed() -> None:
     assert rename_uris("a", {"contents": [{"uri": "u:3"}]}) == {"contents": [{"uri": "mcp+a+u:3"}]}
     told = rename_uris("a", {"messages": [{"role": "user", "content": link}, "odd"]})
     assert told["messages"] == [{"role": "user", "content": {**link, "uri": "mcp+a+u:1"}}, "odd"]
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [(-32020, 400), (-32021, 400), (-32022, 400), (-32601, 404), (-32602, 200), (-32603, 200), (7, 200)],
+)
+def test_the_status_of_a_server_s_own_error(code: int, status: int) -> None:
+    error = {"code": code, "message": "m", "data": {"d": 1}}
+    modern, legacy = fit_error(error, client=NEW), fit_error(error, client=OLD)
+    assert (modern.code, modern.status, modern.data) == (code, status, {"d": 1})
+    assert (legacy.code, legacy.status) == (code, 200)
+
+
+def test_a_server_s_error_that_cannot_be_read() -> None:
+    for garbled in ({}, {"code": True, "message": "m"}, {"code": 1}, {"code": "1", "message": "m"}):
+        assert fit_error(garbled, client=NEW).code == -32603
+    assert fit_error({"code": -32002, "message": "m"}, client=NEW).code == -32602
+    assert fit_error({"code": -32002, "message": "m"}, client=OLD).code == -32002

@@ -4,7 +4,14 @@ import pytest
 
 from gateway_proxy.mcp.errors import HEADER_MISMATCH, McpError
 from gateway_proxy.mcp.message import Message
-from gateway_proxy.mcp.mirrored import check_mirrored, decode_value, encode_value, mirror, passed_on
+from gateway_proxy.mcp.mirrored import (
+    check_mirrored,
+    decode_value,
+    encode_value,
+    mirror,
+    mirror_arguments,
+    passed_on,
+)
 
 CALL = Message("request", 1, "tools/call", {"name": "grün"})
 READ = Message("request", 1, "resources/read", {"uri": "file:///a"})
@@ -52,6 +59,24 @@ def test_a_header_that_says_otherwise_refuses(
 def test_what_is_not_required() -> None:
     check_mirrored(CALL, {}, modern=False)
     check_mirrored(NOTE, {}, modern=True)
-    assert passed_on({"mcp-param-region": "eu", "authorization": "x", "mcp-name": "n"}) == {
-        "mcp-param-region": "eu"
-    }
+    sent = {"mcp-param-region": "eu", "Mcp-Param-Zone": "1", "authorization": "x", "mcp-name": "n"}
+    assert passed_on(sent) == {"mcp-param-region": "eu", "Mcp-Param-Zone": "1"}
+
+
+def test_arguments_for_a_client_that_repeats_none() -> None:
+    inner = {"properties": {"zone": {"type": "string", "x-mcp-header": "Zone"}}}
+    schema = {
+        "properties": {
+            "region": {"type": "string", "x-mcp-header": "Region"}, "count": {"type": "integer", "x-mcp-header": "Count"},
+            "dry": {"type": "boolean", "x-mcp-header": "Dry"}, "at": inner, "plain": {"type": "string"},
+            "gone": {"x-mcp-header": "Gone"}, "odd": {"x-mcp-header": "Odd\r\nX"}, "list": {"x-mcp-header": "List"},
+        }
+    }  # fmt: skip
+    arguments = {
+        "region": "grün", "count": 3, "dry": True, "at": {"zone": "a"}, "plain": "p", "gone": None, "odd": "o", "list": [1],
+    }  # fmt: skip
+    assert mirror_arguments(schema, arguments) == {
+        "mcp-param-region": "=?base64?Z3LDvG4=?=", "mcp-param-count": "3", "mcp-param-dry": "true", "mcp-param-zone": "a",
+    }  # fmt: skip
+    for garbled in (None, [], {"properties": [1]}, {"properties": {"region": 1}}):
+        assert mirror_arguments(garbled, arguments) == {} == mirror_arguments(schema, garbled)

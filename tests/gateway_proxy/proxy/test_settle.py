@@ -63,7 +63,7 @@ class Bench:
         self.exchange: Exchange = make_exchange(self.policy, make_model(), make_route(**route), lease=lease)
         identity = GatewayIdentity("gtw_1", "default")
         self.settlement = Settlement(self.books, self.limiter, LearnedOutput(), self.clock, identity)
-        self.attempt = Attempt(1, make_target(), lease, 0 if rule is None else reserved, None, admitted_at=5)
+        self.attempt = Attempt(1, make_target(), lease, 0 if rule is None else reserved, admitted_at=5)
         self.attempt.dispatched, self.attempt.status = True, 200
         self.exchange.attempts.append(self.attempt)
 

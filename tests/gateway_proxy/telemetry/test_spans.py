@@ -24,7 +24,7 @@ def make_ended(stream: bool = False, **members: Any) -> Exchange:
     for number, (provider, outcome) in enumerate(
         [("first", Outcome.UPSTREAM_FAILED), ("openai", Outcome.COMPLETED)]
     ):
-        attempt = Attempt(number + 1, make_target(provider), Lease((), (), ""), 0, None, 5)  # type: ignore[arg-type]
+        attempt = Attempt(number + 1, make_target(provider), Lease((), (), ""), 0, 5)  # type: ignore[arg-type]
         attempt.outcome = outcome
         if provider == "openai":
             attempt.usage, attempt.usage_source = (

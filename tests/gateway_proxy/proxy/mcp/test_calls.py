@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.support.mcp_server import WHOLE
+from tests.support.mcp_server import WHOLE, tool
 from tests.support.mcp_world import World
 from tests.support.waiting import until
 
@@ -76,3 +76,18 @@ async def test_a_legacy_client_cancels_by_notification(world: World) -> None:
     told = await running
     assert told.status == 499 or told.value is None
     await until(lambda: world.new.dropped == 1)
+
+
+async def test_headers_that_repeat_arguments_reach_a_server_of_the_modern_era(world: World) -> None:
+    echo = tool("echo", properties={"region": {"type": "string", "x-mcp-header": "Region"}})
+    for upstream in (world.new, world.old):
+        upstream.tools = [echo]
+    await world.served.gateway.mcp.servers.discovery.refresh()
+    body, headers = world.client().modern("tools/call", name="echo", arguments={"region": "eu"})
+    assert (await world.client().send(body, {**headers, "Mcp-Param-Region": "its own"})).status == 200
+    assert world.new.headers[-1]["Mcp-Param-Region"] == "its own"
+    legacy = await world.legacy()
+    assert (await legacy.call("echo", region="eu")).status == 200
+    assert world.new.headers[-1]["Mcp-Param-Region"] == "eu", "a legacy client knows nothing of it"
+    assert (await world.client("/mcp/old").call("echo", region="eu")).status == 200
+    assert "Mcp-Param-Region" not in world.old.headers[-1]

@@ -10,7 +10,7 @@ from gateway_proxy.core.tasks import drain
 from gateway_proxy.mcp.catalogue import Offer
 from gateway_proxy.proxy.mcp import discovery as module
 from gateway_proxy.proxy.mcp.discovery import Discovery
-from gateway_proxy.proxy.mcp.link import SessionEnded
+from gateway_proxy.proxy.mcp.link import Peer, SessionEnded
 from tests.support.mcp_link import FakeLink
 
 
@@ -133,3 +133,37 @@ async def test_a_new_revision_keeps_what_is_known_of_the_same_links() -> None:
     assert list(after.catalogue["a"].things("tools")) == ["x"] and after.catalogue["b"].problem
     await after.peer("a")
     assert same.connected == 1
+
+
+async def test_one_that_failed_is_asked_again_ever_more_rarely(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    really_sleep = asyncio.sleep
+
+    class Failing(FakeLink):
+        async def connect(self) -> Peer:
+            if len(pauses) < 8:
+                raise UpstreamFailed("The MCP server is gone.")
+            return await super().connect()
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        await really_sleep(0)
+
+    monkeypatch.setattr(module.asyncio, "sleep", sleep)
+    discovery = Discovery({"a": Failing([{"name": "x"}])})
+    await discovery.refresh()
+    assert discovery.catalogue["a"].problem == "The MCP server is gone."
+    async with asyncio.timeout(5):
+        while discovery._retrying:
+            await really_sleep(0)
+    assert list(discovery.catalogue["a"].things("tools")) == ["x"] and not discovery.catalogue["a"].problem
+    assert pauses == [1, 2, 4, 8, 16, 32, 60, 60]
+
+
+async def test_nobody_is_asked_again_once_it_is_closed() -> None:
+    link = FakeLink([{"name": "x"}], error=UpstreamFailed("The MCP server is gone."))
+    discovery = Discovery({"a": link})
+    await discovery.refresh()
+    assert discovery._retrying
+    await discovery.close()
+    assert not discovery._retrying and link.asked == 1

@@ -84,11 +84,11 @@ class MemoryLimiter:
 
     def _take(self, claims: tuple[Claim, ...], lease: MemoryLease, now_ns: int) -> int:
         """Take the claims one by one until one does not fit; returns how many did."""
-        taken, key_id = 0, ""
-        for claim in claims:
+        key_id, rest = "", iter(claims)
+        for claim in rest:
             if claim.key_id is not key_id:  # mostly all are of one key, and one look-up does
                 key_id = claim.key_id
-                counters = self._find(key_id)
+                counters = self._keys.get(key_id) or self._find(key_id)
             meter = claim.meter
             rule: Any = claim.rule
             if meter is PARALLEL:
@@ -98,8 +98,7 @@ class MemoryLimiter:
                 counters.slots = used
             elif meter is NANOS:
                 account = counters.account
-                spend = None if account is None else account.reserve(lease, claim.amount, rule)
-                if account is None or spend is None:
+                if account is None or (spend := account.reserve(lease, claim.amount, rule)) is None:
                     break
                 if not lease.accounts:
                     lease.accounts, lease.period = (account,), spend.label
@@ -112,8 +111,9 @@ class MemoryLimiter:
                     bucket = counters.bucket(meter, rule, now_ns)
                 if not bucket.take(claim.amount, now_ns):
                     break
-            taken += 1
-        return taken
+        else:
+            return len(claims)
+        return len(claims) - 1 - len(tuple(rest))
 
     def _find(self, key_id: str) -> KeyCounters:
         counters = self._keys.get(key_id)
@@ -233,12 +233,12 @@ class MemoryLimiter:
             meter = claim.meter
             if meter is PARALLEL:
                 self._free_slots(claim)
-            elif meter is TOKENS and used_tokens is not None and used_tokens != claim.amount:
+            elif meter is TOKENS and used_tokens is not None and (units := claim.amount - used_tokens):
                 now_ns = self._monotonic_ns()
                 counters = self._keys.get(claim.key_id)
                 if counters is None or (bucket := counters.tokens) is None:
                     bucket = self._bucket(claim, now_ns)
-                bucket.give(claim.amount - used_tokens, now_ns)
+                bucket.give(units, now_ns)
 
     # Budgets: load, rebuild, edit
 
@@ -367,7 +367,8 @@ class MemoryLimiter:
             tokens_left, tokens_ms = tokens_bucket.state(now_ns)
         limit = key.budget_nanos
         if limit is not None and account is not None and (track := account.track) is not None:
-            spend = track.at(self._now_ms())
+            now_ms, current = self._now_ms(), track.current
+            spend = current if current.start_ms <= now_ms < current.end_ms else track.at(now_ms)
             if spend is not None:
                 nanos = limit - spend.spent - spend.reserved
                 nanos = nanos if nanos > 0 else 0

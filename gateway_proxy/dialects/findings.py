@@ -46,6 +46,8 @@ class WholeAnswer(Findings):
 
     def __init__(self, route: Route, limit_bytes: int = MAX_ANSWER_BYTES) -> None:
         Findings.__init__(self, route)
+        if route.free:
+            self.usage, self.usage_final = Usage(), True
         self._chunks: list[bytes] = []
         self._size = 0
         self._limit = limit_bytes

@@ -36,10 +36,10 @@ class RetryBudgets:
     def earn(self, provider: str) -> None:
         """Count a first attempt."""
         bucket = self._buckets.get(provider)
-        if bucket is not None and bucket.level >= MOST_SAVED:
-            return  # nothing can be added, by time neither
-        bucket = self._bucket(provider)
-        bucket.level = min(bucket.level + EARNED_PER_REQUEST, MOST_SAVED)
+        if bucket is None or bucket.level < FLOOR:  # above it time adds nothing, and need not be asked
+            bucket = self._bucket(provider)
+        level = bucket.level + EARNED_PER_REQUEST
+        bucket.level = level if level < MOST_SAVED else MOST_SAVED
 
     def take(self, provider: str) -> bool:
         """Take one retry; False if the provider has none left."""

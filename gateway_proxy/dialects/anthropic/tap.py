@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 import orjson
 
 from gateway_proxy.core.route import Route
-from gateway_proxy.core.usage import Usage
 from gateway_proxy.dialects import sse
 from gateway_proxy.dialects.anthropic.usage import parse_usage
 from gateway_proxy.dialects.counts import UnbelievableUsage
@@ -50,12 +49,6 @@ class AnswerTap(_Notes, WholeAnswer):
     """For a message in one piece, or a token count, which is free."""
 
     __slots__ = ()
-
-    def __init__(self, route: Route) -> None:
-        WholeAnswer.__init__(self, route)
-        if route.free:
-            self.usage = Usage()
-            self.usage_final = True
 
     def _read(self, answer: dict[str, Any]) -> None:
         self._note_message(answer)

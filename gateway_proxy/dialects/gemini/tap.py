@@ -78,12 +78,6 @@ class AnswerTap(_Notes, WholeAnswer):
 
     __slots__ = ()
 
-    def __init__(self, route: Route) -> None:
-        WholeAnswer.__init__(self, route)
-        if route.free:
-            self.usage = Usage()
-            self.usage_final = True
-
     def _read(self, answer: dict[str, Any]) -> None:
         if not self._route.free:
             self._note_response(answer)

@@ -42,6 +42,7 @@ ENDPOINTS = tuple(sorted({*_JSON, *_FORMS}, key=len, reverse=True))
 """All paths below a base URL, none before one that ends with it."""
 _JSON_TYPE = "application/json"
 _USAGE_ASKED = b',"stream_options":{"include_usage":true}'
+_PIECES_FROM_BYTES = 16_384  # from here on a copy costs more than a second piece in a write
 _CAPS = frozenset(("max_tokens", "max_completion_tokens", "max_output_tokens"))
 
 
@@ -93,6 +94,11 @@ class OpenAIDialect:
         for as long as the answer lasts.
         """
         body, encoded = route.body, route.encoded
+        stores_off = self._stores_off and route.operation == "responses"
+        is_ours = encoded and target.model == route.model and not stores_off
+        if is_ours and output_cap is None and not route.strip_usage:
+            route.encoded = b""
+            return encoded, _JSON_TYPE, route.path
         if type(body) is MultipartForm:
             return *multipart.write_form(body, {"model": target.model}), route.path
         if route.free:
@@ -101,15 +107,16 @@ class OpenAIDialect:
         asks_usage = route.strip_usage
         cap = output_cap if route.wants_output_cap else None
         cap_name = "" if cap is None else _cap_name(route.operation, modern_cap_field)
-        stores_off = self._stores_off and route.operation == "responses"
-        if encoded and target.model == route.model and not stores_off:
+        if is_ours:
             if cap is None and not asks_usage:
                 return encoded, _JSON_TYPE, route.path
             if (cap is None or _CAPS.isdisjoint(body)) and not (asks_usage and "stream_options" in body):
                 tail = _USAGE_ASKED if asks_usage else b""
                 if cap is not None:
                     tail += f',"{cap_name}":{cap}'.encode()
-                return b"".join((memoryview(encoded)[:-1], tail, b"}")), _JSON_TYPE, route.path
+                if len(encoded) < _PIECES_FROM_BYTES:
+                    return encoded[:-1] + tail + b"}", _JSON_TYPE, route.path
+                return [memoryview(encoded)[:-1], tail + b"}"], _JSON_TYPE, route.path
         edited = {**body, "model": target.model}
         if asks_usage:
             edited["stream_options"] = {**(edited.get("stream_options") or {}), "include_usage": True}
@@ -125,7 +132,8 @@ class OpenAIDialect:
     def tap(self, route: Route, streaming: bool) -> UsageTap:
         """A fresh tap for one answer."""
         if not streaming:
-            return AnswerTap(route)
+            # Sound tells no usage: nothing of it is kept.
+            return AnswerTap(route, 0) if route.path == "/audio/speech" else AnswerTap(route)
         return SoundTap(route) if route.kept is not None and route.operation == "chat" else StreamTap(route)
 
     def error_body(self, error: GatewayError, request_id: str) -> bytes:

@@ -42,11 +42,17 @@ _TEXT_ITEM_MEMBERS = {
 }
 
 
+# What policy reads of a chat beside its messages and its maximum: most bodies have none of these.
+_CHAT_OPTIONS = members.TOOL_MEMBERS.union(
+    ("modalities", "store", "prediction", "n", "max_completion_tokens", "stream", "stream_options")
+)
+
+
 def understand_chat(body: dict[str, Any], route: Route) -> None:
     """Fills `route` from a chat completions body."""
-    if type(body.get("messages")) is not list:
+    messages: Any = body.get("messages")
+    if type(messages) is not list:
         raise common.wrong_type("messages", "a list")
-    messages: list[Any] = body["messages"]
     bound = route.bound
     bound.tokens += common.TOKENS_PER_MESSAGE * len(messages)
     for message in messages:
@@ -59,6 +65,15 @@ def understand_chat(body: dict[str, Any], route: Route) -> None:
             bound.opaque = True
     if bound.opaque:
         stored.note_parts(messages, route)
+    if _CHAT_OPTIONS.isdisjoint(body):
+        route.max_output_tokens = common.read_count(body, "max_tokens", 1, common.LARGEST_CAP)
+        route.wants_output_cap = True
+    else:
+        _understand_options(body, route)
+
+
+def _understand_options(body: dict[str, Any], route: Route) -> None:
+    bound = route.bound
     members.bound_tools(body, bound)
     if "modalities" in body and "audio" in common.read_list(body, "modalities"):
         route.kept = route.kept or Kept()  # what was said has an id for later turns

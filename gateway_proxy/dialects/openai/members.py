@@ -25,7 +25,7 @@ _HOSTED_MEMBERS = ("web_search_options", "search_parameters", "plugins", "enable
 # Templates of one's own can repeat the input as often as they like.
 _OPAQUE_MEMBERS = ("chat_template", "chat_template_kwargs", "mm_processor_kwargs", "documents")
 
-_TOOL_MEMBERS = frozenset(("tools", "functions", *_HOSTED_MEMBERS, *_OPAQUE_MEMBERS))
+TOOL_MEMBERS = frozenset(("tools", "functions", *_HOSTED_MEMBERS, *_OPAQUE_MEMBERS))
 
 # Everything that policy reads at the top of a body; lookalikes are refused.
 POLICY_MEMBERS = frozenset(
@@ -115,7 +115,7 @@ def find_kept_by_tools(body: dict[str, Any]) -> Iterator[Reference]:
 
 def bound_tools(body: dict[str, Any], bound: InputBound) -> None:
     """Adds what the offered tools can cost: tokens for the client's own, no bound at all for hosted ones."""
-    if _TOOL_MEMBERS.isdisjoint(body):
+    if TOOL_MEMBERS.isdisjoint(body):
         return
     tools = read_list(body, "tools")
     if tools or read_list(body, "functions"):

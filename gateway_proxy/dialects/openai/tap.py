@@ -14,7 +14,7 @@ from gateway_proxy.core.route import Route
 from gateway_proxy.core.usage import Usage
 from gateway_proxy.dialects import sse
 from gateway_proxy.dialects.counts import UnbelievableUsage
-from gateway_proxy.dialects.findings import MAX_ANSWER_BYTES, MAX_EVENT_BYTES, Findings, WholeAnswer
+from gateway_proxy.dialects.findings import MAX_EVENT_BYTES, Findings, WholeAnswer
 from gateway_proxy.dialects.openai.stored import find_made
 from gateway_proxy.dialects.openai.usage import duration_millis, parse_usage
 
@@ -95,12 +95,6 @@ class AnswerTap(_Notes, WholeAnswer):
     """For an answer in one piece."""
 
     __slots__ = ()
-
-    def __init__(self, route: Route) -> None:
-        # Sound tells no usage.
-        WholeAnswer.__init__(self, route, 0 if route.path == "/audio/speech" else MAX_ANSWER_BYTES)
-        if route.free:
-            self.usage, self.usage_final = Usage(), True
 
     def _read(self, answer: dict[str, Any]) -> None:
         self._note_origin(answer)

@@ -42,6 +42,10 @@ def parse_usage(raw: object) -> Usage | None:
     return parse_any_shape(raw) if usage is None else usage
 
 
+# Most counts are nought, and small numbers are the same object everywhere: where they are not, more is compared.
+_NOUGHT = 0
+
+
 def _parse_plain(raw: dict[str, Any]) -> Usage | None:
     """What `parse_any_shape` makes of the shape that nearly all answers have; None for every other shape."""
     try:
@@ -59,21 +63,35 @@ def _parse_plain(raw: dict[str, Any]) -> Usage | None:
     if details is not None:
         if type(details) is not dict or "cache_creation_tokens" in details:
             return None
-        cached, heard = details.get("cached_tokens", 0), details.get("audio_tokens", 0)
-        written = details.get("cache_write_tokens", 0)
-        if type(cached) is not int or type(heard) is not int or type(written) is not int:
+        if (cached := details.get("cached_tokens", _NOUGHT)) is not _NOUGHT:
+            if type(cached) is not int or cached < 0:
+                return None
+            given -= cached
+        if (heard := details.get("audio_tokens", _NOUGHT)) is not _NOUGHT:
+            if type(heard) is not int or heard < 0:
+                return None
+            given -= heard
+        if "cache_write_tokens" in details:
+            written = details["cache_write_tokens"]
+            if type(written) is not int or written < 0:
+                return None
+            given -= written
+        if given < 0:
             return None
-        given -= cached + written + heard
     details = raw.get("completion_tokens_details")
     if details is not None:
         if type(details) is not dict:
             return None
-        reasoning, spoken = details.get("reasoning_tokens", 0), details.get("audio_tokens", 0)
-        if type(reasoning) is not int or type(spoken) is not int:
+        if (reasoning := details.get("reasoning_tokens", _NOUGHT)) is not _NOUGHT:
+            if type(reasoning) is not int or reasoning < 0:
+                return None
+            made -= reasoning
+        if (spoken := details.get("audio_tokens", _NOUGHT)) is not _NOUGHT:
+            if type(spoken) is not int or spoken < 0:
+                return None
+            made -= spoken
+        if made < 0:
             return None
-        made -= reasoning + spoken
-    if given < 0 or cached < 0 or written < 0 or heard < 0 or made < 0 or reasoning < 0 or spoken < 0:
-        return None
     return Usage(given, cached, written, 0, heard, made, reasoning, spoken)
 
 

@@ -69,6 +69,12 @@ def test_depth_beyond_the_parsers_own_limit_is_too_deep(levels: int) -> None:
     assert refusal(nested(levels)).code == "too_deep"
 
 
+def test_depth_is_counted_exactly_in_a_large_body() -> None:
+    long = b'{"text":"' + b"x" * 200_000 + b'",'
+    assert parse_object(long + nested(MAX_DEPTH)[1:], MEMBERS)["text"]
+    assert refusal(long + nested(MAX_DEPTH + 1)[1:]).code == "too_deep"
+
+
 def test_many_brackets_are_not_depth() -> None:
     body = orjson.dumps({"a": [[] for _ in range(500)], "b": "[{" * 500})
     assert parse_object(body, MEMBERS) == orjson.loads(body)

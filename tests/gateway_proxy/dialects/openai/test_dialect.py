@@ -122,6 +122,15 @@ def test_the_cap_is_written_once_in_the_targets_own_field(modern: bool) -> None:
     assert ("max_tokens" in sent) is not modern
 
 
+@pytest.mark.parametrize("size", [100, 100_000])
+def test_our_edits_are_written_behind_the_body_of_the_client(size: int) -> None:
+    members = {"model": "m", "messages": [{"role": "user", "content": "x" * size}], "stream": True}
+    body, _, _ = DIALECT.encode(identify("/v1/chat/completions", members), Target("acme", "m"), 7, True)
+    sent = body if isinstance(body, bytes) else b"".join(body)
+    edits = {"stream_options": {"include_usage": True}, "max_completion_tokens": 7}
+    assert sent == orjson.dumps({**members, **edits})
+
+
 def test_the_cap_of_the_other_operations() -> None:
     completion = identify("/v1/completions", {"model": "m", "prompt": "x"}, "completions")
     assert encode(completion, 256, True)["max_tokens"] == 256

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from gateway_proxy.core.dialect import UsageTap
 from gateway_proxy.core.route import Route
 from gateway_proxy.core.usage import Usage
-from gateway_proxy.dialects.openai.tap import MAX_ANSWER_BYTES, MAX_HELD_BYTES, AnswerTap, StreamTap
+from gateway_proxy.dialects.findings import MAX_ANSWER_BYTES
+from gateway_proxy.dialects.openai.tap import MAX_HELD_BYTES, AnswerTap, StreamTap
 
 USAGE = {"prompt_tokens": 19, "completion_tokens": 2, "total_tokens": 21}
 EXTRA = {"choices": [], "usage": USAGE, "model": "gpt-4o-2024-08-06", "service_tier": "default"}

@@ -13,7 +13,19 @@ import time
 
 from bench.figure import Figure, write
 
-NAMES = ("cost", "dialects", "memory", "buckets", "budget", "kills", "pages", "beside", "mcp", "shared")
+NAMES = (
+    "cost",
+    "dialects",
+    "memory",
+    "buckets",
+    "budget",
+    "kills",
+    "pages",
+    "beside",
+    "mcp",
+    "mcp_trouble",
+    "shared",
+)
 SOAKS = ("chunks", "reloads", "keys")
 FLEETS = ("push", "fleet", "rolling", "heal")  # of several gateways; their short forms are tests of the rig
 

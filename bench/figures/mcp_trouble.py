@@ -126,7 +126,7 @@ async def _client_leaves(folder: Path) -> Found:
 
 
 async def _server_killed(folder: Path) -> Found:
-    process, url = await _start(0)
+    process, url = await start_upstream(0)
     try:
         async with serve(folder, server_toml("new", url), mcp=_KEY) as served:
             async with _client(served, "/mcp/new") as client:
@@ -139,7 +139,7 @@ async def _server_killed(folder: Path) -> Found:
                 failed = time.monotonic() - begun
                 await process.wait()
                 await asyncio.sleep(DOWN_SECONDS)
-                process, _ = await _start(int(url.split(":")[2].split("/")[0]))
+                process, _ = await start_upstream(int(url.split(":")[2].split("/")[0]))
                 begun = time.monotonic()
                 while (await client.call("echo")).status != 200:
                     await asyncio.sleep(0.02)
@@ -155,7 +155,8 @@ async def _server_killed(folder: Path) -> Found:
     }
 
 
-async def _start(port: int) -> tuple[Process, str]:
+async def start_upstream(port: int) -> tuple[Process, str]:
+    """A server process and its URL; at any free port with 0."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bench.mcp_upstream", str(port), cwd=ROOT, stdin=PIPE, stdout=PIPE
     )

@@ -12,6 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from bench.figures.mcp_trouble import start_upstream
 from gateway_proxy.core.tasks import running
 from tests.support.in_process import Served, serve
 from tests.support.mcp_client import McpClient
@@ -103,6 +104,28 @@ async def test_a_thousand_calls_at_once_and_nothing_is_left(
         assert not +served.gateway.mcp.calls.in_use
         await http.close()
         await until(lambda: count_tasks() <= before)
+
+
+async def test_a_server_that_is_killed_is_noticed_and_found_again(
+    tmp_path: Path, http: aiohttp.ClientSession
+) -> None:
+    """Well before the next refresh, which comes once a minute."""
+    process, url = await start_upstream(0)
+    try:
+        async with serve(tmp_path, server_toml("new", url), mcp=EVERYTHING) as served:
+            offers, client = served.gateway.mcp.servers.discovery, client_of(served, http, "/mcp/new")
+            assert (await client.call("echo")).status == 200
+            process.kill()
+            await process.wait()
+            assert (await client.call("echo")).status in (502, 503)
+            await until(lambda: offers.catalogue["new"].problem, what="nobody noticed")
+            process, _ = await start_upstream(int(url.split(":")[2].split("/")[0]))
+            await until(lambda: not offers.catalogue["new"].problem, what="it is not found again")
+            assert (await client.call("echo")).status == 200
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
 
 
 async def test_a_server_that_dies_in_the_middle_of_a_call(

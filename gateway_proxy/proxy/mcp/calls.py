@@ -38,6 +38,7 @@ from gateway_proxy.stages.mcp import OPERATION
 
 MAX_RUNNING = 20_000
 _NOT_BEGUN = frozenset((INVALID_REQUEST, METHOD_NOT_FOUND, INVALID_PARAMS))
+_PERHAPS_GONE = frozenset(("upstream_unavailable", "upstream_broken"))
 _NOT_SENT = frozenset(("upstream_unavailable", "upstream_auth_failed"))
 _REFUSED = 400
 
@@ -137,6 +138,8 @@ class Calls:
             self._close(exchange, attempt, Outcome.COMPLETED, owes=False)
             raise
         except UpstreamFailed as failure:
+            if failure.code in _PERHAPS_GONE:
+                asked.revision.discovery.doubt(forward.called.server)
             attempt.dispatched = attempt.dispatched and failure.code not in _NOT_SENT
             self._close(exchange, attempt, Outcome.UPSTREAM_FAILED)
             raise

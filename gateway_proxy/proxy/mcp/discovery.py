@@ -53,6 +53,7 @@ class Discovery:
         self._asking: dict[str, asyncio.Task[None]] = {}
         self._watching: list[asyncio.Task[None]] = []
         self._retrying: dict[str, asyncio.Task[None]] = {}
+        self._closed = False
         self.judge_again()
 
     def judge_again(self) -> None:
@@ -66,6 +67,7 @@ class Discovery:
 
     async def close(self) -> None:
         """Nothing is asked any more; calls that run may still agree with their servers."""
+        self._closed = True
         await end([*self._watching, *self._retrying.values(), *self._asking.values()])
 
     async def refresh(self, patience_seconds: float = PATIENCE_SECONDS) -> None:
@@ -91,6 +93,11 @@ class Discovery:
         """This agreement no longer holds; the next call makes another."""
         if self._peers.get(server) is peer:
             del self._peers[server]
+
+    def doubt(self, server: str) -> None:
+        """A call did not get through: whether the server is gone need not wait for the next refresh."""
+        if not self._closed and server not in self._retrying:
+            self._ask(server, CALM_SECONDS)
 
     async def _agree(self, server: str) -> Peer:
         """All who need an agreement at once make one; who leaves meanwhile does not end it."""

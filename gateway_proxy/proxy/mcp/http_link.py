@@ -218,6 +218,8 @@ class HttpLink(Link):
         body = write_json(message.value())
 
         async def send(signed: dict[str, str]) -> aiohttp.ClientResponse:
+            if self._http.closed:  # while this was waiting to be asked again
+                raise aiohttp.ClientConnectionError("the link is closed")
             return await self._http.post(
                 self._url,
                 data=body,

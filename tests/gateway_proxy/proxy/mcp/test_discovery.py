@@ -12,6 +12,7 @@ from gateway_proxy.proxy.mcp import discovery as module
 from gateway_proxy.proxy.mcp.discovery import Discovery
 from gateway_proxy.proxy.mcp.link import Peer, SessionEnded
 from tests.support.mcp_link import FakeLink
+from tests.support.waiting import until
 
 
 async def test_one_that_hangs_delays_nobody_and_its_late_answer_is_kept() -> None:
@@ -167,3 +168,21 @@ async def test_nobody_is_asked_again_once_it_is_closed() -> None:
     assert discovery._retrying
     await discovery.close()
     assert not discovery._retrying and link.asked == 1
+
+
+async def test_a_call_that_failed_makes_it_ask_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CALM_SECONDS", 0.01)
+    link = FakeLink([{"name": "x"}])
+    discovery = Discovery({"a": link})
+    await discovery.refresh()
+    link.error = UpstreamFailed("The MCP server is gone.")
+    for _ in range(3):
+        discovery.doubt("a")
+    await until(lambda: discovery.catalogue["a"].problem)
+    assert discovery._retrying
+    discovery.doubt("a")
+    assert not discovery._asking, "it is asked again anyway"
+    await discovery.close()
+    asked = link.asked
+    discovery.doubt("a")
+    assert not discovery._asking and link.asked == asked

@@ -255,3 +255,10 @@ async def test_a_private_address_is_refused_unless_it_is_allowed(serve: Serve) -
         await link.connect()
     assert caught.value.code == "upstream_unavailable" and "allow_private" in caught.value.detail
     assert not server.seen
+
+
+async def test_a_link_that_was_closed_meanwhile_asks_nobody() -> None:
+    link = HttpLink("http://127.0.0.1:9/mcp", no_sign_in(), allow_private=True)
+    await link.close()
+    with pytest.raises(UpstreamFailed, match="broke off"):
+        await link.connect()

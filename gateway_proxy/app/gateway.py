@@ -287,6 +287,7 @@ class Gateway:
             "keys": len(self.directory),
             "running": len(self.plane.sweeper.runs),
             "tasks": running(),
+            "store": {"takes_rows": self.writer.store_healthy, "waiting": self.writer.unsent},
             "audit": self.audit.describe(),
             "shared": self.limits.describe(),
             "providers": {name: link.pool.stats()._asdict() for name, link in self.runtime.links.items()},

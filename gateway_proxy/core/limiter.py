@@ -52,7 +52,8 @@ Rule = BucketRule | SlotsRule | BudgetRule
 class Claim:
     """A wish on one counter. `key_id` and `meter` are the counter's identity.
 
-    Never changed once made; not frozen, because that would make building one five times as slow.
+    Never changed once made; not frozen, because that would make building one five times as slow. `make_claim` is
+    for those that are made for each request.
     """
 
     key_id: str
@@ -61,7 +62,17 @@ class Claim:
     amount: int
 
 
-@dataclass(slots=True)
+_new = object.__new__
+
+
+def make_claim(key_id: str, meter: Meter, rule: Rule, amount: int) -> Claim:
+    """The same at half the cost of calling the class."""
+    claim = _new(Claim)
+    claim.key_id, claim.meter, claim.rule, claim.amount = key_id, meter, rule, amount
+    return claim
+
+
+@dataclass(slots=True, eq=False)
 class Lease:
     """Granted claims. Money and the rest are settled exactly once each; settling again does nothing."""
 
@@ -141,6 +152,11 @@ class BudgetState(NamedTuple):
         return max(0, self.limit_nanos - self.spent_nanos - self.reserved_nanos)
 
 
+Remainder = tuple[int, int, int, int, int | None]
+"""What is left of a key's own limits: whole requests and the milliseconds until their bucket is full, tokens likewise, and
+nano-USD. 0 without such a bucket; None without a budget, and while its counter is not known."""
+
+
 class BucketState(NamedTuple):
     """A bucket now: whole units left (never below 0) and the time until it is full."""
 
@@ -174,6 +190,34 @@ class Counters(Protocol):
     def bucket_state(self, key_id: str, meter: Meter, rule: BucketRule, /) -> BucketState:
         """The key's bucket for REQUESTS or TOKENS under this rule."""
         ...
+
+    def find_remainder(
+        self, key: Key, requests: BucketRule | None, tokens: BucketRule | None, /
+    ) -> Remainder:
+        """The three at once, as each answer of a key tells them."""
+        ...
+
+
+def gather_remainder(
+    counters: Counters, key: Key, requests: BucketRule | None, tokens: BucketRule | None
+) -> Remainder:
+    """What `Counters.find_remainder` returns, asked one by one."""
+    requests_left = requests_ms = tokens_left = tokens_ms = 0
+    if requests is not None:
+        _, requests_left, requests_ms = counters.bucket_state(key.id, Meter.REQUESTS, requests)
+    if tokens is not None:
+        _, tokens_left, tokens_ms = counters.bucket_state(key.id, Meter.TOKENS, tokens)
+    try:
+        budget = counters.budget_state(key)
+    except CounterUnknown:
+        budget = None
+    return (
+        requests_left,
+        requests_ms,
+        tokens_left,
+        tokens_ms,
+        None if budget is None else budget.remaining_nanos,
+    )
 
 
 class Limiter(Counters, Protocol):

@@ -35,5 +35,5 @@ def to_nanos(usd: Decimal) -> int:
 
 def format_usd(nanos: int) -> str:
     """A decimal string with two to nine decimals: `25.00`, `0.000000001`."""
-    digits = f"{nanos:010d}" if nanos >= 0 else f"{nanos:011d}"
+    digits = str(nanos).zfill(10 if nanos >= 0 else 11)
     return f"{digits[:-9]}.{digits[-9:-7]}{digits[-7:].rstrip('0')}"

@@ -6,7 +6,6 @@ exact sum over the classes, rounded up once.
 
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from typing import NamedTuple
 
 MILLION = 1_000_000
 
@@ -117,11 +116,13 @@ RATE_CLASSES = tuple(f.name for f in fields(Rates) if f.name not in ("source", "
 """The fields of `Rates` that are rates, in order."""
 
 
-class Ceiling(NamedTuple):
-    """The highest rates of a price: what nothing can cost more than."""
+@dataclass(slots=True)
+class Ceiling:
+    """The highest rates of a price: what nothing can cost more than. Never changed once made."""
 
     rates: Rates
     is_free: bool
+    requests: int
     text_input: int
     any_input: int
     output: int
@@ -170,6 +171,7 @@ class Price:
             ceiling = Ceiling(
                 dearest,
                 not any(getattr(dearest, name) for name in RATE_CLASSES),
+                dearest.requests,
                 dearest.dearest_input(audio=False),
                 dearest.dearest_input(audio=True),
                 dearest.dearest_output(),

@@ -113,18 +113,20 @@ class Spool:
     def intent(self, row: LedgerRow) -> None:
         """Write down that an attempt begins. Raises SpoolUnavailable: then it must not be dispatched on credit."""
         record = encode_intent(row)
+        key = row[:2]
         with self._mutex:
             if self._older_bytes + self._size >= self._max_bytes:
                 raise SpoolUnavailable(
                     f"{self._max_bytes >> 20} MiB wait in the spool for the store to come back"
                 )
-            self._make_room(len(record))
+            if self._failed or self._size + len(record) > self._segment_bytes:
+                self._make_room(len(record))
             self._write(record)
-            self._open_intents[row.request_id, row.attempt] = record
+            self._open_intents[key] = record
 
     def settle(self, row: LedgerRow) -> Position:
         """Take down how an attempt ended; it is written soon. Raises SpoolUnavailable: then only the store will know."""
-        key = (row.request_id, row.attempt)
+        key = row[:2]
         with self._mutex:
             try:
                 record = encode_settle(row)
@@ -133,13 +135,15 @@ class Spool:
                     # It could not be written at its time.
                     record = encode_intent(row) + record
                 # The intent counts as open until here: should a segment begin now, it goes along.
-                self._make_room(len(record))
+                length = len(record)
+                if self._failed or self._size + length > self._segment_bytes:
+                    self._make_room(length)
             finally:
                 self._open_intents.pop(key, None)
             self._waiting += record
             if intent is not None:
                 self._waiting_intents.append(intent)
-            self._size += len(record)
+            self._size += length
             if not self._dirty:
                 self._dirty = True
                 self._wake.put(None)
@@ -157,6 +161,7 @@ class Spool:
             return self._number, self._size
 
     def _make_room(self, length: int) -> None:
+        """For a record that may not go where the last one went, begin a segment. Raises SpoolUnavailable."""
         if self._failed:
             raise SpoolUnavailable(self._failed)
         # Twice the head: if the open intents alone fill a segment, not every record may begin a new one.

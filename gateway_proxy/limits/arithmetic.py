@@ -34,19 +34,13 @@ class Bucket:
 
     def take(self, amount: int, now_ns: int) -> bool:
         """Take `amount` units if they are there; otherwise take nothing and return False."""
-        # Runs twice per request, so the refill is written out here.
+        # Runs twice per request, so the refill is written out here; what is refused leaves no trace.
         per_minute = self.rule.per_minute
-        level = self._level
-        elapsed = now_ns - self._at_ns
-        if elapsed > 0:
-            self._at_ns = now_ns
-            level += elapsed * per_minute
-            level = level if level < self._full else self._full
-        left = level - amount * MINUTE_NS
+        level, full = self._level + (now_ns - self._at_ns) * per_minute, self._full
+        left = (level if level < full else full) - amount * MINUTE_NS
         if left < 0 or not per_minute:
-            self._level = level
             return False
-        self._level = left
+        self._level, self._at_ns = left, now_ns
         return True
 
     def fits(self, amount: int, now_ns: int) -> bool:
@@ -56,9 +50,9 @@ class Bucket:
 
     def give(self, amount: int, now_ns: int) -> None:
         """Put units back (never above the capacity), or, if negative, take more without asking."""
-        self._refill(now_ns)
-        level = self._level + amount * MINUTE_NS
-        self._level = level if level < self._full else self._full
+        level, full = self._level + (now_ns - self._at_ns) * self.rule.per_minute, self._full
+        level = (level if level < full else full) + amount * MINUTE_NS
+        self._level, self._at_ns = level if level < full else full, now_ns
 
     def change(self, rule: BucketRule, now_ns: int) -> None:
         """Another rule from now on: the level stays, clipped to the new capacity."""

@@ -8,7 +8,7 @@ outside; this module only makes sure that nothing settled meanwhile is lost or c
 from typing import NamedTuple
 
 from gateway_proxy.core.key import BudgetPeriod, Key
-from gateway_proxy.core.limiter import Lease
+from gateway_proxy.core.limiter import BudgetRule, Lease
 from gateway_proxy.limits.periods import FAR_MS, Window, find_window
 
 # More than any budget: beyond it nothing is left to announce.
@@ -102,7 +102,9 @@ class Rebuild:
 class Account:
     """One key's budget. Settling books a charge into every track, in the period of its admission."""
 
-    __slots__ = ("events", "former", "key_id", "limit_nanos", "live", "pending", "thresholds", "track")
+    __slots__ = (
+        "_accepted", "events", "former", "key_id", "limit_nanos", "live", "pending", "thresholds", "track",
+    )  # fmt: skip
 
     def __init__(self, key_id: str, events: list[BudgetEvent]) -> None:
         self.key_id = key_id
@@ -111,37 +113,74 @@ class Account:
         self.track: Track | None = None
         self.pending: Track | None = None
         self.former: tuple[BudgetPeriod, str] | None = None
-        self.live: dict[int, tuple[Lease, int]] = {}
+        self.live: dict[Lease, int] = {}  # nano-USD reserved
         self.events = events
+        self._accepted: BudgetRule | None = None  # the last that `find` knew, of the tracks as they are
 
-    def reserve(self, lease: Lease, amount: int, spend: Spend) -> None:
-        """Hold `amount` of the period in force for a lease; again for the same lease: on top."""
-        spend.reserved += amount
-        held = self.live.get(id(lease))
-        self.live[id(lease)] = (lease, amount if held is None else amount + held[1])
-        if self.pending is not None and (twin := self.pending.at(lease.admitted_at)) is not None:
+    def find(self, rule: BudgetRule, at_ms: int) -> Spend | None:
+        """The counter for claims under this rule; None while it is unknown."""
+        track = self.track
+        if track is None:
+            return None
+        if rule is not self._accepted:
+            if (rule.period is not track.period or rule.timezone != track.timezone) and self.former != (
+                rule.period,
+                rule.timezone,
+            ):
+                return None  # neither the rule in force nor the one before it, which a running request may still hold
+            self._accepted = rule
+        return track.at(at_ms)
+
+    def reserve(self, lease: Lease, amount: int, rule: BudgetRule) -> Spend | None:
+        """Hold `amount` of the period in force for a lease; again for the same lease: on top.
+
+        Returns the period's counter; None, and nothing is held, while it is unknown or has too little left.
+        """
+        at_ms, track = lease.admitted_at, self.track
+        if track is None or rule is not self._accepted:
+            spend = self.find(rule, at_ms)
+        else:
+            spend = track.current
+            if not spend.start_ms <= at_ms < spend.end_ms:
+                spend = track.at(at_ms)
+        if spend is None:
+            return None
+        reserved = spend.reserved + amount
+        if amount and spend.spent + reserved > rule.limit_nanos:
+            return None
+        spend.reserved = reserved
+        live = self.live
+        live[lease] = live.get(lease, 0) + amount
+        if self.pending is not None and (twin := self.pending.at(at_ms)) is not None:
             twin.reserved += amount
+        return spend
 
     def settle(self, lease: Lease, charged: int) -> int:
         """Book a charge and end the lease's reservation; returns what was reserved."""
-        held = self.live.pop(id(lease), None)
-        reserved = 0 if held is None else held[1]
-        track = self.track
-        if track is not None and (spend := track.at(lease.admitted_at)) is not None:
-            spend.reserved -= reserved
-            spend.spent += charged
-            if spend.spent >= spend.quiet_below:
-                self.notice(spend)
-        if self.pending is not None and (twin := self.pending.at(lease.admitted_at)) is not None:
+        reserved = self.live.pop(lease, 0)
+        at_ms, track = lease.admitted_at, self.track
+        if track is not None:
+            current = track.current
+            spend = current if current.start_ms <= at_ms < current.end_ms else track.at(at_ms)
+            if spend is not None:
+                spend.reserved -= reserved
+                spent = spend.spent = spend.spent + charged
+                if spent >= spend.quiet_below:
+                    self.notice(spend)
+        if self.pending is not None and (twin := self.pending.at(at_ms)) is not None:
             twin.reserved -= reserved
             twin.spent += charged
         return reserved
+
+    def drop(self) -> None:
+        """The key has no budget any more."""
+        self.track = self.pending = self.former = self._accepted = None
 
     def begin(self, key: Key, now_ms: int) -> Rebuild:
         """Start a new track beside the one in force; a rebuild begun earlier is void from now on."""
         track = Track(key.budget_period, key.budget_timezone, now_ms)
         rebuild = Rebuild(self, key, track)
-        for lease, amount in self.live.values():
+        for lease, amount in self.live.items():
             if (spend := track.at(lease.admitted_at)) is not None:
                 spend.reserved += amount
         self.pending = track
@@ -155,7 +194,7 @@ class Account:
         if self.track is not None:
             self.former = (self.track.period, self.track.timezone)
             self._inherit_fired(self.track, rebuild.track)
-        self.track, self.pending = rebuild.track, None
+        self.track, self.pending, self._accepted = rebuild.track, None, None
         self.adopt(rebuild.key)
         return True
 

@@ -13,7 +13,7 @@ No storage here, and no idea of what a request is.
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 from zoneinfo import ZoneInfoNotFoundError
 
 from gateway_proxy.core.clock import Clock
@@ -28,9 +28,12 @@ from gateway_proxy.core.limiter import (
     Lease,
     LimitExceeded,
     Meter,
+    Remainder,
+    gather_remainder,
 )
 from gateway_proxy.limits.arithmetic import Bucket
 from gateway_proxy.limits.budget import Account, BudgetEvent, Rebuild, Spend
+from gateway_proxy.limits.key_counters import KeyCounters
 from gateway_proxy.limits.refusals import describe_budget, refuse_bucket, refuse_budget, refuse_slots
 
 log = logging.getLogger("gateway_proxy.limits")
@@ -40,6 +43,8 @@ SWEEP_STEP = 2000
 REQUESTS, TOKENS, PARALLEL, NANOS = Meter.REQUESTS, Meter.TOKENS, Meter.PARALLEL, Meter.NANOS
 # A fraction of the cost of a named tuple's own constructor: states are made for every answer.
 _new_tuple = tuple.__new__
+# The same for a lease.
+_new = object.__new__
 
 
 @dataclass(slots=True, eq=False)
@@ -56,13 +61,10 @@ class MemoryLimiter:
     def __init__(self, clock: Clock) -> None:
         self._monotonic_ns = clock.monotonic_ns
         self._now_ms = clock.now_ms
-        self._requests: dict[str, Bucket] = {}
-        self._tokens: dict[str, Bucket] = {}
-        self._parallel: dict[str, int] = {}
-        self._accounts: dict[str, Account] = {}
+        self._keys: dict[str, KeyCounters] = {}
         self.events: list[BudgetEvent] = []
         self._changed: set[str] = set()
-        self._sweep: Iterator[tuple[dict[str, Bucket], str]] = iter(())
+        self._sweep: Iterator[str] = iter(())
         self.overshoots = 0
 
     # Acquire
@@ -70,80 +72,64 @@ class MemoryLimiter:
     def acquire(self, claims: tuple[Claim, ...], /, key_ids: tuple[str, ...] = ()) -> MemoryLease:
         """All of the claims or none; see core.limiter.Limiter.acquire."""
         now_ns = self._monotonic_ns()
-        lease = MemoryLease(claims, self._now_ms(), "", True, True, key_ids)
-        for index, claim in enumerate(claims):
-            # Most claims are on buckets that exist: they are taken without a further call.
-            meter = claim.meter
-            if meter is REQUESTS:
-                bucket = self._requests.get(claim.key_id)
-            elif meter is TOKENS:
-                bucket = self._tokens.get(claim.key_id)
-            else:
-                bucket = None
-            if bucket is None or bucket.rule is not claim.rule:
-                taken = self._take(claim, lease, now_ns)
-            else:
-                taken = bucket.take(claim.amount, now_ns)
-            if not taken:
-                self._undo(claims[:index], lease, now_ns)
-                self._refuse(claims, lease, now_ns)
+        lease = _new(MemoryLease)
+        lease.claims, lease.key_ids, lease.admitted_at = claims, key_ids, self._now_ms()
+        lease.period, lease.accounts = "", ()
+        lease.owes_money = lease.holds_slots = True
+        taken = self._take(claims, lease, now_ns)
+        if taken < len(claims):
+            self._undo(claims[:taken], lease, now_ns)
+            self._refuse(claims, lease, now_ns)
         return lease
 
-    def _take(self, claim: Claim, lease: MemoryLease, now_ns: int) -> bool:
-        meter, key_id = claim.meter, claim.key_id
-        rule: Any = claim.rule
-        if meter is PARALLEL:
-            used = self._parallel.get(key_id, 0) + claim.amount
-            if used > rule.limit:
-                return False
-            self._parallel[key_id] = used
-            return True
-        if meter is NANOS:
-            return self._reserve(claim, lease)
-        return self._bucket(claim, now_ns).take(claim.amount, now_ns)
+    def _take(self, claims: tuple[Claim, ...], lease: MemoryLease, now_ns: int) -> int:
+        """Take the claims one by one until one does not fit; returns how many did."""
+        key_id, rest = "", iter(claims)
+        for claim in rest:
+            if claim.key_id is not key_id:  # mostly all are of one key, and one look-up does
+                key_id = claim.key_id
+                counters = self._keys.get(key_id) or self._find(key_id)
+            meter = claim.meter
+            rule: Any = claim.rule
+            if meter is PARALLEL:
+                used = counters.slots + claim.amount
+                if used > rule.limit:
+                    break
+                counters.slots = used
+            elif meter is NANOS:
+                account = counters.account
+                if account is None or (spend := account.reserve(lease, claim.amount, rule)) is None:
+                    break
+                if not lease.accounts:
+                    lease.accounts, lease.period = (account,), spend.label
+                elif account not in lease.accounts:
+                    lease.accounts += (account,)
+                self._changed.add(key_id)
+            else:
+                bucket = counters.requests if meter is REQUESTS else counters.tokens
+                if bucket is None or bucket.rule is not rule:
+                    bucket = counters.bucket(meter, rule, now_ns)
+                if not bucket.take(claim.amount, now_ns):
+                    break
+        else:
+            return len(claims)
+        return len(claims) - 1 - len(tuple(rest))
 
-    def _reserve(self, claim: Claim, lease: MemoryLease) -> bool:
-        spend = self._spend(claim, lease.admitted_at)
-        if spend is None:
-            return False
-        amount = claim.amount
-        rule: Any = claim.rule
-        if amount and spend.spent + spend.reserved + amount > rule.limit_nanos:
-            return False
-        key_id = claim.key_id
-        account = self._accounts[key_id]
-        account.reserve(lease, amount, spend)
-        if not lease.accounts:
-            lease.accounts = (account,)
-        elif account not in lease.accounts:
-            lease.accounts += (account,)
-        if not lease.period:
-            lease.period = spend.label
-        self._changed.add(key_id)
-        return True
+    def _find(self, key_id: str) -> KeyCounters:
+        counters = self._keys.get(key_id)
+        if counters is None:
+            counters = self._keys[key_id] = KeyCounters()
+        return counters
 
-    def _bucket(self, claim: Claim, now_ns: int) -> Bucket:
-        buckets = self._requests if claim.meter is REQUESTS else self._tokens
-        bucket = buckets.get(claim.key_id)
-        rule: Any = claim.rule
-        if bucket is None:
-            bucket = buckets[claim.key_id] = Bucket(rule, now_ns)
-        elif rule is not bucket.rule:
-            bucket.change(rule, now_ns)
-        return bucket
+    def _account(self, key_id: str) -> Account | None:
+        counters = self._keys.get(key_id)
+        return None if counters is None else counters.account
 
     def _spend(self, claim: Claim, now_ms: int) -> Spend | None:
         """The counter for a budget claim; None while it is unknown."""
-        account = self._accounts.get(claim.key_id)
-        if account is None or (track := account.track) is None:
-            return None
+        account = self._account(claim.key_id)
         rule: Any = claim.rule
-        if (rule.period is not track.period or rule.timezone != track.timezone) and account.former != (
-            rule.period,
-            rule.timezone,
-        ):
-            return None  # neither the rule in force nor the one before it, which a running request may still hold
-        return track.at(now_ms)
+        return None if account is None else account.find(rule, now_ms)
 
     def _undo(self, claims: tuple[Claim, ...], lease: MemoryLease, now_ns: int) -> None:
         for claim in claims:
@@ -155,12 +141,15 @@ class MemoryLimiter:
             account.settle(lease, 0)
         lease.accounts = ()
 
+    def _bucket(self, claim: Claim, now_ns: int) -> Bucket:
+        rule: Any = claim.rule
+        return self._find(claim.key_id).bucket(claim.meter, rule, now_ns)
+
     def _free_slots(self, claim: Claim) -> None:
-        left = self._parallel.get(claim.key_id, 0) - claim.amount
-        if left > 0:
-            self._parallel[claim.key_id] = left
-        else:
-            self._parallel.pop(claim.key_id, None)
+        counters = self._keys.get(claim.key_id)
+        if counters is not None:
+            left = counters.slots - claim.amount
+            counters.slots = left if left > 0 else 0
 
     # Refuse
 
@@ -168,7 +157,7 @@ class MemoryLimiter:
         """Find the refusal that ranks first, undo the rest, and raise it."""
         ordered = tuple(sorted(claims, key=lambda claim: REFUSAL_ORDER[claim.meter]))
         for index, claim in enumerate(ordered):
-            if not self._take(claim, lease, now_ns):
+            if not self._take((claim,), lease, now_ns):
                 error = self._explain(claim, lease.admitted_at, now_ns)
                 self._undo(ordered[:index], lease, now_ns)
                 raise error
@@ -178,7 +167,7 @@ class MemoryLimiter:
         now_ns, now_ms = self._monotonic_ns(), self._now_ms()
         rule: Any = claim.rule
         if claim.meter is PARALLEL:
-            fits = self._parallel.get(claim.key_id, 0) + claim.amount <= rule.limit
+            fits = self.slots_used(claim.key_id) + claim.amount <= rule.limit
         elif claim.meter is NANOS:
             spend, amount = self._spend(claim, now_ms), claim.amount
             fits = spend is not None and (
@@ -192,13 +181,14 @@ class MemoryLimiter:
         self, claim: Claim, now_ms: int, now_ns: int, *, announce: bool = True
     ) -> LimitExceeded | CounterUnknown:
         if claim.meter is PARALLEL:
-            return refuse_slots(claim, self._parallel.get(claim.key_id, 0))
+            return refuse_slots(claim, self.slots_used(claim.key_id))
         if claim.meter is not NANOS:
             return refuse_bucket(claim, self._bucket(claim, now_ns), now_ns)
         spend = self._spend(claim, now_ms)
-        if spend is None:
+        account = self._account(claim.key_id)
+        if spend is None or account is None:
             return CounterUnknown(claim.key_id)
-        notice = self._accounts[claim.key_id].notice_refusal if announce else None
+        notice = account.notice_refusal if announce else None
         return refuse_budget(claim, spend, now_ms, notice)
 
     # Settle
@@ -212,7 +202,8 @@ class MemoryLimiter:
         if charged_nanos < 0:
             log.error("a negative charge of %d nano-USD was refused and counts as 0", charged_nanos)
             charged_nanos = 0
-        for account in lease.accounts:
+        accounts = lease.accounts
+        for account in accounts:
             reserved = account.settle(lease, charged_nanos)
             self._changed.add(account.key_id)
             if charged_nanos > reserved:
@@ -225,8 +216,12 @@ class MemoryLimiter:
                     reserved,
                 )
         for key_id in lease.key_ids or {claim.key_id for claim in lease.claims}:
-            unclaimed = self._accounts.get(key_id)
-            if unclaimed is not None and unclaimed not in lease.accounts:
+            counters = self._keys.get(key_id)
+            if (
+                counters is not None
+                and (unclaimed := counters.account) is not None
+                and unclaimed not in accounts
+            ):
                 unclaimed.settle(lease, charged_nanos)
 
     def release(self, lease: Lease, used_tokens: int | None, /) -> None:
@@ -238,12 +233,12 @@ class MemoryLimiter:
             meter = claim.meter
             if meter is PARALLEL:
                 self._free_slots(claim)
-            elif meter is TOKENS and used_tokens is not None and used_tokens != claim.amount:
+            elif meter is TOKENS and used_tokens is not None and (units := claim.amount - used_tokens):
                 now_ns = self._monotonic_ns()
-                bucket = self._tokens.get(claim.key_id)
-                if bucket is None:
+                counters = self._keys.get(claim.key_id)
+                if counters is None or (bucket := counters.tokens) is None:
                     bucket = self._bucket(claim, now_ns)
-                bucket.give(claim.amount - used_tokens, now_ns)
+                bucket.give(units, now_ns)
 
     # Budgets: load, rebuild, edit
 
@@ -251,7 +246,7 @@ class MemoryLimiter:
         """Whether the key has a budget whose counter is missing, unknown, or of another period or time zone."""
         if key.budget_nanos is None:
             return False
-        account = self._accounts.get(key.id)
+        account = self._account(key.id)
         if account is None or account.track is None:
             return True
         track = account.track
@@ -271,49 +266,48 @@ class MemoryLimiter:
             if key.budget_nanos is None:
                 continue
             try:
-                account = self._accounts.setdefault(key.id, Account(key.id, self.events))
-                jobs.append(account.begin(key, now_ms))
+                counters = self._find(key.id)
+                if counters.account is None:
+                    counters.account = Account(key.id, self.events)
+                jobs.append(counters.account.begin(key, now_ms))
             except (ZoneInfoNotFoundError, ValueError, OSError):
                 log.exception("key %s: budget time zone %r is not known here", key.id, key.budget_timezone)
         return jobs
 
     def finish_rebuild(self, job: Rebuild, sum_nanos: int) -> bool:
         """Put the counter in force with what the store had at the cut; False if a later rebuild voided it."""
-        if self._accounts.get(job.account.key_id) is not job.account:
+        if self._account(job.account.key_id) is not job.account:
             return False
         self._changed.add(job.account.key_id)
         return job.account.finish(job, sum_nanos)
 
     def update(self, key: Key) -> None:
         """Take limit and thresholds of an edited key; without a budget its counter is dropped."""
-        account = self._accounts.get(key.id)
+        account = self._account(key.id)
         if account is None:
             return
         if key.budget_nanos is not None:
             account.adopt(key)
             return
-        account.track = account.pending = account.former = None
+        account.drop()
         if not account.live:
-            del self._accounts[key.id]
+            self._keys[key.id].account = None
 
     def forget(self, key_id: str) -> None:
         """Drop the counters of a deleted key; its leases may still be settled."""
-        for counters in (self._requests, self._tokens, self._parallel, self._accounts):
-            cast("dict[str, object]", counters).pop(key_id, None)
+        self._keys.pop(key_id, None)
         self._changed.discard(key_id)
 
     def sweep(self, step: int = SWEEP_STEP) -> None:
-        """Drop buckets that are full again; looks at `step` of them per call, so that nobody waits."""
+        """Drop buckets that are full again; looks at `step` keys per call, so that nobody waits."""
         now_ns = self._monotonic_ns()
         for _ in range(step):
-            entry = next(self._sweep, None)
-            if entry is None:
-                every = (self._requests, self._tokens)
-                self._sweep = iter([(buckets, key_id) for buckets in every for key_id in buckets])
+            key_id = next(self._sweep, None)
+            if key_id is None:
+                self._sweep = iter(list(self._keys))
                 return
-            buckets, key_id = entry
-            if (bucket := buckets.get(key_id)) is not None and bucket.is_full(now_ns):
-                del buckets[key_id]
+            if (counters := self._keys.get(key_id)) is not None and not counters.sweep(now_ns):
+                del self._keys[key_id]
 
     # Look
 
@@ -326,14 +320,14 @@ class MemoryLimiter:
     def take_reserved(self) -> dict[str, int]:
         """Key id → nano-USD reserved now, of the keys where it may have changed since the last call."""
         changed, self._changed = self._changed, set()
-        accounts = [self._accounts[key_id] for key_id in changed if key_id in self._accounts]
-        return {a.key_id: a.track.current.reserved for a in accounts if a.track is not None}
+        accounts = [self._account(key_id) for key_id in changed]
+        return {a.key_id: a.track.current.reserved for a in accounts if a is not None and a.track is not None}
 
     def budget_state(self, key: Key, /) -> BudgetState | None:
         """None when the key has no budget. Raises CounterUnknown when it has one that is not loaded."""
         if key.budget_nanos is None:
             return None
-        account = self._accounts.get(key.id)
+        account = self._account(key.id)
         if account is None or account.track is None:
             raise CounterUnknown(key.id)
         spend = account.track.at(self._now_ms())
@@ -343,7 +337,8 @@ class MemoryLimiter:
 
     def bucket_state(self, key_id: str, meter: Meter, rule: BucketRule, /) -> BucketState:
         """The bucket under this rule. The limit is the units per minute."""
-        bucket = (self._requests if meter is REQUESTS else self._tokens).get(key_id)
+        counters = self._keys.get(key_id)
+        bucket = None if counters is None else counters.requests if meter is REQUESTS else counters.tokens
         if bucket is None:
             return BucketState(rule.per_minute, rule.capacity if rule.per_minute else 0, 0)
         remaining, reset_ms = bucket.state(self._monotonic_ns())
@@ -351,14 +346,45 @@ class MemoryLimiter:
             remaining = rule.capacity  # edited, and nobody has come since
         return _new_tuple(BucketState, (rule.per_minute, remaining, reset_ms))
 
+    def find_remainder(
+        self, key: Key, requests: BucketRule | None, tokens: BucketRule | None, /
+    ) -> Remainder:
+        """See core.limiter.Counters.find_remainder."""
+        counters = self._keys.get(key.id)
+        if counters is None:
+            return gather_remainder(self, key, requests, tokens)
+        requests_bucket, tokens_bucket, account = counters.requests, counters.tokens, counters.account
+        now_ns = self._monotonic_ns()
+        requests_left = requests_ms = tokens_left = tokens_ms = 0
+        nanos = None
+        if requests is not None:
+            if requests_bucket is None or requests_bucket.rule is not requests:
+                return gather_remainder(self, key, requests, tokens)
+            requests_left, requests_ms = requests_bucket.state(now_ns)
+        if tokens is not None:
+            if tokens_bucket is None or tokens_bucket.rule is not tokens:
+                return gather_remainder(self, key, requests, tokens)
+            tokens_left, tokens_ms = tokens_bucket.state(now_ns)
+        limit = key.budget_nanos
+        if limit is not None and account is not None and (track := account.track) is not None:
+            now_ms, current = self._now_ms(), track.current
+            spend = current if current.start_ms <= now_ms < current.end_ms else track.at(now_ms)
+            if spend is not None:
+                nanos = limit - spend.spent - spend.reserved
+                nanos = nanos if nanos > 0 else 0
+        return requests_left, requests_ms, tokens_left, tokens_ms, nanos
+
     def bucket_of(self, claim: Claim) -> Bucket:
         """The bucket that the claim is on, under its rule."""
         return self._bucket(claim, self._monotonic_ns())
 
     def slots_used(self, key_id: str) -> int:
         """How many exchanges of the key hold a slot now; 0 for a key without that limit."""
-        return self._parallel.get(key_id, 0)
+        counters = self._keys.get(key_id)
+        return 0 if counters is None else counters.slots
 
     def counters(self) -> Sequence[int]:
         """How many request buckets, token buckets, slot counters and budget accounts are held."""
-        return len(self._requests), len(self._tokens), len(self._parallel), len(self._accounts)
+        held = self._keys.values()
+        requests, tokens = sum(c.requests is not None for c in held), sum(c.tokens is not None for c in held)
+        return requests, tokens, sum(c.slots > 0 for c in held), sum(c.account is not None for c in held)

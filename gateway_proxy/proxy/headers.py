@@ -14,9 +14,9 @@ from gateway_proxy.core.clock import format_time
 from gateway_proxy.core.errors import GatewayError
 from gateway_proxy.core.exchange import Exchange
 from gateway_proxy.core.key import Key
-from gateway_proxy.core.limiter import BucketState, BudgetState, Counters, CounterUnknown, Meter
+from gateway_proxy.core.limiter import BucketState, BudgetState, Counters, CounterUnknown, Meter, Remainder
 from gateway_proxy.core.money import format_usd
-from gateway_proxy.core.policy import BucketRules, Budgets
+from gateway_proxy.core.policy import BucketRules, Budgets, KeyPolicy
 from gateway_proxy.proxy.answers import header_line
 from gateway_proxy.proxy.trace import new_span_id
 from gateway_proxy.proxy.upstream import UpstreamResponse
@@ -161,44 +161,55 @@ def describe_limits(exchange: Exchange, limiter: Counters) -> str:
     policy = exchange.policy
     if policy is None:
         return ""
-    lines = ""
+    if policy.parent is None:
+        key, requests, tokens = policy.key, policy.requests_rule, policy.tokens_rule
+        left = limiter.find_remainder(key, requests, tokens)
+        requests_limit = None if requests is None else requests.per_minute
+        tokens_limit = None if tokens is None else tokens.per_minute
+        budget_limit = key.budget_nanos
+    else:
+        requests_limit, tokens_limit, budget_limit, left = _find_tightest(limiter, policy)
+    requests_left, requests_ms, tokens_left, tokens_ms, nanos = left
     is_anthropic = exchange.dialect == "anthropic"
-    if rules := policy.requests_rules:
-        limit, remaining, reset_ms = (
-            limiter.bucket_state(rules[0][0], _REQUESTS, rules[0][1])
-            if policy.parent is None
-            else find_tightest_bucket(limiter, _REQUESTS, rules)
-        )
+    lines = ""
+    if requests_limit is not None:
         lines = (
-            f"x-ratelimit-limit-requests: {limit}\r\nx-ratelimit-remaining-requests: {remaining}\r\n"
-            f"x-ratelimit-reset-requests: {format_duration(reset_ms)}\r\n"
+            f"x-ratelimit-limit-requests: {requests_limit}\r\nx-ratelimit-remaining-requests: {requests_left}\r\n"
+            f"x-ratelimit-reset-requests: {format_duration(requests_ms) if requests_ms else '0s'}\r\n"
         )
         if is_anthropic:
-            lines += _describe_as_anthropic("requests", limit, remaining, exchange.received_at + reset_ms)
-    if rules := policy.tokens_rules:
-        limit, remaining, reset_ms = (
-            limiter.bucket_state(rules[0][0], _TOKENS, rules[0][1])
-            if policy.parent is None
-            else find_tightest_bucket(limiter, _TOKENS, rules)
-        )
+            full_at = exchange.received_at + requests_ms
+            lines += _describe_as_anthropic("requests", requests_limit, requests_left, full_at)
+    if tokens_limit is not None:
         lines += (
-            f"x-ratelimit-limit-tokens: {limit}\r\nx-ratelimit-remaining-tokens: {remaining}\r\n"
-            f"x-ratelimit-reset-tokens: {format_duration(reset_ms)}\r\n"
+            f"x-ratelimit-limit-tokens: {tokens_limit}\r\nx-ratelimit-remaining-tokens: {tokens_left}\r\n"
+            f"x-ratelimit-reset-tokens: {format_duration(tokens_ms) if tokens_ms else '0s'}\r\n"
         )
         if is_anthropic:
-            lines += _describe_as_anthropic("tokens", limit, remaining, exchange.received_at + reset_ms)
-    if policy.budgets:
-        budget = (
-            find_budget(limiter, policy.key)
-            if policy.parent is None
-            else find_tightest_budget(limiter, policy.budgets)[1]
+            full_at = exchange.received_at + tokens_ms
+            lines += _describe_as_anthropic("tokens", tokens_limit, tokens_left, full_at)
+    if nanos is not None and budget_limit is not None:
+        lines += (
+            f"x-gateway-budget-limit-usd: {_format_limit(budget_limit)}\r\n"
+            f"x-gateway-budget-remaining-usd: {format_usd(nanos)}\r\n"
         )
-        if budget is not None:
-            lines += (
-                f"x-gateway-budget-limit-usd: {_format_limit(budget.limit_nanos)}\r\n"
-                f"x-gateway-budget-remaining-usd: {format_usd(budget.remaining_nanos)}\r\n"
-            )
     return lines
+
+
+def _find_tightest(
+    limiter: Counters, policy: KeyPolicy
+) -> tuple[int | None, int | None, int | None, Remainder]:
+    """Of a token and its parent: requests and tokens per minute, the budget, and what is left of these."""
+    requests_limit = tokens_limit = budget_limit = nanos = None
+    requests_left = requests_ms = tokens_left = tokens_ms = 0
+    if rules := policy.requests_rules:
+        requests_limit, requests_left, requests_ms = find_tightest_bucket(limiter, _REQUESTS, rules)
+    if rules := policy.tokens_rules:
+        tokens_limit, tokens_left, tokens_ms = find_tightest_bucket(limiter, _TOKENS, rules)
+    if policy.budgets and (budget := find_tightest_budget(limiter, policy.budgets)[1]) is not None:
+        budget_limit, nanos = budget.limit_nanos, budget.remaining_nanos
+    left = requests_left, requests_ms, tokens_left, tokens_ms, nanos
+    return requests_limit, tokens_limit, budget_limit, left
 
 
 def _describe_as_anthropic(kind: str, limit: int, remaining: int, full_at: int) -> str:

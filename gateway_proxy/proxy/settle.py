@@ -74,7 +74,9 @@ class Settlement:
         self._limiter = limiter
         self._learned = learned
         self._now_ms = clock.now_ms
-        self._gateway = gateway
+        self._gateway_id = gateway.id
+        # A refusal that names no key belongs to the gateway's own organization.
+        self._organization = "" if gateway.organization == "*" else gateway.organization
         self.end_trace: Callable[[Exchange, int], None] | None = None
 
     def open_attempt(self, exchange: Exchange, attempt: Attempt) -> None:
@@ -92,7 +94,7 @@ class Settlement:
         row = attempt.row = _new_tuple(
             LedgerRow,
             (
-                exchange.id, attempt.number, self._gateway.id, key.organization, key.id, target.provider, route.model,
+                exchange.id, attempt.number, self._gateway_id, key.organization, key.id, target.provider, route.model,
                 target.model, route.operation, attempt.admitted_at, "usage", key.parent_id, key.owner,
                 attempt.lease.period, attempt.reserved_nanos, estimated_nanos, rates, 0, 0, "none", "open", "", NO_USAGE,
             ),
@@ -119,13 +121,20 @@ class Settlement:
 
     def close_exchange(self, exchange: Exchange, lease: Lease | None, now_ns: int) -> bool:
         """Give back the slot, correct the tokens bucket, write the log row; whether it is kept."""
-        if lease is not None:
-            last, used = None, 0
-            for last in exchange.attempts:
-                used += last.usage.tokens()
+        last = None
+        input_tokens = output_tokens = last_output = cost_nanos = 0
+        for last in exchange.attempts:
+            usage = last.usage
+            last_output = usage.output_tokens()
+            input_tokens += usage.input_tokens()
+            output_tokens += last_output
+            cost_nanos += last.charged_nanos
+        if lease is None:
+            self._books.collect_events()
+        else:
             if last is None:  # admitted, and then refused or ended: what was never tried owes nothing
                 self._limiter.settle_nanos(lease, 0)
-            self._limiter.release(lease, used)
+            self._limiter.release(lease, input_tokens + output_tokens)
             if (
                 last is not None
                 and last.usage_source is _PROVIDER
@@ -133,33 +142,32 @@ class Settlement:
                 and exchange.route is not None
                 and not exchange.route.free
             ):
-                self._learned.learn(exchange.model.name, last.usage.output_tokens())
-        if lease is None:
-            self._books.collect_events()
-        is_logged = self._books.log(self._describe(exchange, now_ns))
+                self._learned.learn(exchange.model.name, last_output)
+        provider = "" if last is None else last.target.provider
+        row = self._describe(exchange, now_ns, provider, input_tokens, output_tokens, cost_nanos)
+        is_logged = self._books.log(row)
         if self.end_trace is not None:
             self.end_trace(exchange, now_ns)
         return is_logged
 
     def _decide(self, exchange: Exchange, attempt: Attempt, tap: UsageTap | None) -> None:
         price = attempt.target.price
-        usage = None if tap is None else tap.usage
-        if usage is not None and tap is not None and attempt.outcome is not _COMPLETED:
-            # Some providers send a running sum with every chunk: where they broke off it is too small.
-            usage = usage if tap.usage_final or tap.finished else None
+        usage = None
         if tap is not None:
             attempt.reported_model = tap.reported_model
-        if usage is not None:
+            usage = tap.usage
+            if attempt.outcome is not _COMPLETED and not (tap.usage_final or tap.finished):
+                # Some providers send a running sum with every chunk: where they broke off it is too small.
+                usage = None
+        if usage is not None and tap is not None:
             self._add_counted_units(exchange, usage)
             attempt.usage, attempt.usage_source = usage, _PROVIDER
             if price is not None:
                 if price.tiers or price.variants:
-                    attempt.rates = price.rates_for(
-                        usage.input_tokens(), None if tap is None else tap.service_tier
-                    )
+                    rates = price.rates_for(usage.input_tokens(), tap.service_tier)
                 else:
-                    attempt.rates = price.base
-                attempt.charged_nanos = attempt.rates.cost_nanos(usage)
+                    rates = price.base
+                attempt.rates, attempt.charged_nanos = rates, rates.cost_nanos(usage)
             if attempt.charged_nanos > attempt.reserved_nanos > 0:
                 log.warning(
                     "ALARM: %s attempt %d at %s cost %d nano-USD, more than its bound of %d: the provider went beyond "
@@ -216,34 +224,34 @@ class Settlement:
             usage.characters = usage.characters or units.characters
             usage.searches = usage.searches or units.searches
 
-    def _describe(self, exchange: Exchange, now_ns: int) -> LogRow:
-        key_id = key_name = owner = model = provider = ""
-        # A refusal that names no key belongs to the gateway's own organization.
-        organization = "" if self._gateway.organization == "*" else self._gateway.organization
-        metadata_json = "{}"
-        if (policy := exchange.policy) is not None:
-            key = policy.key
+    def _describe(
+        self,
+        exchange: Exchange,
+        now_ns: int,
+        provider: str,
+        input_tokens: int,
+        output_tokens: int,
+        cost_nanos: int,
+    ) -> LogRow:
+        policy, route, lease, error = exchange.policy, exchange.route, exchange.lease, exchange.error
+        client_ip, started_ns, first_byte_ns = exchange.client_ip, exchange.started_ns, exchange.first_byte_ns
+        organization, metadata_json = self._organization, "{}"
+        key_id = key_name = owner = model = ""
+        if policy is not None:
+            key, metadata_json = policy.key, policy.metadata_json
             organization, key_id, key_name, owner = key.organization, key.id, key.name, key.owner
-            metadata_json = policy.metadata_json
         stream = False
-        if (route := exchange.route) is not None:
+        if route is not None:
             model, stream = route.model, route.stream
-        input_tokens = output_tokens = cost_nanos = 0
-        for attempt in exchange.attempts:
-            provider = attempt.target.provider
-            cost_nanos += attempt.charged_nanos
-            input_tokens += attempt.usage.input_tokens()
-            output_tokens += attempt.usage.output_tokens()
-        started_ns, first_byte_ns = exchange.started_ns, exchange.first_byte_ns
         return _new_tuple(
             LogRow,
             (
-                exchange.id, exchange.received_at, self._gateway.id, organization, key_id, key_name, owner,
+                exchange.id, exchange.received_at, self._gateway_id, organization, key_id, key_name, owner,
                 metadata_json, exchange.method, exchange.path, exchange.operation, model, provider, exchange.status,
-                "" if exchange.error is None else exchange.error.code, "" + exchange.outcome,
-                exchange.lease is not None, stream, len(exchange.attempts), exchange.would_deny,
-                "" if exchange.client_ip is None else str(exchange.client_ip), exchange.client_request_id,
-                exchange.trace_id, input_tokens, output_tokens, cost_nanos, (now_ns - started_ns) // 1_000_000,
+                "" if error is None else error.code, "" + exchange.outcome, lease is not None, stream,
+                len(exchange.attempts), exchange.would_deny, "" if client_ip is None else str(client_ip),
+                exchange.client_request_id, exchange.trace_id, input_tokens, output_tokens, cost_nanos,
+                (now_ns - started_ns) // 1_000_000,
                 (first_byte_ns - started_ns) // 1_000_000 if first_byte_ns else None,
             ),
         )  # fmt: skip

@@ -25,6 +25,8 @@ from gateway_proxy.core.limiter import (
     Lease,
     LimitExceeded,
     Meter,
+    Remainder,
+    gather_remainder,
 )
 from gateway_proxy.limits.budget import BudgetEvent
 from gateway_proxy.limits.memory import SWEEP_STEP
@@ -353,6 +355,12 @@ class SharedLimiter:
         remaining, reset_ms = bucket.state(self._clock.monotonic_ns())
         # A fraction of the cost of a named tuple's own constructor.
         return tuple.__new__(BucketState, (rule.per_minute, min(remaining, rule.capacity), reset_ms))
+
+    def find_remainder(
+        self, key: Key, requests: BucketRule | None, tokens: BucketRule | None, /
+    ) -> Remainder:
+        """As last heard; see core.limiter.Counters.find_remainder."""
+        return gather_remainder(self, key, requests, tokens)
 
     def slots_used(self, key_id: str) -> int:
         """How many exchanges of the key hold a slot, as last heard."""

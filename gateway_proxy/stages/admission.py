@@ -81,7 +81,7 @@ class Admission(Judge):
         if policy.shadow is not None:
             self._judge_shadow(exchange, policy.shadow)
         try:
-            exchange.lease = self._acquire(tuple(exchange.claims), key_ids=policy.key_ids)
+            exchange.lease = self._acquire(tuple(exchange.claims), policy.key_ids)
         except CounterUnknown:
             raise unverifiable() from None
         except LimitExceeded as exceeded:

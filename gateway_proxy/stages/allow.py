@@ -26,10 +26,10 @@ class Allow:
             )
         if not policy.allows_model(model.name):
             exchange.refuse("model", self._forbid(model.name))
-        if not exchange.targets:
+        targets, providers = exchange.targets, policy.providers
+        if not targets:
             exchange.refuse("provider", _unserved(policy, exchange))
-        elif policy.providers is not None:
-            targets, providers = exchange.targets, policy.providers
+        elif providers is not None:
             if len(targets) > 1 or targets[0].provider not in providers:
                 exchange.targets = targets = tuple(t for t in targets if t.provider in providers)
             if not targets:

@@ -24,13 +24,14 @@ def bound_input_tokens(route: Route, model: ModelEntry, target: Target) -> int:
     limit = model.max_input_tokens
     if limit is None:
         limit = target.context_tokens
-    if route.bound.opaque:
+    bound = route.bound
+    if bound.opaque:
         if limit is None:
             raise _unbounded(
                 "images, audio, files or stored context, and max_input_tokens of the model is not configured"
             )
         return limit
-    tokens = route.bound.tokens
+    tokens = bound.tokens
     return tokens if limit is None or tokens < limit else limit
 
 
@@ -55,14 +56,21 @@ def bound_request(route: Route, model: ModelEntry, target: Target, output_tokens
 
     Raises ModelForbidden (model_unpriced, cost_unbounded).
     """
-    ceiling = _ceiling(model, target)
+    price, bound = target.price, route.bound
+    if price is None:
+        raise unpriced(model)
+    ceiling = price.ceiling()
     if ceiling.is_free:
         return NOTHING
-    if route.bound.unbounded is not None:
-        raise _unbounded(route.bound.unbounded)
+    if bound.unbounded is not None:
+        raise _unbounded(bound.unbounded)
     input_tokens = bound_input_tokens(route, model, target)
     output_tokens = output_tokens_each * route.choices if route.wants_output_cap else 0
-    micro = _fixed_micro(route, input_tokens, ceiling) + output_tokens * ceiling.output
+    if bound.units is None and not bound.opaque:  # text alone, as most are: `_fixed_micro` without the call
+        micro = input_tokens * ceiling.text_input + ceiling.requests
+    else:
+        micro = _fixed_micro(route, input_tokens, ceiling)
+    micro += output_tokens * ceiling.output
     return _new_tuple(Bound, (input_tokens, output_tokens, -(-micro // MILLION)))
 
 
@@ -84,7 +92,7 @@ def _ceiling(model: ModelEntry, target: Target) -> Ceiling:
 def _fixed_micro(route: Route, input_tokens: int, ceiling: Ceiling) -> int:
     """Nano-USD × 10⁶ of everything but the output that a maximum bounds."""
     bound, rates = route.bound, ceiling.rates
-    micro = input_tokens * (ceiling.any_input if bound.opaque else ceiling.text_input) + rates.requests
+    micro = input_tokens * (ceiling.any_input if bound.opaque else ceiling.text_input) + ceiling.requests
     units = bound.units
     if units is not None:
         micro += (

@@ -6,7 +6,7 @@ from typing import ClassVar
 from gateway_proxy.core.catalog import ModelEntry
 from gateway_proxy.core.exchange import Exchange
 from gateway_proxy.core.key import Key
-from gateway_proxy.core.limiter import Claim, Counters, CounterUnknown, Meter
+from gateway_proxy.core.limiter import Counters, CounterUnknown, Meter, make_claim
 from gateway_proxy.core.policy import KeyPolicy
 from gateway_proxy.core.route import Route
 from gateway_proxy.stages.admission import unverifiable
@@ -42,14 +42,16 @@ class Budget:
         if each is None:
             each = self._cap_output(exchange, policy, route, model) if route.wants_output_cap else 0
         bound = bound_request(route, model, targets[0], each)
-        for target in targets[1:]:
-            other = bound_request(route, model, target, each)
-            if other.nanos > bound.nanos:
-                bound = other
+        nanos = bound.nanos
+        if len(targets) > 1:
+            for target in targets[1:]:
+                other = bound_request(route, model, target, each)
+                if other.nanos > nanos:
+                    bound, nanos = other, other.nanos
         exchange.bound = bound
-        if bound.nanos:
+        if nanos:
             for key, rule in budgets:
-                exchange.claims.append(Claim(key.id, _NANOS, rule, bound.nanos))
+                exchange.claims.append(make_claim(key.id, _NANOS, rule, nanos))
 
     def _cap_output(self, exchange: Exchange, policy: KeyPolicy, route: Route, model: ModelEntry) -> int:
         """The output that a request without a maximum of its own is allowed, at every target alike."""

@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from gateway_proxy.core.exchange import Exchange
-from gateway_proxy.core.limiter import Claim, Meter
+from gateway_proxy.core.limiter import Meter, make_claim
 
 _TOKENS = Meter.TOKENS
 FIRST_EXPECTED_OUTPUT_TOKENS = 1024
@@ -42,14 +42,12 @@ class Rate:
         assert policy is not None and route is not None and model is not None
         exchange.claims.extend(policy.request_claims)
         rules = policy.tokens_rules
-        if not rules:
-            return
-        if route.free:
+        if not rules or route.free:
             return
         tokens = route.body_bytes // BYTES_PER_TOKEN
         if route.wants_output_cap:
             each = route.max_output_tokens
             tokens += route.choices * (self._learned.expect(model.name) if each is None else each)
-        exchange.expected_tokens = tokens or 1
+        tokens = exchange.expected_tokens = tokens or 1
         for key_id, rule in rules:
-            exchange.claims.append(Claim(key_id, _TOKENS, rule, exchange.expected_tokens))
+            exchange.claims.append(make_claim(key_id, _TOKENS, rule, tokens))

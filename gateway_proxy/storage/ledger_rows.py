@@ -1,7 +1,8 @@
 """Rows of the books as tuples, grouped by what they share. Runs for every request, so it is lean."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -16,10 +17,12 @@ STEP_MS = 300_000
 EVERYBODY = "*"  # the owner under which the timeline keeps a whole organization
 
 # What the rows of one key and model mostly share is bound once per statement; the rest is a row's own.
-LEDGER_SHARED = (
+_LEDGER_READ = (
     "attempt", "kind", "gateway_id", "organization", "key_id", "parent_id", "owner", "provider", "model_requested",
-    "model_sent", "model_reported", "operation", "period", "rates_json", "usage_source", "outcome",
-    "cache_write_tokens", "cache_write_1h_tokens", "audio_input_tokens", "audio_output_tokens", "requests",
+    "model_sent", "model_reported", "operation", "period", "usage_source", "outcome",
+)  # fmt: skip
+LEDGER_SHARED = (
+    *_LEDGER_READ, "rates_json", "cache_write_tokens", "cache_write_1h_tokens", "audio_input_tokens", "audio_output_tokens", "requests",
     "images", "millis", "characters", "searches",
 )  # fmt: skip
 LEDGER_OWN = (
@@ -73,33 +76,41 @@ _RATE_NAMES = tuple(field.name for field in fields(Rates))
 MAX_RATES_SEEN = 256
 _rates_seen: dict[int, tuple[Rates, str]] = {}
 
+# A row's fields are read at once: one by one each costs as much as all of them.
+_read_shared: Callable[[LedgerRow], tuple[Any, ...]] = itemgetter(*map(LedgerRow._fields.index, _LEDGER_READ))
+_read_own: Callable[[LedgerRow], tuple[int, int, int, int, Rates | None, Usage]] = itemgetter(
+    *map(
+        LedgerRow._fields.index,
+        ("admitted_at", "settled_at", "reserved_nanos", "charged_nanos", "rates", "usage"),
+    )
+)
+
 Groups = dict[tuple[Any, ...], list[tuple[Any, ...]]]
 """Rows by what they share: the shared values and, last, the step of time → each row's own values."""
 
 
 def group_ledger(rows: Iterable[LedgerRow]) -> Groups:
     """By `LEDGER_SHARED` and the quarter of an hour of admission; values as in `LEDGER_OWN`."""
-    groups: Groups = {}
+    found: Groups = {}
+    known_rates, text = None, None
     for row in rows:
-        used = row.usage
-        rates = row.rates
+        admitted_at, settled_at, reserved_nanos, charged_nanos, rates, used = _read_own(row)
+        if rates is not known_rates:
+            known_rates, text = rates, None if rates is None else rates_json(rates)
         shared = (
-            row.attempt, row.kind, row.gateway_id, row.organization, row.key_id, row.parent_id, row.owner, row.provider,
-            row.model_requested, row.model_sent, row.model_reported, row.operation, row.period,
-            None if rates is None else rates_json(rates), row.usage_source, row.outcome,
-            used.cache_write, used.cache_write_1h, used.audio_input, used.audio_output, used.requests, used.images,
-            used.millis, used.characters, used.searches, row.admitted_at // SLOT_MS,
+            _read_shared(row), text, used.cache_write, used.cache_write_1h, used.audio_input, used.audio_output,
+            used.requests, used.images, used.millis, used.characters, used.searches, admitted_at // SLOT_MS,
         )  # fmt: skip
         own = (
-            row.request_id, row.admitted_at, row.settled_at, row.reserved_nanos, row.charged_nanos, used.input,
-            used.cached_input, used.output, used.reasoning,
+            row[0], admitted_at, settled_at, reserved_nanos, charged_nanos, used.input, used.cached_input,
+            used.output, used.reasoning,
         )  # fmt: skip
-        group = groups.get(shared)
+        group = found.get(shared)
         if group is None:
-            groups[shared] = [own]
+            found[shared] = [own]
         else:
             group.append(own)
-    return groups
+    return {(*read, *further): group for (read, *further), group in found.items()}
 
 
 def group_logs(rows: Iterable[LogRow], first_seq: int) -> Groups:

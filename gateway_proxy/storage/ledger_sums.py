@@ -1,10 +1,15 @@
 """What a batch of the books adds to the roll-ups. Runs for every request, so it is lean; no SQL here."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter
 from typing import Any
 
 from gateway_proxy.core.latency import find_bucket
-from gateway_proxy.storage.ledger_rows import EVERYBODY, HOUR_MS, MINUTE_MS, SLOT_MS, STEP_MS, Groups
+from gateway_proxy.storage.ledger_rows import EVERYBODY, HOUR_MS, LOG_OWN, MINUTE_MS, SLOT_MS, STEP_MS, Groups
+
+_read_at: Callable[[Sequence[Any]], int] = itemgetter(LOG_OWN.index("at"))
+_read_latency: Callable[[Sequence[Any]], int] = itemgetter(LOG_OWN.index("latency_ms"))
 
 
 class Sums:
@@ -90,10 +95,19 @@ class Sums:
             sums = self._hour(slot // (HOUR_MS // SLOT_MS), organization, key_id, owner, provider, model)
             cached = sum(cached_inputs)
             further_input = cache_write + cache_write_1h + audio_input
-            sums[3] += sum(inputs) + cached + further_input * len(rows)
+            input_tokens = sum(inputs) + cached + further_input * len(rows)
+            output_tokens = sum(outputs) + sum(reasonings) + audio_output * len(rows)
+            sums[3] += input_tokens
             sums[4] += cached
-            sums[5] += sum(outputs) + sum(reasonings) + audio_output * len(rows)
+            sums[5] += output_tokens
             sums[6] += charged
+            start_at = min(admissions) // STEP_MS * STEP_MS
+            if max(admissions) < start_at + STEP_MS:  # as nearly always: a batch is the work of a second
+                step = self._step(start_at, organization, owner)
+                step[3] += input_tokens
+                step[4] += output_tokens
+                step[5] += charged
+                continue
             for at, charge, input_, cached, output, reasoning in zip(
                 admissions, charges, inputs, cached_inputs, outputs, reasonings, strict=True
             ):
@@ -127,14 +141,13 @@ class Sums:
             sums[0] += len(rows)
             drawn[0] += len(rows)
             latencies = self._latencies
-            for row in rows:
-                latency_ms = row[9]
-                sums[7] += latency_ms
+            for latency_ms, count in Counter(map(_read_latency, rows)).items():
+                sums[7] += latency_ms * count
                 place = (start_at, organization, owner, find_bucket(latency_ms))
-                latencies[place] = latencies.get(place, 0) + 1
+                latencies[place] = latencies.get(place, 0) + count
             if failed:
                 sums[1] += len(rows)
                 drawn[1] += len(rows)
             stat = self._stat(key_id, organization, owner)
             stat[2] += len(rows)
-            stat[3] = max(stat[3], *[row[2] for row in rows])
+            stat[3] = max(stat[3], *map(_read_at, rows))

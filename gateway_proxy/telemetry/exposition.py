@@ -37,11 +37,11 @@ class Histogram:
         self.counts = [0] * (len(bounds) + 1)
         self.sum = 0
 
-    def observe(self, value: int) -> None:
+    def observe(self, value: int, count: int = 1) -> None:
         """A bucket holds what is at most its bound; negative values (a clock that was set back) count as 0."""
-        self.counts[bisect_left(self.bounds, value)] += 1
+        self.counts[bisect_left(self.bounds, value)] += count
         if value > 0:
-            self.sum += value
+            self.sum += value * count
 
 
 Samples = Mapping[tuple[str, ...], Value | Histogram]

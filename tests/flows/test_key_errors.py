@@ -125,7 +125,7 @@ async def test_a_gateway_that_cannot_judge_or_has_too_much_to_do(
             for ask, _, raised in CLIENTS.values():
                 assert await asyncio.to_thread(ask, place, served.secret) == (raised, 503, code)
 
-        served.gateway.limiter._accounts.clear()
+        served.gateway.limiter._keys.clear()
         await ask_all("budget_unverifiable")
         monkeypatch.setattr("gateway_proxy.proxy.handler.MAX_RUNNING", 0)
         await ask_all("overloaded")

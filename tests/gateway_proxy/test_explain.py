@@ -118,7 +118,7 @@ class Gateway:
             for key_id, rule in every
         ]
         slots = [limiter.slots_used(key_id) for key_id in policy.key_ids]
-        return states, slots, {k: vars_of(a) for k, a in limiter._accounts.items()}
+        return states, slots, {k: vars_of(c.account) for k, c in limiter._keys.items() if c.account}
 
 
 def vars_of(account: Any) -> Any:

@@ -12,6 +12,7 @@ from tests.rig.cluster import Cluster
 from tests.rig.history import History
 from tests.rig.push import run_changes
 from tests.rig.rolling import roll
+from tests.support.client import Answer, Client, chat_body
 from tests.support.fake_provider import FakeProvider
 from tests.support.gateway import RunningGateway
 from tests.support.postgres import PostgresServer
@@ -92,6 +93,42 @@ def test_a_token_that_one_gateway_made_is_good_on_the_other_when_it_answers(clus
     token = first.admin_token()
     act(first, token, f"/keys/{key.id}/revoke")
     assert second.ask(made["token"]) == (401, "key_revoked")
+
+
+async def test_a_revocation_ends_the_running_streams_of_every_gateway(cluster: Cluster) -> None:
+    first, token = cluster.gateways[0], cluster.gateways[0].admin_token()
+    key, spared = cluster.create_key("leaked"), cluster.create_key("spared")
+    body = chat_body("tokens=3000 delay_ms=10", stream=True)
+    waiting = chat_body("mode=silent seconds=30", stream=True)
+    ended_at: list[float] = []
+
+    async def stream(gateway: RunningGateway, secret: str, asked: Any) -> Answer:
+        async with Client(gateway.origin, secret) as client:
+            answer = await client.send(asked, timeout_seconds=60)
+        ended_at.append(time.monotonic())
+        return answer
+
+    def are_running() -> bool:
+        return all(gateway.readiness()["running"] >= 7 for gateway in cluster.gateways)
+
+    cut = [
+        asyncio.create_task(stream(gateway, key.secret, asked))
+        for gateway in cluster.gateways
+        for asked in [body] * 4 + [waiting] * 2
+    ]
+    others = [asyncio.create_task(stream(gateway, spared.secret, body)) for gateway in cluster.gateways]
+    await asyncio.to_thread(wait_until, are_running)
+    assert not any(task.done() for task in (*cut, *others))
+    await asyncio.to_thread(act, first, token, f"/keys/{key.id}/revoke")
+    answered_at = time.monotonic()
+    answers = await asyncio.gather(*cut)
+    assert max(ended_at) - answered_at < 4  # two seconds on a machine that has nothing else to do
+    assert not any(answer.finished for answer in answers)
+    assert all(b"key_revoked" in answer.body and not answer.error for answer in answers), answers
+    assert not any(task.done() for task in others)
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 def test_a_revoked_gateway_refuses_all_traffic_and_the_other_goes_on(cluster: Cluster) -> None:

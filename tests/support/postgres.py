@@ -48,8 +48,9 @@ def find_program(name: str) -> str:
 class PostgresServer:
     """A running server. `stop` ends it; `kill` does so without notice, `start` brings it back with its data."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *settings: str) -> None:
         self._folder = folder
+        self._settings = (*_FAST, *settings)  # the last of a name holds
         self._data = folder / "data"
         self._names = itertools.count(1)
         self._process: subprocess.Popen[bytes] | None = None
@@ -79,7 +80,7 @@ class PostgresServer:
         return {"PATH": os.environ["PATH"], "LC_ALL": "C", "HOME": str(self._folder)}
 
     def start(self) -> None:
-        settings = [part for setting in _FAST for part in ("-c", setting)]
+        settings = [part for setting in self._settings for part in ("-c", setting)]
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [find_program("postgres"), "-D", str(self._data), "-k", str(self._folder), "-h", "", *settings],
@@ -162,14 +163,15 @@ class PostgresServer:
 
 
 @contextlib.contextmanager
-def run_postgres() -> Iterator[PostgresServer]:
+def run_postgres(*settings: str) -> Iterator[PostgresServer]:
+    """`settings` are the server's own, as in `max_connections=20`."""
     # A socket's path has at most about a hundred characters: pytest's own folders may be longer. In memory where there
     # is room: each database of a test is eight megabytes of files.
     shared = Path("/dev/shm")
     roomy = shared.is_dir() and shutil.disk_usage(shared).free > _ROOM
     folder = Path(tempfile.mkdtemp(prefix="pg-", dir=shared if roomy else "/tmp"))
     try:
-        server = PostgresServer(folder)
+        server = PostgresServer(folder, *settings)
         server.start()
         try:
             yield server

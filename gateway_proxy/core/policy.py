@@ -83,7 +83,7 @@ class KeyPolicy:
     def allows_model(self, name: str) -> bool:
         """Whether the canonical requested name is in scope: exact, or a prefix + final `*`."""
         exact = self.exact_models
-        return exact is None or name in exact or (bool(self.prefixes) and name.startswith(self.prefixes))
+        return exact is None or name in exact or name.startswith(self.prefixes)
 
     def allows_provider(self, name: str) -> bool:
         return self.providers is None or name in self.providers

@@ -87,9 +87,10 @@ def _fold(name: str) -> str:
 def _may_be_deep(body: bytes) -> bool:
     """Whether there are openers enough. Leaving them out counts them faster than `count` does, which looks at every byte."""
     most = MAX_DEPTH + 1
-    if len(body) >= _SEARCHED_FROM_BYTES:
+    size = len(body)
+    if size >= _SEARCHED_FROM_BYTES:
         return _count_openers(body, most) > MAX_DEPTH
-    openers = 2 * len(body) - len(body.replace(b"{", b"", most)) - len(body.replace(b"[", b"", most))
+    openers = 2 * size - len(body.replace(b"{", b"", most)) - len(body.replace(b"[", b"", most))
     return openers > MAX_DEPTH
 
 

@@ -31,6 +31,11 @@ class KeyCounters:
             bucket.change(rule, now_ns)
         return bucket
 
+    def free(self, slots: int) -> None:
+        """Give slots back; those of a key that was forgotten meanwhile are given back to nobody."""
+        left = self.slots - slots
+        self.slots = left if left > 0 else 0
+
     def sweep(self, now_ns: int) -> bool:
         """Drop the buckets that are full again; whether anything is left."""
         if self.requests is not None and self.requests.is_full(now_ns):

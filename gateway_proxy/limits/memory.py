@@ -134,7 +134,7 @@ class MemoryLimiter:
     def _undo(self, claims: tuple[Claim, ...], lease: MemoryLease, now_ns: int) -> None:
         for claim in claims:
             if claim.meter is PARALLEL:
-                self._free_slots(claim)
+                self._find(claim.key_id).free(claim.amount)
             elif claim.meter is not NANOS:
                 self._bucket(claim, now_ns).give(claim.amount, now_ns)
         for account in lease.accounts:
@@ -144,12 +144,6 @@ class MemoryLimiter:
     def _bucket(self, claim: Claim, now_ns: int) -> Bucket:
         rule: Any = claim.rule
         return self._find(claim.key_id).bucket(claim.meter, rule, now_ns)
-
-    def _free_slots(self, claim: Claim) -> None:
-        counters = self._keys.get(claim.key_id)
-        if counters is not None:
-            left = counters.slots - claim.amount
-            counters.slots = left if left > 0 else 0
 
     # Refuse
 
@@ -232,7 +226,9 @@ class MemoryLimiter:
         for claim in lease.claims:
             meter = claim.meter
             if meter is PARALLEL:
-                self._free_slots(claim)
+                counters = self._keys.get(claim.key_id)
+                if counters is not None:
+                    counters.free(claim.amount)
             elif meter is TOKENS and used_tokens is not None and (units := claim.amount - used_tokens):
                 now_ns = self._monotonic_ns()
                 counters = self._keys.get(claim.key_id)

@@ -15,10 +15,10 @@ from gateway_proxy.proxy.upstream.errors import Phase, UpstreamBroken, UpstreamE
 from gateway_proxy.proxy.upstream.origin import Timeouts
 from gateway_proxy.proxy.upstream.reader import BadFraming, ResponseReader
 from gateway_proxy.proxy.upstream.response import UpstreamResponse
-from gateway_proxy.proxy.upstream.shapes import Shape, Shapes
+from gateway_proxy.proxy.upstream.shapes import Known, Shapes
 
-# Below this, joining costs less than a second buffer in the transport's write queue.
-JOIN_LIMIT_BYTES = 65_536
+# Measured: from here on a copy of the body costs more than a second buffer in the transport's write.
+JOIN_LIMIT_BYTES = 16_384
 
 
 class Owner(Protocol):
@@ -70,8 +70,7 @@ class Connection(asyncio.BufferedProtocol):
         """From here on the owner is told when the connection is free and when it is lost."""
         self._owner = owner
 
-    @property
-    def usable(self) -> bool:
+    def is_usable(self) -> bool:
         """May a request be written? False in the moment between the transport's end and our hearing of it."""
         return not self.closed and self._transport is not None and not self._transport.is_closing()
 
@@ -139,7 +138,6 @@ class Connection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         data = self._buffer[:nbytes].tobytes()
-        reader = self._reader
         response = self._response
         is_first = self._is_first
         if response is None and self._head is None:
@@ -150,9 +148,10 @@ class Connection(asyncio.BufferedProtocol):
             self._is_first = False
             known = self._shapes.read(data)
             if known is not None:
-                self._give_whole(*known)
+                self._give_whole(known)
                 return
-            reader.begin(skip_body=False)
+            self._reader.begin(skip_body=False)
+        reader = self._reader
         try:
             reader.feed(data)
         except BadFraming as error:
@@ -209,12 +208,13 @@ class Connection(asyncio.BufferedProtocol):
         waiter.set_result(response)
         return response
 
-    def _give_whole(self, shape: Shape, values: tuple[bytes, ...], body: bytes) -> None:
+    def _give_whole(self, known: Known) -> None:
         waiter, self._head = self._head, None
         if waiter is None or waiter.done():  # cancelled, and its task has not run yet
             self.abort()
             return
         self._free(True)
+        shape, values, body = known
         waiter.set_result(UpstreamResponse(None, shape.status, shape.reason, [], shape, values, body))
 
     def _free(self, reusable: bool) -> None:

@@ -110,7 +110,12 @@ class UpstreamPool:
 
     def take_warm(self) -> Connection | None:
         """A connection for `exchange`, which must follow at once; None when none is free."""
-        return self._pop_idle()
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_usable():
+                return connection
+            connection.abort()
+        return None
 
     def stats(self) -> PoolStats:
         """Counts as of now."""
@@ -156,14 +161,6 @@ class UpstreamPool:
 
     # --- inside
 
-    def _pop_idle(self) -> Connection | None:
-        while self._idle:
-            connection = self._idle.pop()
-            if connection.usable:
-                return connection
-            connection.abort()
-        return None
-
     async def connect(self) -> Connection:
         """As `take_warm`, waiting or opening as needed, all within the connect timeout."""
         if self._closed:
@@ -172,7 +169,7 @@ class UpstreamPool:
         try:
             async with asyncio.timeout(self.timeouts.connect):
                 while True:
-                    warm = self._pop_idle()
+                    warm = self.take_warm()
                     if warm is not None:
                         return warm
                     if self.stats().open < self._max_connections:
@@ -182,7 +179,7 @@ class UpstreamPool:
                     waiting = False
                     if connection is None:
                         return await self._open_granted()
-                    if connection.usable:
+                    if connection.is_usable():
                         return connection
                     connection.abort()
         except TimeoutError as error:

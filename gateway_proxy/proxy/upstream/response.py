@@ -173,10 +173,11 @@ class UpstreamResponse:
         """Give up what has not been read. An unfinished answer's socket is closed at once; idempotent."""
         self._chunks.clear()
         self._on_data = self._on_end = None
+        if self._finished:  # its connection is no longer ours, and whoever waited was told
+            return
         source, self._source = self._source, None
-        if not self._finished:
-            self._finished = True
-            self._error = UpstreamBroken("the answer was closed before its end")
+        self._finished = True
+        self._error = UpstreamBroken("the answer was closed before its end")
         if source is not None:
             source.abort()
         self._wake()

@@ -81,6 +81,10 @@ class Shape:
         return [(name, next(rest) if value is None else value) for name, value in self.parts()]
 
 
+Known = tuple[Shape, tuple[bytes, ...], bytes]
+"""A head's shape, the values that vary in it, and the body behind it."""
+
+
 class Shapes:
     """The shapes of one provider's heads."""
 
@@ -90,7 +94,7 @@ class Shapes:
         self._known: list[Shape] = []
         self._lessons = 0
 
-    def read(self, data: bytes) -> tuple[Shape, tuple[bytes, ...], bytes] | None:
+    def read(self, data: bytes) -> Known | None:
         """One read of a socket as shape, values and body of a whole answer; None: not known."""
         for shape in self._known:
             found = shape.match(data)

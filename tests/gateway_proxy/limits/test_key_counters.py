@@ -27,3 +27,12 @@ def test_the_sweep_leaves_what_is_not_full_and_says_when_nothing_is_left():
     assert counters.sweep(MINUTE_NS)
     counters.slots, counters.account = 0, Account("key_a", [])
     assert counters.sweep(MINUTE_NS)
+
+
+def test_more_slots_than_are_in_use_are_never_given_back():
+    counters = KeyCounters()
+    counters.slots = 3
+    counters.free(2)
+    assert counters.slots == 1
+    counters.free(2)
+    assert counters.slots == 0

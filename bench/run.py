@@ -15,7 +15,13 @@ from bench.figure import Figure, write
 
 NAMES = ("cost", "dialects", "memory", "buckets", "budget", "kills", "pages", "beside", "mcp", "shared")
 SOAKS = ("chunks", "reloads", "keys")
-FLEETS = ("push", "fleet", "rolling", "heal")  # of several gateways; their short forms are tests of the rig
+FLEETS = (
+    "push",
+    "rotations",
+    "fleet",
+    "rolling",
+    "heal",
+)  # of several gateways; their short forms are tests of the rig
 
 
 def show(figure: Figure) -> str:

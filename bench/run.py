@@ -27,7 +27,13 @@ NAMES = (
     "shared",
 )
 SOAKS = ("chunks", "reloads", "keys")
-FLEETS = ("push", "fleet", "rolling", "heal")  # of several gateways; their short forms are tests of the rig
+FLEETS = (
+    "push",
+    "rotations",
+    "fleet",
+    "rolling",
+    "heal",
+)  # of several gateways; their short forms are tests of the rig
 
 
 def show(figure: Figure) -> str:

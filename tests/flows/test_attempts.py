@@ -20,8 +20,18 @@ def second() -> Iterator[FakeProvider]:
 
 
 @pytest.fixture(scope="module")
+def third() -> Iterator[FakeProvider]:
+    """And the one after that."""
+    with FakeProvider(api_key="fake-key") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
 def gateway(
-    provider: FakeProvider, second: FakeProvider, run_gateway: Callable[..., RunningGateway]
+    provider: FakeProvider,
+    second: FakeProvider,
+    third: FakeProvider,
+    run_gateway: Callable[..., RunningGateway],
 ) -> Iterator[RunningGateway]:
     with socket.socket() as bound:  # bound and not listening: connections to it are refused
         bound.bind(("127.0.0.1", 0))
@@ -34,6 +44,8 @@ def gateway(
             model_toml("again", retries=2),
             provider_toml(provider.base_url, name="patient"),
             model_toml("patient", targets=["patient", "second"]),
+            provider_toml(third.base_url, name="third"),
+            model_toml("chain", targets=["fake", "second", "third"]),
         ]
         yield run_gateway("".join(tables))
 
@@ -172,3 +184,39 @@ async def test_a_further_attempt_counts_in_the_periods_of_now(
     budget = gateway.key_state(key.secret)["budget"]
     assert usd_to_nanos(budget["spent_usd"]) == one["charged_nanos"] + two["charged_nanos"]
     assert usd_to_nanos(budget["reserved_usd"]) == 0
+
+
+async def test_a_chain_of_three_and_a_clients_duplicates_are_each_paid_once(
+    gateway: RunningGateway, provider: FakeProvider, second: FakeProvider, third: FakeProvider
+) -> None:
+    provider.set_mode("error_after", status=500)
+    second.set_mode("error_after", status=429)
+    key = gateway.create_key("chain", budget_usd="1", requests_per_minute=6)
+    body = chat_body(model="chain", max_tokens=40)
+    answers = []
+    for headers in ({}, {"idempotency-key": "the same"}):
+        async with Client(gateway.origin, key.secret, headers=headers) as client:
+            answers += [await client.send(body), *await client.send_all([body] * 2)]
+    assert {answer.status for answer in answers} == {200}  # one unit of the six for each
+    books = {
+        name: by_request(running.settled_ledger())
+        for name, running in (("fake", provider), ("second", second), ("third", third))
+    }
+    rows = by_request(gateway.settled_rows(key.id))
+    # The same body and the same Idempotency-Key are a request of their own, as they are for the provider.
+    assert len(rows) == len(answers) == 6
+    charged = 0
+    for answer in answers:
+        one, two, three = rows[answer.request_id]
+        bills = {name: cost_nanos(entry) for name in books for entry in books[name][answer.request_id]}
+        assert [(row["attempt"], row["provider"]) for row in (one, two, three)] == list(enumerate(books, 1))
+        assert one["reserved_nanos"] == two["reserved_nanos"] == three["reserved_nanos"] > 0
+        assert [row["usage_source"] for row in (one, two, three)] == ["estimated", "estimated", "provider"]
+        assert all(
+            row["charged_nanos"] == row["reserved_nanos"] >= bills[row["provider"]] for row in (one, two)
+        )
+        assert three["charged_nanos"] == bills["third"] > 0
+        charged += sum(row["charged_nanos"] for row in (one, two, three))
+    state = gateway.key_state(key.secret)
+    assert usd_to_nanos(state["budget"]["spent_usd"]) == charged
+    assert usd_to_nanos(state["budget"]["reserved_usd"]) == 0

@@ -12,6 +12,7 @@ from tests.rig.cluster import Cluster
 from tests.rig.history import History
 from tests.rig.push import run_changes
 from tests.rig.rolling import roll
+from tests.rig.rotations import run_rotations
 from tests.support.client import Answer, Client, chat_body
 from tests.support.fake_provider import FakeProvider
 from tests.support.gateway import RunningGateway
@@ -182,3 +183,12 @@ def test_a_rolling_restart_breaks_no_stream(cluster: Cluster) -> None:
     rolled = roll(cluster, streams=12, longest_seconds=1.5)
     assert rolled.failed == 0 and rolled.outcomes["whole"] > 12, rolled
     assert rolled.exits == [0, 0] and max(rolled.drains) < 15, rolled
+
+
+def test_of_rotated_secrets_the_new_one_is_served_at_once_and_the_old_one_no_longer_than_it_may(
+    cluster: Cluster,
+) -> None:
+    rotated = run_rotations(cluster, 20)
+    assert rotated.rotations == 20 and rotated.refused == rotated.odd == 0, rotated
+    assert rotated.served > 100 and rotated.ended > 20, rotated
+    assert max(rotated.lags, default=0) < 1, rotated

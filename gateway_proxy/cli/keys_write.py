@@ -19,6 +19,7 @@ from gateway_proxy.cli.scope_flags import (
     usage_error,
 )
 from gateway_proxy.cli.target import AdminApi, Target, open_api, target_options
+from gateway_proxy.cli.unknown_names import warn_of_unknown_names
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.key import Key
 from gateway_proxy.keys.draft import DraftError, apply_creation, apply_patch
@@ -47,6 +48,7 @@ def create(target: Target, as_json: bool, **given: Any) -> None:
 
     made = _run(work())
     print_secret(made["key"], made["secret"], "Created", as_json)
+    warn_of_unknown_names(target, draft)
 
 
 @click.command()
@@ -69,6 +71,7 @@ def update(key: str, target: Target, as_json: bool, revision: int | None, **give
         return shown
 
     _change_one(key, target, as_json, "Updated", act)
+    warn_of_unknown_names(target, draft)
 
 
 @click.command()

@@ -30,6 +30,7 @@ SOAKS = ("chunks", "reloads", "keys")
 FLEETS = (
     "push",
     "rotations",
+    "rates",
     "fleet",
     "rolling",
     "heal",

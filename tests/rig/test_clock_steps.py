@@ -1,7 +1,10 @@
-"""Clocks that are set by an hour, at a gateway and at the server: no bucket is filled, no budget forgives, no lease is lost."""
+"""Clocks that are set by an hour, at a gateway and at the server, and periods that end where gateways disagree about the time: no bucket
+is filled, no budget forgives, no lease is lost."""
 
 import asyncio
+import random
 import time
+from datetime import datetime
 
 import pytest
 
@@ -16,7 +19,9 @@ from gateway_proxy.core.limiter import (
     Meter,
     SlotsRule,
 )
+from gateway_proxy.limits.periods import find_window
 from gateway_proxy.shared import forms, keeper, link, loading
+from gateway_proxy.shared.leases import SharedLease
 from gateway_proxy.shared.scripts import Script
 from tests.support.redis import RedisServer
 from tests.support.shared_limits import FakeStore, Part, running_parts
@@ -142,3 +147,89 @@ async def test_a_server_that_was_only_slow_is_believed(own_redis: RedisServer) -
         await until_ready([part])
         await part.settled()
         assert part.keeper.epochs <= 2 and len(part.store.epochs) == 1
+
+
+ASKED, PAID = 100, 70
+"""What each attempt of `spend` reserves, and what it costs."""
+Leases = list[SharedLease]
+
+
+async def spend(part: Part, rule: BudgetRule, until_ms: int, taken: Leases, late: Leases) -> int:
+    """Attempts one after the other, each of which ends somewhat later; how many were refused before the end of the period."""
+    chance, number, refused = random.Random(part.server.part), 0, 0
+    claim = Claim("key", Meter.NANOS, rule, ASKED)
+
+    async def finish(lease: SharedLease, *, outlasts: bool) -> None:
+        await asyncio.sleep(chance.random() / 2)
+        while outlasts and part.server.now_ms() < until_ms + 100:
+            await asyncio.sleep(0.02)
+        if lease.admitted_at < until_ms <= part.server.now_ms():
+            late.append(lease)
+        part.limiter.settle_nanos(lease, PAID)
+        part.limiter.release(lease, None)
+        await part.write(lease, PAID)
+
+    async with asyncio.TaskGroup() as ending:
+        while part.server.now_ms() < until_ms + 300:
+            number += 1
+            try:
+                name = f"req_{part.server.part[:5]}_{number}~1"
+                lease = await part.limiter.acquire((claim,), ("key",), name)
+            except LimitExceeded:
+                refused += part.server.now_ms() < until_ms
+            else:
+                taken.append(lease)
+                ending.create_task(finish(lease, outlasts=number == 1))
+            await asyncio.sleep(0.005)
+    return refused
+
+
+@pytest.mark.parametrize(
+    ("period", "timezone", "ends_at"),
+    [
+        (BudgetPeriod.MONTH, "UTC", "2026-12-01T00:00:00+00:00"),
+        (BudgetPeriod.DAY, "America/New_York", "2026-11-02T05:00:00+00:00"),  # of 25 hours
+        (BudgetPeriod.WEEK, "Europe/Berlin", "2026-03-29T22:00:00+00:00"),  # an hour short
+    ],
+)
+async def test_a_period_ends_once_for_all(
+    settable: RedisServer, period: BudgetPeriod, timezone: str, ends_at: str
+) -> None:
+    end_ms = int(datetime.fromisoformat(ends_at).timestamp() * 1000)
+    settable.run("SET", "skew", str(end_ms // 1000 - int(time.time()) - 3))
+    rule, store, parts = BudgetRule(10_000, period, timezone), FakeStore(), []
+    for number, ahead_seconds in enumerate((0, 120, -120, 30)):
+        clock = SettableClock()
+        clock.ahead_ms = end_ms - int(time.time() * 1000) + ahead_seconds * 1000
+        parts.append(Part(settable.url, store, f"gtw_{number}/0.a", clock))
+    await asyncio.gather(*(part.start() for part in parts))
+    taken: Leases = []
+    late: Leases = []
+    try:
+        assert all(part.server.now_ms() < end_ms for part in parts)
+        async with asyncio.timeout(20):
+            refused = await asyncio.gather(*(spend(part, rule, end_ms, taken, late) for part in parts))
+        for part in parts:
+            await part.settled()
+        former, later = (find_window(period, timezone, at) for at in (end_ms - 1, end_ms))
+        assert former.end_ms == later.start_ms == end_ms
+        # Whatever a gateway's own clock says, nobody is forgiven a moment too soon, and what ends late stays where it began.
+        assert min(refused) > 0 and len(late) >= len(parts)
+        for lease in taken:
+            assert lease.period == (former if lease.admitted_at < end_ms else later).label
+        charged = {
+            window.label: PAID * sum(one.period == window.label for one in taken)
+            for window in (former, later)
+        }
+        assert rule.limit_nanos / 2 < charged[former.label] <= rule.limit_nanos
+        assert 0 < charged[later.label] <= rule.limit_nanos
+        for part in parts:
+            assert await part.budget("key", rule) == (charged[later.label], 0)
+        for window in (former, later):
+            rows = [
+                nanos for _, at, nanos in store.rows.values() if window.start_ms <= at < (window.end_ms or 0)
+            ]
+            assert sum(rows) == charged[window.label]
+    finally:
+        for part in parts:
+            await part.die()

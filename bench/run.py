@@ -34,7 +34,7 @@ FLEETS = (
     "fleet",
     "rolling",
     "heal",
-)  # of several gateways; their short forms are tests of the rig
+)  # of several gateways; the short forms of all but "rates" are tests of the rig
 
 
 def show(figure: Figure) -> str:

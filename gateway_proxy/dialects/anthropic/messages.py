@@ -32,6 +32,7 @@ _HARMLESS_VALUES = {"speed": "standard", "inference_geo": "global"}
 _MODEL_LISTS = ("models", "fallbacks")
 _STATEFUL = ("thread", "container", "diagnostics")
 _ACCOUNTS = ("workspace_id", "user_profile_id")
+_NOT_THE_CLIENTS = frozenset((*_MODEL_LISTS, *_ACCOUNTS, "thread", "container", "diagnostics"))
 POLICY_MEMBERS = frozenset(
     (*_PLAIN_MEMBERS, *_HARMLESS_VALUES, *_MODEL_LISTS, *_STATEFUL, *_ACCOUNTS, "mcp_servers")
 )
@@ -175,6 +176,8 @@ def _is_text(content: Any) -> bool:
 
 def _refuse_what_is_not_the_clients(body: dict[str, Any]) -> None:
     """Lists of models, another's stored context, and the choice of an account at the provider."""
+    if _NOT_THE_CLIENTS.isdisjoint(body):
+        return
     for name in _MODEL_LISTS:
         if body.get(name) is not None:
             raise BadExchange(

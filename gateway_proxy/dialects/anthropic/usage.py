@@ -38,10 +38,12 @@ def _parse_plain(raw: dict[str, Any]) -> Usage | None:
     if get("iterations") is not None or get("server_tool_use") is not None:
         return None
     lifetimes, details = get("cache_creation"), get("output_tokens_details")
-    if lifetimes is not None and (
-        type(lifetimes) is not dict or any(type(n) is not int or n for n in lifetimes.values())
-    ):
-        return None
+    if lifetimes is not None:
+        if type(lifetimes) is not dict:
+            return None
+        for count in lifetimes.values():
+            if type(count) is not int or count:
+                return None
     thinking = 0
     if details is not None:
         thinking = details.get("thinking_tokens", 0) if type(details) is dict else -1

@@ -33,6 +33,16 @@ def _name_in_path(path: str, model: str) -> str:
     return path.replace("/:", f"/{quote(model, safe='')}:", 1)
 
 
+@lru_cache(maxsize=4096)
+def _read_path(path: str) -> tuple[str, str, str, bool]:
+    """The path for the provider, whose model's place stays empty, since each target has its own name for it; the model; the
+    method; whether events are asked for."""
+    plain, _, query = path.partition("?")
+    version, _, named = plain.partition(_MODELS)
+    name, _, method = named.rpartition(":")
+    return f"{version}{_MODELS}:{method}" + ("?alt=sse" if query else ""), unquote(name), method, bool(query)
+
+
 class GeminiDialect:
     """Stateless; one instance serves everybody. A base URL brings no version: paths do, the client's one."""
 
@@ -44,13 +54,10 @@ class GeminiDialect:
 
         Raises BadExchange: invalid_json, invalid_type, too_deep, route_not_found.
         """
-        plain, _, query = path.partition("?")
-        version, _, named = plain.partition(_MODELS)
-        name, _, method = named.rpartition(":")
+        upstream_path, model, method, is_events = _read_path(path)
         understand = _UNDERSTAND.get(method)
-        if understand is None or not name:
+        if understand is None or not model:
             raise BadExchange("There is nothing at this path.", status=404, code="route_not_found")
-        model = unquote(name)
         value = parse_object(body, _ANY_MEMBER)
         spell_alike(value)
         refuse_variants(value, content.POLICY_MEMBERS)
@@ -58,18 +65,13 @@ class GeminiDialect:
         if type(value.get("generationConfig")) is dict:
             spell_alike(value["generationConfig"])  # before what is judged is written down
         encoded = orjson.dumps(value)
-        # The model's place stays empty: each target has its own name for it.
+        size, is_stream = len(encoded), method == "streamGenerateContent"
+        # By position, every field: twice as fast as by name.
+        bound = InputBound(size, False, None, None)
         route = Route(
-            operation,
-            f"{version}{_MODELS}:{method}" + ("?alt=sse" if query else ""),
-            model,
-            stream=method == "streamGenerateContent",
-            body=value,
-            body_bytes=len(encoded),
-            bound=InputBound(len(encoded)),
-            encoded=encoded,
-        )
-        route.as_array = route.stream and not query
+            operation, upstream_path, model, is_stream, value, size, 1, None, False, False, None, bound, encoded,
+            is_stream and not is_events,
+        )  # fmt: skip
         understand(value, route)
         return route
 

@@ -15,9 +15,10 @@ from gateway_proxy.dialects.counts import LARGEST_COUNT, UnbelievableUsage, firs
 _OTHER_SHAPES = frozenset(
     (
         "toolUsePromptTokenCount", "responseTokenCount", "toolUsePromptTokensDetails", "cacheTokensDetails",
-        "candidatesTokensDetails", "responseTokensDetails",
+        "responseTokensDetails",
     )
 )  # fmt: skip
+_TEXT_DETAILS = ("promptTokensDetails", "candidatesTokensDetails")
 _COUNTS = ("promptTokenCount", "candidatesTokenCount", "totalTokenCount", "thoughtsTokenCount")
 
 
@@ -41,12 +42,13 @@ def _parse_plain(raw: dict[str, Any]) -> Usage | None:
         return None
     if not _OTHER_SHAPES.isdisjoint(raw):
         return None
-    details = get("promptTokensDetails")
-    if details is not None:
-        if type(details) is not list or len(details) != 1 or type(details[0]) is not dict:
-            return None
-        if details[0].get("modality") != "TEXT":
-            return None
+    for name in _TEXT_DETAILS:
+        details = get(name)
+        if details is not None:
+            if type(details) is not list or len(details) != 1 or type(details[0]) is not dict:
+                return None
+            if details[0].get("modality") != "TEXT":
+                return None
     return Usage(given - cached, cached, 0, 0, 0, made, thoughts)
 
 

@@ -22,9 +22,7 @@ log = logging.getLogger("gateway_proxy.server")
 
 QUIET_SECONDS = 1.0  # without a new request: the balancers know, or there are none
 MOST_SECONDS = 10.0  # whoever still comes then has not looked at /readyz
-SETTLE_SECONDS = (
-    1.0  # for the first bytes of connections that were accepted last, from clients that are slow just now
-)
+SETTLE_SECONDS = 1.0  # for the first bytes of connections that were accepted last
 FORCED_SECONDS = 1.0
 POLL_SECONDS = 0.02
 

@@ -59,6 +59,16 @@ audit = LazyGroup(
     help="The local audit log.",
     context_settings=_CONTEXT,
 )
+mcp = LazyGroup(
+    "mcp",
+    commands_by_name={
+        "servers": (f"{_CLI}.mcp:servers", "List MCP servers, or one server's tools."),
+        "approve": (f"{_CLI}.mcp:approve", "Take a changed tool for what it is now."),
+        "logs": (f"{_CLI}.mcp:logs", "Show what was called at MCP servers, newest last."),
+    },
+    help="MCP servers, their tools and their log.",
+    context_settings=_CONTEXT,
+)
 orgs = LazyGroup(
     "orgs",
     commands_by_name={
@@ -119,6 +129,7 @@ _COMMANDS = {
     "keys": (f"{_CLI}.main:keys", "Create, change and list keys."),
     "logs": (f"{_CLI}.logs:logs", "Show what was requested, newest last."),
     "usage": (f"{_CLI}.main:usage", "Reports of usage and spend."),
+    "mcp": (f"{_CLI}.main:mcp", "MCP servers, their tools and their log."),
     "orgs": (f"{_CLI}.main:orgs", "Organizations."),
     "gateways": (f"{_CLI}.main:gateways", "Gateways: who is attached to the store."),
     "members": (f"{_CLI}.main:members", "Members: who may sign in."),

@@ -73,7 +73,7 @@ def _compile_prompt(stages: Sequence[Stage]) -> PromptCheck:
     def check(exchange: Exchange) -> None:
         stage = None
         try:
-            for judge, stage in checks:  # noqa: B007 - told to whoever reads why
+            for judge, stage in checks:  # noqa: B007 - the one that breaks is named
                 judge(exchange)
         except GatewayError:
             raise

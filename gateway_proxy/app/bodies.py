@@ -14,7 +14,7 @@ from typing import NamedTuple
 import orjson
 
 from gateway_proxy.app.carrying import Carrier
-from gateway_proxy.core.body_text import Held, hold, note_binary, write_body
+from gateway_proxy.core.body_text import MAX_BYTES, Held, hold, note_binary, write_body
 from gateway_proxy.core.exchange import Exchange, Outcome
 from gateway_proxy.core.ledger import BodyRow
 from gateway_proxy.dialects.assembled import assemble
@@ -111,7 +111,7 @@ def describe_form(form: MultipartForm) -> dict[str, str | list[str]]:
     told: dict[str, str | list[str]] = {}
     for part in form.parts:
         if part.filename is None:
-            value = bytes(part.value[:65_536]).decode("utf-8", "replace")
+            value = bytes(part.value[:MAX_BYTES]).decode("utf-8", "replace")
         else:
             value = note_binary(part.content_type, len(part.value))
         have = told.get(part.name)

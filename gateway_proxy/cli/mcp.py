@@ -120,9 +120,14 @@ def logs(
         print_json(page)
     elif not page["data"]:
         print("No MCP calls.")
-    for row in () if as_json else page["data"][::-1]:
-        parts = [
-            short_time(row["at"]), row["status"], row["key_name"] or "-", row["method"], row["server"] or "-",
-            row["tool"] or "-", f"by {row['rule']}", f"{row['cost_usd']} USD", f"{row['duration_ms']} ms", row["request_id"],
-        ]  # fmt: skip
-        print(printable("  ".join(parts)))
+    else:
+        for row in reversed(page["data"]):
+            print(printable(_line(row)))
+
+
+def _line(row: dict[str, Any]) -> str:
+    parts = [
+        short_time(row["at"]), row["status"], row["key_name"] or "-", row["method"], row["server"] or "-",
+        row["tool"] or "-", f"by {row['rule']}", f"{row['cost_usd']} USD", f"{row['duration_ms']} ms", row["request_id"],
+    ]  # fmt: skip
+    return "  ".join(parts)

@@ -119,8 +119,7 @@ class Spool:
                 raise SpoolUnavailable(
                     f"{self._max_bytes >> 20} MiB wait in the spool for the store to come back"
                 )
-            if self._failed or self._size + len(record) > self._segment_bytes:
-                self._make_room(len(record))
+            self._make_room(len(record))
             self._write(record)
             self._open_intents[key] = record
 
@@ -135,15 +134,13 @@ class Spool:
                     # It could not be written at its time.
                     record = encode_intent(row) + record
                 # The intent counts as open until here: should a segment begin now, it goes along.
-                length = len(record)
-                if self._failed or self._size + length > self._segment_bytes:
-                    self._make_room(length)
+                self._make_room(len(record))
             finally:
                 self._open_intents.pop(key, None)
             self._waiting += record
             if intent is not None:
                 self._waiting_intents.append(intent)
-            self._size += length
+            self._size += len(record)
             if not self._dirty:
                 self._dirty = True
                 self._wake.put(None)
@@ -161,7 +158,7 @@ class Spool:
             return self._number, self._size
 
     def _make_room(self, length: int) -> None:
-        """For a record that may not go where the last one went, begin a segment. Raises SpoolUnavailable."""
+        """Begin a segment for a record that the present one has no room for. Raises SpoolUnavailable."""
         if self._failed:
             raise SpoolUnavailable(self._failed)
         # Twice the head: if the open intents alone fill a segment, not every record may begin a new one.

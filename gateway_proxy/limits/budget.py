@@ -136,13 +136,8 @@ class Account:
 
         Returns the period's counter; None, and nothing is held, while it is unknown or has too little left.
         """
-        at_ms, track = lease.admitted_at, self.track
-        if track is None or rule is not self._accepted:
-            spend = self.find(rule, at_ms)
-        else:
-            spend = track.current
-            if not spend.start_ms <= at_ms < spend.end_ms:
-                spend = track.at(at_ms)
+        at_ms = lease.admitted_at
+        spend = self.find(rule, at_ms)
         if spend is None:
             return None
         reserved = spend.reserved + amount
@@ -159,14 +154,11 @@ class Account:
         """Book a charge and end the lease's reservation; returns what was reserved."""
         reserved = self.live.pop(lease, 0)
         at_ms, track = lease.admitted_at, self.track
-        if track is not None:
-            current = track.current
-            spend = current if current.start_ms <= at_ms < current.end_ms else track.at(at_ms)
-            if spend is not None:
-                spend.reserved -= reserved
-                spent = spend.spent = spend.spent + charged
-                if spent >= spend.quiet_below:
-                    self.notice(spend)
+        if track is not None and (spend := track.at(at_ms)) is not None:
+            spend.reserved -= reserved
+            spend.spent += charged
+            if spend.spent >= spend.quiet_below:
+                self.notice(spend)
         if self.pending is not None and (twin := self.pending.at(at_ms)) is not None:
             twin.reserved -= reserved
             twin.spent += charged

@@ -362,9 +362,8 @@ class MemoryLimiter:
                 return gather_remainder(self, key, requests, tokens)
             tokens_left, tokens_ms = tokens_bucket.state(now_ns)
         limit = key.budget_nanos
-        if limit is not None and account is not None and (track := account.track) is not None:
-            now_ms, current = self._now_ms(), track.current
-            spend = current if current.start_ms <= now_ms < current.end_ms else track.at(now_ms)
+        if limit is not None and account is not None and account.track is not None:
+            spend = account.track.at(self._now_ms())
             if spend is not None:
                 nanos = limit - spend.spent - spend.reserved
                 nanos = nanos if nanos > 0 else 0

@@ -20,7 +20,6 @@ from gateway_proxy.proxy.request import ClientRequest, FrontRequest
 
 STALL_SECONDS = 60.0  # a client that takes nothing for so long is cut off
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
-_STARTS = {status: f"HTTP/1.1 {status} {reason}\r\n" for status, reason in _REASONS.items()}
 
 
 def header_line(name: str, value: str) -> str:
@@ -99,9 +98,7 @@ class BaseAnswer(web.StreamResponse):
         else:
             end = "\r\nconnection: keep-alive\r\n\r\n" if old else "\r\n\r\n"
         status = self._status
-        start = None if old else _STARTS.get(status)
-        if start is None:
-            start = f"HTTP/1.{0 if old else 1} {status} {_REASONS.get(status, '')}\r\n"
+        start = f"HTTP/1.{0 if old else 1} {status} {_REASONS.get(status, '')}\r\n"
         head = f"{start}{self._lines}{framing}{rfc822_formatted_time()}{end}"
         return head.encode("utf-8", "replace")
 

@@ -142,14 +142,13 @@ class Delivery:
 
     async def finish(self, run: Run, reply: Reply) -> BaseAnswer:
         """Deliver one answer. Raises GatewayError while the client has not seen a byte."""
-        response, note = reply.response, reply.note
+        response = reply.response
         tap = reply.make_tap(run)
         try:
-            if note is None or note.is_encoded is not False or not 200 <= response.status < 300:
-                refusal = self._check_head(reply)
-                if refusal is not None:
-                    self.close(run, reply, tap, _UPSTREAM_FAILED)
-                    return self.fail(run, refusal)
+            refusal = self._check_head(reply)
+            if refusal is not None:
+                self.close(run, reply, tap, _UPSTREAM_FAILED)
+                return self.fail(run, refusal)
             if reply.is_event_stream and response.status < 400:
                 return await self._deliver_stream(run, reply, tap)
             route = run.exchange.route

@@ -36,7 +36,7 @@ class Breakers:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self.troubles: OrderedDict[Circuit, _Trouble] = OrderedDict()  # empty: success need not be told
+        self._troubles: OrderedDict[Circuit, _Trouble] = OrderedDict()
         self._resting: set[str] = set()
 
     def rest(self, provider: str) -> None:
@@ -47,14 +47,14 @@ class Breakers:
         """A probe was answered. What broke with the provider is whole with it."""
         if provider in self._resting:
             self._resting.discard(provider)
-            for circuit in [circuit for circuit in self.troubles if circuit[0] == provider]:
-                del self.troubles[circuit]
+            for circuit in [circuit for circuit in self._troubles if circuit[0] == provider]:
+                del self._troubles[circuit]
 
     def is_open(self, circuit: Circuit) -> bool:
         """Whether an attempt should be avoided now. Asking takes no probe."""
         if circuit[0] in self._resting:
             return True
-        trouble = self.troubles.get(circuit)
+        trouble = self._troubles.get(circuit)
         if trouble is None or not trouble.rest_ns:
             return False
         now = self._clock.monotonic_ns()
@@ -65,7 +65,7 @@ class Breakers:
         if provider in self._resting:
             return "down"
         now = self._clock.monotonic_ns()
-        ends = [t.open_until_ns for (name, _), t in self.troubles.items() if name == provider and t.rest_ns]
+        ends = [t.open_until_ns for (name, _), t in self._troubles.items() if name == provider and t.rest_ns]
         if not ends:
             return "up"
         return "down" if now < max(ends) else "half_open"
@@ -74,27 +74,27 @@ class Breakers:
         """Ask right before an attempt; True if it may go. Half-open, one goes until it is reported on, or 5 s."""
         if self.is_open(circuit):
             return False
-        trouble = self.troubles.get(circuit)
+        trouble = self._troubles.get(circuit)
         if trouble is not None and trouble.rest_ns:
             trouble.probe_until_ns = self._clock.monotonic_ns() + PROBE_NS
         return True
 
     def list_tripped(self) -> list[Circuit]:
         """The circuits that opened and have not been answered since; a provider that rests as a whole has no model."""
-        tripped = [circuit for circuit, trouble in self.troubles.items() if trouble.rest_ns]
+        tripped = [circuit for circuit, trouble in self._troubles.items() if trouble.rest_ns]
         return tripped + [(provider, "") for provider in self._resting]
 
     def succeed(self, circuit: Circuit) -> None:
         """The attempt was answered: closes the breaker."""
-        self.troubles.pop(circuit, None)
+        self._troubles.pop(circuit, None)
 
     def fail(self, circuit: Circuit) -> None:
         """The attempt ended in a fault. Faults of attempts that began before the breaker opened change nothing."""
         now = self._clock.monotonic_ns()
-        trouble = self.troubles.setdefault(circuit, _Trouble())
-        self.troubles.move_to_end(circuit)
-        if len(self.troubles) > MAX_TRACKED:
-            self.troubles.popitem(last=False)
+        trouble = self._troubles.setdefault(circuit, _Trouble())
+        self._troubles.move_to_end(circuit)
+        if len(self._troubles) > MAX_TRACKED:
+            self._troubles.popitem(last=False)
         if now < trouble.open_until_ns:
             return
         trouble.faults += 1

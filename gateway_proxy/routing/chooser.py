@@ -47,10 +47,11 @@ class Chooser:
 
     def report(self, target: Target, is_fault: bool) -> None:
         """An attempt was answered, or was not."""
+        circuit = (target.provider, target.model)
         if is_fault:
-            self._breakers.fail((target.provider, target.model))
-        elif self._breakers.troubles:
-            self._breakers.succeed((target.provider, target.model))
+            self._breakers.fail(circuit)
+        else:
+            self._breakers.succeed(circuit)
 
     def _is_open(self, target: Target) -> bool:
         return self._breakers.is_open((target.provider, target.model))

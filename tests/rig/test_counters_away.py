@@ -2,8 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
 import pytest
 
@@ -13,7 +12,7 @@ from gateway_proxy.shared.leases import SharedLease
 from gateway_proxy.shared.limiter import DECISION_SECONDS
 from tests.rig.fault_proxy import FaultProxy
 from tests.support.redis import RedisServer
-from tests.support.shared_limits import FakeStore, Part
+from tests.support.shared_limits import FakeStore, Part, running_parts
 
 pytestmark = pytest.mark.slow
 
@@ -46,18 +45,6 @@ FAULTS: dict[str, tuple[Act, Act]] = {
     "readonly": (_command("REPLICAOF", "127.0.0.1", "1"), _command("REPLICAOF", "NO", "ONE")),
     "full": (_command("CONFIG", "SET", "maxmemory", "1"), _command("CONFIG", "SET", "maxmemory", "0")),
 }
-
-
-@asynccontextmanager
-async def fleet(proxy: FaultProxy) -> AsyncIterator[list[Part]]:
-    store = FakeStore()
-    parts = [Part(f"redis://127.0.0.1:{proxy.port}", store, f"gtw_{n}/0.a") for n in range(GATEWAYS)]
-    await asyncio.gather(*(part.start() for part in parts))
-    try:
-        yield parts
-    finally:
-        for part in parts:
-            await part.die()
 
 
 class Load:
@@ -121,7 +108,7 @@ class Load:
 async def test_limits_hold_and_nobody_waits(own_redis: RedisServer, fault: str) -> None:
     begin, end = FAULTS[fault]
     with FaultProxy(str(own_redis.socket)) as proxy:
-        async with fleet(proxy) as parts:
+        async with running_parts(f"redis://127.0.0.1:{proxy.port}", FakeStore(), GATEWAYS) as parts:
             await parts[0].limiter.look((MONEY,), ("paid",))
             for part in parts:
                 part.limiter.decision_seconds = DECISION_SECONDS

@@ -94,7 +94,7 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(50):
         breakers.succeed(("p", f"good-{number}"))
         breakers.fail(("p", f"bad-{number}"))
-    assert len(breakers.troubles) == 10
+    assert len(breakers._troubles) == 10
 
 
 def test_tripped_circuits_are_listed_until_they_are_answered() -> None:

@@ -35,6 +35,7 @@ class Ending:
         self._due: dict[str, Finish] = {}  # of this turn, by the lease's name
         self._leaving_due: set[str] = set()
         self._stale: dict[tuple[str, str], None] = {}  # (root, key id): the counter must be loaded anew
+        self._refused: dict[Finish, None] = {}  # owed, and the server would not have it
 
     # What the limiter calls
 
@@ -97,8 +98,19 @@ class Ending:
         """On a new connection under the same epoch: all that is owed, once more. Corrections of buckets are not."""
         for root, key_id in list(self._stale):
             self._tell_stale(root, key_id)
+        self._refused.clear()
         for finish in list(self.leases.owed):
             self._send(finish)
+        self._tell_leaving()
+
+    def tell_refused(self) -> None:
+        """The server takes commands: those that it refused on this connection (no memory, no disk), once more."""
+        refused, self._refused = self._refused, {}
+        for finish in refused:
+            if finish in self.leases.owed:
+                self._send(finish)
+        for root, key_id in list(self._stale):
+            self._tell_stale(root, key_id)
         self._tell_leaving()
 
     def hand_over(self) -> None:
@@ -158,10 +170,13 @@ class Ending:
         try:
             self._server.examine(reply)
         except (Refused, Lost) as error:
-            if isinstance(error, Refused) and "NOSCRIPT" not in str(error):
-                log.error("the shared counters did not take an end: %s", error)
-            if isinstance(error, Refused) and "NOSCRIPT" in str(error):
+            if isinstance(error, Lost):
+                return
+            if "NOSCRIPT" in str(error):
                 self._send(finish)
+                return
+            log.error("the shared counters did not take an end: %s", error)
+            self._refused[finish] = None
             return
         self.leases.owed.pop(finish, None)
         if finish.charged is None:

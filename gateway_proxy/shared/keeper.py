@@ -282,6 +282,7 @@ class Keeper:
         names = server.names
         assert names is not None
         self._hear(await server.ask(CONNECT_SECONDS, None, BEAT, (names.parts,), server.part))
+        self._ending.tell_refused()
         if self._compared is None or self._compared.done():  # a store that is away must not stop the heart
             self._compared = spawn(self._compare(), "compare the shared counters with the store")
 

@@ -88,3 +88,18 @@ async def test_a_row_that_no_lease_told_of_has_the_budget_loaded_anew(redis: Red
         part.view.watch(Key(id="key", name="A", organization="org", owner="local", budget_nanos=10_000))
         await part.write(lease, 90)
         assert (await standing(part))[:2] == (90, 0)
+
+
+async def test_an_end_that_the_server_had_no_memory_for_is_told_again(own_redis: RedisServer) -> None:
+    async with running_parts(own_redis.url, FakeStore(), 1) as (part,):
+        lease = await part.limiter.acquire(CLAIMS, ("key",), "req_1~1")
+        own_redis.run("CONFIG", "SET", "maxmemory", "1")
+        part.limiter.settle_nanos(lease, 10)
+        part.limiter.release(lease, 50)
+        async with asyncio.timeout(10):
+            while not part.ending._refused:
+                await asyncio.sleep(0.01)
+        own_redis.run("CONFIG", "SET", "maxmemory", "0")
+        await part.settled(10)
+        assert await standing(part) == (10, 0, 0)
+        assert part.keeper.epochs == 1  # on the same connection, with the same counters

@@ -32,6 +32,8 @@ FLEETS = (
     "rotations",
     "rates",
     "fleet",
+    "fleet_books",
+    "fleet_kills",
     "rolling",
     "heal",
 )  # of several gateways; the short forms of all but "rates" are tests of the rig

@@ -12,10 +12,9 @@ from typing import Any
 from tests.support.client import Answer, Client, chat_body, leave_after
 from tests.support.fake_provider import Entry, FakeProvider
 from tests.support.gateway import CreatedKey, RunningGateway, provider_toml
-from tests.support.money import PRICE, Prices, by_request, cost_nanos, model_toml, usd_to_nanos
+from tests.support.money import FLAT, by_request, cost_nanos, model_toml, usd_to_nanos
 
 MAX_TOKENS = 24
-FLAT = Prices(reasoning=PRICE.output)  # a dearer class would leave room in the bound for an overrun
 ORDERS = (
     *(
         "tokens=12 delay_ms=15",
@@ -150,7 +149,7 @@ def judge(gateway: RunningGateway, provider: FakeProvider, key: CreatedKey) -> V
     theirs = by_request(entries)
     counts = dict.fromkeys(("unrecorded", "phantom", "undercharged", "misquoted", "estimated_excess"), 0)
     for request_id in {*ours, *theirs}:
-        for name, count in _compare(ours.get(request_id, []), theirs.get(request_id, [])).items():
+        for name, count in compare_request(ours.get(request_id, []), theirs.get(request_id, [])).items():
             counts[name] += count
     rows = [row for group in ours.values() for row in group]
     charged = sum(row["charged_nanos"] for row in rows)
@@ -162,7 +161,7 @@ def judge(gateway: RunningGateway, provider: FakeProvider, key: CreatedKey) -> V
     )
 
 
-def _compare(rows: list[dict[str, Any]], entries: list[Entry]) -> dict[str, int]:
+def compare_request(rows: list[dict[str, Any]], entries: list[Entry]) -> dict[str, int]:
     """One request. A row may lack its entry where a request met a closing connection: then it is no provider's row."""
     bills = [cost_nanos(entry, FLAT) for entry in sorted(entries, key=lambda entry: entry.at)]
     reported = [row["charged_nanos"] for row in rows if row["usage_source"] == "provider"]

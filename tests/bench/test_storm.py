@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from bench.storm import FLAT, _compare
+from bench.storm import compare_request
 from gateway_proxy.fake_provider.ledger import Entry
-from tests.support.money import cost_nanos
+from tests.support.money import FLAT, cost_nanos
 
 
 def entry(tokens: int, at: int = 1) -> Entry:
@@ -24,7 +24,7 @@ def row(charged: int, source: str = "provider") -> dict[str, Any]:
 
 
 def faults(rows: list[dict[str, Any]], entries: list[Entry]) -> dict[str, int]:
-    return {name: count for name, count in _compare(rows, entries).items() if count}
+    return {name: count for name, count in compare_request(rows, entries).items() if count}
 
 
 @pytest.mark.parametrize(

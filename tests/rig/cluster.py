@@ -17,7 +17,7 @@ import asyncpg
 from tests.rig.fault_proxy import FaultProxy
 from tests.support.fake_provider import FakeProvider
 from tests.support.gateway import CreatedKey, RunningGateway, provider_toml
-from tests.support.money import model_toml
+from tests.support.money import FLAT, model_toml
 
 __all__ = ["Cluster"]
 
@@ -51,9 +51,7 @@ class Cluster:
         pepper = Path(self._folder.name) / "pepper"
         pepper.touch(0o600)
         pepper.write_text(secrets.token_hex(32))
-        self._tables = (
-            f'[security]\npepper = "file:{pepper}"\n{provider_toml(provider.base_url)}{model_toml()}{tables}'
-        )
+        self._tables = f'[security]\npepper = "file:{pepper}"\n{provider_toml(provider.base_url)}{model_toml(price=FLAT)}{tables}'
         try:
             for number in range(gateways):
                 self._add(number)

@@ -11,7 +11,7 @@ from typing import Any
 
 from gateway_proxy.fake_provider.ledger import Entry
 
-__all__ = ["PRICE", "Prices", "by_request", "cost_nanos", "model_toml", "usd_to_nanos"]
+__all__ = ["FLAT", "PRICE", "Prices", "by_request", "cost_nanos", "model_toml", "usd_to_nanos"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +31,8 @@ class Prices:
 
 
 PRICE = Prices()
+FLAT = Prices(reasoning=PRICE.output)
+"""A dearer class would leave room in the bound for more tokens than were allowed."""
 
 
 def model_toml(

@@ -36,6 +36,8 @@ FLEETS = (
     "fleet_kills",
     "rolling",
     "heal",
+    "outages",
+    "parted",
 )  # of several gateways; the short forms of all but "rates" are tests of the rig
 
 

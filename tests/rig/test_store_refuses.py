@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 
-import asyncpg
 import pytest
 
 from tests.rig.cluster import Cluster
+from tests.rig.store_faults import Heal, set_read_only, take_all_connections
 from tests.support.client import Client, chat_body
 from tests.support.fake_provider import FakeProvider
 from tests.support.money import by_request, cost_nanos, usd_to_nanos
@@ -17,7 +17,6 @@ from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 PAID = 40  # requests that the budget pays for
-Heal = Callable[[], Awaitable[object]]
 
 
 @pytest.fixture(scope="module")
@@ -30,44 +29,6 @@ def server() -> Iterator[PostgresServer]:
 def cluster(server: PostgresServer, redis_server: RedisServer, provider: FakeProvider) -> Iterator[Cluster]:
     with Cluster(asyncio.run(server.make_store()), redis_server.url, provider) as cluster:
         yield cluster
-
-
-async def set_read_only(url: str, stack: AsyncExitStack) -> Heal:
-    """As a server that has become a standby: every session reads and none writes."""
-
-    async def order(word: str) -> None:
-        connection = await asyncpg.connect(url)
-        await connection.execute("SET default_transaction_read_only = off")
-        await connection.execute(f"ALTER SYSTEM SET default_transaction_read_only = {word}")
-        await connection.execute("SELECT pg_reload_conf()")
-        await connection.close()
-
-    await order("on")
-    stack.push_async_callback(order, "off")
-    return lambda: order("off")
-
-
-async def take_all_connections(url: str, stack: AsyncExitStack) -> Heal:
-    """Others hold every connection that the server has, and the gateways' own are ended."""
-    first = await asyncpg.connect(url)
-    taken = [first]
-    ours = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'gateway-proxy'"
-    quiet = 0
-    while quiet < 3:
-        ended = await first.fetchval(ours)
-        try:
-            while True:
-                taken.append(await asyncpg.connect(url))
-        except asyncpg.TooManyConnectionsError:
-            quiet = 0 if ended else quiet + 1
-        await asyncio.sleep(0.02)
-
-    async def give_back() -> None:
-        while taken:
-            await taken.pop().close()
-
-    stack.push_async_callback(give_back)
-    return give_back
 
 
 def spent(cluster: Cluster, secret: str) -> tuple[int, int]:
@@ -86,7 +47,7 @@ async def wait_for_store(cluster: Cluster, *, takes_rows: bool) -> None:
 
 @pytest.mark.parametrize("begin", [set_read_only, take_all_connections])
 async def test_keys_and_budgets_go_on_and_the_books_agree(
-    cluster: Cluster, provider: FakeProvider, begin: Callable[[str, AsyncExitStack], Awaitable[Heal]]
+    cluster: Cluster, provider: FakeProvider, begin: Callable[[str], Awaitable[Heal]]
 ) -> None:
     body = chat_body(max_tokens=8)
     probe, plain = cluster.create_key("probe", budget_usd="1"), cluster.create_key("plain")
@@ -105,7 +66,8 @@ async def test_keys_and_budgets_go_on_and_the_books_agree(
             for key in (plain, paid)
         ]
         answers = [await client.send(body) for client in paying]
-        heal = await begin(cluster.url, stack)
+        heal = await begin(cluster.url)
+        stack.push_async_callback(heal)
         assert {(await client.send(body)).status for client in free} == {200}
         await wait_for_store(cluster, takes_rows=False)
         assert all(gateway.is_ready() for gateway in cluster.gateways)  # nobody else could do better

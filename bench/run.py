@@ -38,6 +38,7 @@ FLEETS = (
     "heal",
     "outages",
     "parted",
+    "cancels",
 )  # of several gateways; the short forms of all but "rates" are tests of the rig
 
 

@@ -58,12 +58,12 @@ def _run_once(cluster: Cluster, name: str, fault: Fault, away: float, rate: int)
 
 
 def _judge(name: str, outage: Outage, extra: float, *, budgets_go_on: bool) -> list[Figure]:
+    refused = outage.refused + (outage.unpaid - outage.undecided) * budgets_go_on
     books, more = outage.books, 1000 * (outage.p99_meanwhile - outage.p99_before)
     faults = books.unrecorded + books.doubled + books.misquoted + books.rows - books.accepted
     return [
         Figure(name + "served although revoked, or beyond the budget", 0, outage.wrong, "answers", outage.wrong == 0),
-        Figure(name + "refused without a reason", 0, outage.refused + outage.unpaid * budgets_go_on, "answers",
-               not outage.refused + outage.unpaid * budgets_go_on),
+        Figure(name + "refused without a reason", 0, refused, "answers", refused == 0),
         Figure(name + "requests apart in both parties' books", 0, faults, "requests", faults == 0),
         Figure(name + "difference of both parties' books", 0, abs(books.charged - books.billed), "nano-USD",
                books.charged == books.billed),

@@ -8,6 +8,7 @@ with Cluster(url, redis_url, provider, gateways=4) as cluster:
 
 import secrets
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,7 +26,7 @@ __all__ = ["Cluster"]
 class Cluster:
     """`url` is a database that has the schema, on a server's Unix socket; `tables` are added to every gateway's settings.
 
-    `gateway` are lines of their [gateway] table. `gateways` and `links` (to the store) have the same order. Everything ends with the context.
+    `gateway` are lines of their [gateway] table; `programs` are what the first of them run in the gateway's place. `gateways` and `links` (to the store) have the same order. Everything ends with the context.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class Cluster:
         gateway: str = "",
         server: str = "drain_seconds = 2",
         redis_links: bool = False,
+        programs: Sequence[tuple[str, ...]] = (),
     ) -> None:
         self.provider = provider
         self.url = url
@@ -55,6 +57,8 @@ class Cluster:
         try:
             for number in range(gateways):
                 self._add(number)
+            for gateway, program in zip(self.gateways, programs, strict=False):
+                gateway.program = program
             for gateway in self.gateways:
                 gateway.spawn()
             for gateway in self.gateways:

@@ -5,6 +5,7 @@ import dataclasses
 import time
 
 from bench.load import percentile
+from gateway_proxy.shared.limiter import DECISION_SECONDS
 from tests.rig.cluster import Cluster
 from tests.rig.history import Request
 from tests.rig.judging import ROWS, Books, compare_books
@@ -24,6 +25,9 @@ class Outage:
     wrong: int  # served although the key was revoked, or its budget used up
     refused: int  # of a key without limits, at any time
     unpaid: int  # of a key with a budget, meanwhile
+    undecided: (
+        int  # those of them whose decision took the time that it may take, as on a machine that is busy
+    )
     served: int  # of a key without limits, meanwhile
     p99_before: float
     p99_meanwhile: float
@@ -63,8 +67,11 @@ async def run_outage(cluster: Cluster, fault: Fault, away_seconds: float, rate: 
         wrong=sum(one.status == 200 for name in ("poor", "revoked") for one in load.find(name, 0)),
         refused=sum(one.status != 200 for one in load.find("plain", 0)),
         unpaid=sum(one.status != 200 for one in paid),
+        undecided=sum(
+            one.status == 503 and one.answered_at - one.sent_at > 0.9 * DECISION_SECONDS for one in paid
+        ),
         served=len(plain),
-        p99_before=_p99(load.find("plain", 0, begun)),
+        p99_before=_p99(load.find("plain", begun - _CALM_SECONDS / 2, begun)),
         p99_meanwhile=_p99(plain),
         longest_refusal=max((one.answered_at - one.sent_at for one in paid if one.status == 503), default=0),
         back_after=max(late, default=0.0),

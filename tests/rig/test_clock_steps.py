@@ -23,6 +23,7 @@ from gateway_proxy.limits.periods import find_window
 from gateway_proxy.shared import forms, keeper, link, loading
 from gateway_proxy.shared.leases import SharedLease
 from gateway_proxy.shared.scripts import Script
+from tests.rig.skewed import skew_script
 from tests.support.redis import RedisServer
 from tests.support.shared_limits import FakeStore, Part, running_parts
 
@@ -33,24 +34,17 @@ REQUEST = Claim("key", Meter.REQUESTS, BucketRule(60, 20), 1)
 SLOT = Claim("key", Meter.PARALLEL, SlotsRule(3), 1)
 BUDGET = BudgetRule(10_000, BudgetPeriod.DAY, "UTC")
 MONEY = Claim("key", Meter.NANOS, BUDGET, 3000)
-_TIME = b"redis.call('TIME')"
-_SKEWED = (
-    b"(function() local t = redis.call('TIME') return {t[1] + (redis.call('GET', 'skew') or 0), t[2]} end)()"
-)
 
 
 @pytest.fixture
 def settable(redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> RedisServer:
     """A server by whose clock the key `skew` is added, in seconds."""
 
-    def skew(script: Script) -> Script:
-        return Script.of(script.name, script.text.replace(_TIME, _SKEWED))
-
     for module in (forms, keeper, link, loading):
         for name, value in list(vars(module).items()):
             if isinstance(value, Script):
-                monkeypatch.setattr(module, name, skew(value))
-    monkeypatch.setattr(link, "ALL", tuple(map(skew, link.ALL)))
+                monkeypatch.setattr(module, name, skew_script(value))
+    monkeypatch.setattr(link, "ALL", tuple(map(skew_script, link.ALL)))
     return redis
 
 

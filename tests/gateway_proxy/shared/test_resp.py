@@ -1,11 +1,11 @@
 """One connection: replies find their commands, whoever gives up meanwhile."""
 
 import asyncio
-import random
 
 import pytest
 
 from gateway_proxy.shared.resp import Connection, Disconnected, TooSlow
+from tests.support.cancelling import cancel_at_random
 from tests.support.redis import RedisServer
 
 pytestmark = pytest.mark.slow
@@ -18,22 +18,12 @@ async def connect(server: RedisServer) -> Connection:
 
 
 async def test_cancelled_commands_never_mix_replies(redis: RedisServer) -> None:
-    connection, generator, late, mixed = await connect(redis), random.Random(36), [], 0
+    connection, late = await connect(redis), []
 
-    async def echo(number: int) -> None:
-        nonlocal mixed
-        reply = await connection.request(("ECHO", f"tag-{number}"), 5, late.append)
-        mixed += reply != f"tag-{number}".encode()
+    async def echo(number: int) -> int:
+        return int(await connection.request(("ECHO", f"{number}"), 5, late.append))
 
-    cancelled = 0
-    for start in range(0, 10_000, 50):
-        tasks = [asyncio.ensure_future(echo(number)) for number in range(start, start + 50)]
-        for _ in range(generator.randrange(3)):
-            await asyncio.sleep(0)
-        for task in tasks:
-            if generator.random() < 0.5:
-                cancelled += task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    mixed, cancelled = await cancel_at_random(echo, 10_000, turns=3)
     assert await connection.request(("ECHO", "last"), 5) == b"last"
     assert mixed == 0 and cancelled > 3000 and connection._waiters.__len__() == 0
     assert len(late) == len(set(late))

@@ -136,6 +136,7 @@ async def test_a_disk_that_fails_stops_nothing(
     def fail(*_: object) -> None:
         raise OSError("the disk is full")
 
+    scene.directory.apply([record("c")])
     with caplog.at_level(logging.ERROR):
         monkeypatch.setattr(Snapshot, "_write_head", fail)
         await scene.keeping.advance([record("c")], 2)
@@ -143,7 +144,6 @@ async def test_a_disk_that_fails_stops_nothing(
     assert "the disk is full" in caplog.text
     with pytest.raises(SnapshotRefused):
         await scene.found()
-    scene.directory.apply([record("c")])
     monkeypatch.setattr(Snapshot, "_write_head", write)
     assert set(await until_written(scene)) == {"a", "b", "c", "gone"}
 

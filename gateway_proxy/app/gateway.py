@@ -121,7 +121,7 @@ class Gateway:
         self.joining = Joining(self, self._pepper)
         recalled = await self.joining.recall()
         if recalled is None:
-            await self.limits.refuse_company(await self.attachment.list_company(self.id))
+            await self.limits.refuse_company(await self.attachment.list_company(self.id), self.id)
         self.limits.begin(self.id, self.part.number, self.part.count)
         await self.joining.open_books()
         self.pulse = Pulse(Tally(self._lists_model))

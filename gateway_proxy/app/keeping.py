@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from itertools import chain
 
 from gateway_proxy.core.clock import Clock
-from gateway_proxy.core.store import KeyRecord
+from gateway_proxy.core.store import CountersMark, KeyRecord
+from gateway_proxy.core.tasks import wait_for_event
 from gateway_proxy.keys.directory import KeyDirectory
 from gateway_proxy.keys.tokens import TokenDirectory
 from gateway_proxy.storage.database import StoreError
@@ -28,7 +29,7 @@ _FAULTS = (sqlite3.Error, OSError, StoreError)
 
 
 class Keeping:
-    """`seq` and `synced_ns` tell how far the gateway is, `revoked_at` whether it may serve."""
+    """`seq` and `synced_ns` tell how far the gateway is, `revoked_at` whether it may serve, `counters` and `cursor` see State."""
 
     def __init__(
         self,
@@ -40,6 +41,8 @@ class Keeping:
         seq: Callable[[], int],
         synced_ns: Callable[[], int],
         revoked_at: Callable[[], int | None],
+        counters: Callable[[], CountersMark | None] = lambda: None,
+        cursor: Callable[[], tuple[int, int] | None] = lambda: None,
     ) -> None:
         self._snapshot = snapshot
         self._directory = directory
@@ -48,6 +51,9 @@ class Keeping:
         self._seq = seq
         self._synced_ns = synced_ns
         self._revoked_at = revoked_at
+        self._counters = counters
+        self._cursor = cursor
+        self._stir = asyncio.Event()
         self._is_current = False  # the file is what is in force, or will be once what is submitted is done
         self._is_written = False
         self._advanced = 0  # records since all was written
@@ -74,7 +80,12 @@ class Keeping:
             except _FAULTS as error:
                 self._fail(error)
                 await asyncio.sleep(RETRY_SECONDS)
-            await asyncio.sleep(TOUCH_SECONDS)
+            await wait_for_event(self._stir, TOUCH_SECONDS)
+            self._stir.clear()
+
+    def touch(self) -> None:
+        """Have what is noted beside the keys written now."""
+        self._stir.set()
 
     async def advance(self, records: Sequence[KeyRecord], seq: int) -> None:
         """These are in force, up to this change."""
@@ -88,6 +99,10 @@ class Keeping:
             await self._snapshot.advance(records, self._state(seq))
         except _FAULTS as error:
             self._fail(error)
+
+    async def note(self) -> None:
+        """What is noted beside the keys, before this returns."""
+        await self.advance((), self._seq())
 
     async def restart(self) -> None:
         """Everything in force was read anew."""
@@ -114,6 +129,8 @@ class Keeping:
             self._clock.now_ms() - age_ms,
             tuple(self._tokens.pairs.rows()),
             self._revoked_at(),
+            self._counters(),
+            self._cursor(),
         )
 
     def _fail(self, error: BaseException) -> None:

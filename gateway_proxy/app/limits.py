@@ -7,11 +7,12 @@ same code with and without the other one: which it is is decided here, at the st
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from gateway_proxy.app.keeping import Keeping
 from gateway_proxy.config import Config
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.ledger import LedgerRow
 from gateway_proxy.core.policy import KeyPolicy
-from gateway_proxy.core.store import KeyRecord
+from gateway_proxy.core.store import CountersMark, KeyRecord
 from gateway_proxy.ledger.writer import BooksWriter
 from gateway_proxy.limits.budget import Rebuild
 from gateway_proxy.limits.memory import MemoryLimiter
@@ -30,23 +31,37 @@ class OwnLimits:
 
     is_shared = False
     take_written: Callable[[Sequence[LedgerRow]], None] | None = None
+    take_recovered: Callable[[Sequence[LedgerRow]], None] | None = None
     refresh: Callable[[KeyPolicy], Any] | None = None
+    mark: CountersMark | None = None  # see SharedLimits
+    keeping: Keeping | None = None
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self.limiter = MemoryLimiter(clock)
         self._store = store
 
-    async def refuse_company(self, others: Sequence[Gateway]) -> None:
-        """Raises StoreError beside another live gateway on the store: two would each grant the whole limit."""
+    async def refuse_company(self, others: Sequence[Gateway], own_id: str) -> None:
+        """Raises StoreError beside another live gateway on the store: two would each grant the whole limit. One that shares
+        counters may go on with them while it is cut off from the store."""
         for other in others:
             raise StoreError(
                 f'another gateway ("{other.name}", {other.id}) is live on this store; several gateways on one store '
                 'need storage.url = "postgresql://…" and the same shared.redis_url in the settings of each: set it, stop '
                 "the other one, or give this one its own store"
             )
+        for gateway_id in sorted(await self._store.epochs.holding() - {own_id}):
+            raise StoreError(
+                f"the gateway {gateway_id} shares its counters, and may go on with them though it was not heard of: start it and "
+                f"stop it in order, or let it go by `gateway-proxy gateways forget {gateway_id}`"
+            )
 
     def begin(self, gateway_id: str, place: int, places: int) -> None:
         """Before the books are opened; `place` counts the processes of one gateway."""
+
+    async def resume(
+        self, mark: CountersMark | None, records: Sequence[KeyRecord], on_events: Callable[[], None]
+    ) -> None:
+        """The store is away: budgets are unknown until `open`."""
 
     async def open(self, on_events: Callable[[], None]) -> None:
         """When the books of earlier processes are in the store. `on_events`: budget events wait to be taken."""

@@ -6,11 +6,12 @@ import secrets
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from gateway_proxy.app.keeping import Keeping
 from gateway_proxy.config import Config
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.key import Key
 from gateway_proxy.core.policy import KeyPolicy
-from gateway_proxy.core.store import KeyRecord
+from gateway_proxy.core.store import CountersMark, KeyRecord
 from gateway_proxy.core.tasks import spawn
 from gateway_proxy.ledger.writer import BooksWriter
 from gateway_proxy.shared.address import parse_address
@@ -38,6 +39,7 @@ class SharedLimits:
     """Counters on a Redis or Valkey server, for all gateways of the store."""
 
     is_shared = True
+    keeping: Keeping | None = None
 
     def __init__(self, config: Config, store: Store, clock: Clock) -> None:
         """Raises ValueError for a URL that means nothing."""
@@ -51,10 +53,11 @@ class SharedLimits:
         self._loader = Loader(self.server, store.ledger)
         self.limiter = SharedLimiter(self.server, self._loader, self._view, self.ending, clock)
         self.take_written = self.ending.take_written
+        self.take_recovered = self.ending.take_recovered
         self._budgets: dict[str, tuple[str, str]] = {}  # key id → period, time zone
         self._tasks: list[asyncio.Task[None]] = []
 
-    async def refuse_company(self, others: Sequence[Gateway]) -> None:
+    async def refuse_company(self, others: Sequence[Gateway], own_id: str) -> None:
         """Raises StoreError beside a live gateway that does not share its counters."""
         sharing = await self._store.epochs.sharing()
         for other in others:
@@ -70,11 +73,36 @@ class SharedLimits:
         self.keeper = Keeper(
             self.link, self.server, self.limiter, self.ending, self._view, self._store.epochs, places
         )
+        if self.keeping is not None:
+            self.keeper.on_mark, self.keeper.on_leave = self.keeping.touch, self.keeping.note
+
+    @property
+    def mark(self) -> CountersMark | None:
+        """By what these counters can be gone on with while the store is away."""
+        return self.keeper.mark
+
+    async def resume(
+        self, mark: CountersMark | None, records: Sequence[KeyRecord], on_events: Callable[[], None]
+    ) -> None:
+        """The store is away: go on with the counters of before, as long as nothing speaks against them. Until `open`
+        budgets that the server does not hold are unknown."""
+        self.ending.on_events = on_events
+        self._loader.is_held = True
+        for record in records:
+            if record.key is not None:
+                self._take(record.key)
+        self.ending.knows_keys = True
+        self.keeper.go_on(mark)
+        await self._start()
 
     async def open(self, on_events: Callable[[], None]) -> None:
         """When the books of earlier processes are in the store. Without the server a gateway starts all the same."""
         self.ending.on_events = on_events
         await self.keeper.join()
+        self._loader.is_held = False
+        await self._start()
+
+    async def _start(self) -> None:
         if not self._tasks:
             self._tasks = [
                 spawn(self.link.run(), "shared counters: connection"),
@@ -100,20 +128,23 @@ class SharedLimits:
                 self._budgets.pop(record.key_id, None)
                 self.limiter.forget(record.key_id)
             else:
-                self._view.watch(record.key)
-        for key in changed:
-            if self.ending.knows_keys:
+                self._take(record.key)
+        if self.ending.knows_keys:
+            for key in changed:
                 self.ending.invalidate(key.parent_id or key.id, key.id)
-            if key.budget_nanos is None:
-                self._budgets.pop(key.id, None)
-            else:
-                self._budgets[key.id] = (key.budget_period.value, key.budget_timezone)
         if self.ending.knows_keys:
             await self.limiter.ready(changed, READY_SECONDS)
         else:
             first = self.limiter.ready(changed[:MOST_AT_START], LOAD_SECONDS)
             spawn(first, "load shared budgets before they are asked for")
         self.ending.knows_keys = True
+
+    def _take(self, key: Key) -> None:
+        self._view.watch(key)
+        if key.budget_nanos is None:
+            self._budgets.pop(key.id, None)
+        else:
+            self._budgets[key.id] = (key.budget_period.value, key.budget_timezone)
 
     def _is_new(self, key: Key) -> bool:
         if key.budget_nanos is None:

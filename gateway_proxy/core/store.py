@@ -38,6 +38,20 @@ class SigningKey:
     believed_until: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class CountersMark:
+    """Where shared counters stood when budgets were last judged by them: by it they are known again, or not.
+
+    The store waits for the leases of `part` before it lets newer counters be believed.
+    """
+
+    epoch: str
+    run_id: str  # of the server's process
+    number: int  # of its last reply, which only grows
+    ahead_ms: int  # the server's clock before this machine's
+    part: str
+
+
 @dataclass(slots=True)
 class Batch:
     """What the gateway writes behind, in one transaction. `cursor` is the spool position it covers."""

@@ -27,7 +27,36 @@ def recover(spool: Spool, cursor: Position | None, now_ms: int) -> Iterator[tupl
     its input estimate, because the provider may have served it. Raises SpoolUnavailable.
     """
     started: dict[RowKey, LedgerRow] = {}
-    settled_after = cursor or (0, 0)
+    yield from _read_settled(spool, cursor or (0, 0), started)
+    for row in started.values():
+        orphan = row._replace(
+            charged_nanos=_bound_of(row),
+            usage_source=UsageSource.ESTIMATED.value,
+            outcome=Outcome.ORPHANED.value,
+            settled_at=now_ms,
+        )
+        yield orphan, _settle_orphan(spool, orphan)
+
+
+def find_unreserved(spool: Spool, cursor: Position | None) -> Iterator[LedgerRow]:
+    """The rows that `recover` would yield whose charge is more than was reserved for them. Writes nothing."""
+    started: dict[RowKey, LedgerRow] = {}
+    for row, _ in _read_settled(spool, cursor or (0, 0), started):
+        if row.charged_nanos > row.reserved_nanos:
+            yield row
+    for row in started.values():
+        if _bound_of(row) > row.reserved_nanos:
+            yield row
+
+
+def _bound_of(orphan: LedgerRow) -> int:
+    return orphan.reserved_nanos or orphan.estimated_nanos
+
+
+def _read_settled(
+    spool: Spool, settled_after: Position, started: dict[RowKey, LedgerRow]
+) -> Iterator[tuple[LedgerRow, Position]]:
+    """Those that were settled after this; `started` gets the others, which never ended."""
     for number, path in spool.earlier_segments():
         for kind, values, end in read_segment(path):
             key: RowKey = (values[0], values[1])
@@ -41,14 +70,6 @@ def recover(spool: Spool, cursor: Position | None, now_ms: int) -> Iterator[tupl
                 log.error("ALARM: %s: the settle of %s attempt %d has no intent", path, *key)
                 continue
             yield apply_settle(row, values), (number, end)
-    for row in started.values():
-        orphan = row._replace(
-            charged_nanos=row.reserved_nanos or row.estimated_nanos,
-            usage_source=UsageSource.ESTIMATED.value,
-            outcome=Outcome.ORPHANED.value,
-            settled_at=now_ms,
-        )
-        yield orphan, _settle_orphan(spool, orphan)
 
 
 def _settle_orphan(spool: Spool, row: LedgerRow) -> Position:

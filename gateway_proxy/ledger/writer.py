@@ -69,6 +69,7 @@ class BooksWriter:
         self._full = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._is_held = False
+        self.cursor: Position | None = None  # so far the spool is known to be in the store
         self.dropped_logs = 0
         self.set_aside_rows = 0
         self.store_healthy = True
@@ -127,8 +128,8 @@ class BooksWriter:
 
     # Life
 
-    async def replay(self) -> int:
-        """Carry what earlier processes left into the store; returns how many rows that were.
+    async def replay(self, recovered: Callable[[Sequence[LedgerRow]], None] | None = None) -> int:
+        """Carry what earlier processes left into the store; returns how many rows that were. `recovered` is told of them.
 
         Before anything is flushed, and before budgets are loaded; what is settled meanwhile waits, see `hold`. May be
         repeated after it failed.
@@ -146,18 +147,23 @@ class BooksWriter:
                 batch.cursor = position
             count += 1
             if len(batch.ledger) >= BATCH_ROWS:
-                await self._send(batch)
+                await self._recover(batch, recovered)
                 batch = Batch()
-        await self._send(batch)
+        await self._recover(batch, recovered)
         end = (first, 0) if self._ledger else self._spool.position()
         await self._store.append(self._gateway_id, Batch(cursor=end))
         self._spool.release_before(end[0])
-        self._is_held = False
+        self._is_held, self.cursor = False, end
         return count
 
-    def hold(self) -> None:
-        """Bring nothing into the store before `replay` has."""
-        self._is_held = True
+    async def _recover(self, batch: Batch, recovered: Callable[[Sequence[LedgerRow]], None] | None) -> None:
+        await self._send(batch)
+        if recovered is not None:
+            recovered(batch.ledger)
+
+    def hold(self, cursor: Position | None) -> None:
+        """Bring nothing into the store before `replay` has, which begins there or further on."""
+        self._is_held, self.cursor = True, cursor
 
     def start(self) -> None:
         """Begin to flush in the background."""
@@ -277,6 +283,7 @@ class BooksWriter:
             if self._reserved_due.get(key_id) == nanos:
                 del self._reserved_due[key_id]
         if batch.cursor is not None:
+            self.cursor = batch.cursor
             self._spool.release_before(batch.cursor[0])
         if self._written is not None and batch.ledger:
             self._written(batch.ledger)

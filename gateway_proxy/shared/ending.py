@@ -80,11 +80,21 @@ class Ending:
             name = f"{self._server.part}{SEPARATOR}{row.request_id}{SEPARATOR}{row.attempt}"
             if self.leases.book(name) or not row.charged_nanos:
                 continue
-            root = row.parent_id or row.key_id
-            for key_id in {row.key_id, root}:
-                if not self.knows_keys or self._view.has_budget(key_id):
-                    self.invalidate(root, key_id)
+            self._invalidate(row)
         self._tell_leaving()
+
+    def take_recovered(self, rows: Sequence[LedgerRow]) -> None:
+        """These rows of earlier processes are in the ledger. Their leases count until they are dropped; what was not reserved
+        no counter has heard of."""
+        for row in rows:
+            if row.charged_nanos > row.reserved_nanos:
+                self._invalidate(row)
+
+    def _invalidate(self, row: LedgerRow) -> None:
+        root = row.parent_id or row.key_id
+        for key_id in {row.key_id, root}:
+            if not self.knows_keys or self._view.has_budget(key_id):
+                self.invalidate(root, key_id)
 
     def invalidate(self, root: str, key_id: str) -> None:
         """Have the budget's counter loaded from the ledger before it is used again."""

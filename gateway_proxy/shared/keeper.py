@@ -10,16 +10,21 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Protocol
+from dataclasses import replace
 
 from gateway_proxy.core.key import Key
+from gateway_proxy.core.store import CountersMark
 from gateway_proxy.core.tasks import spawn, wait_for_event
+from gateway_proxy.shared.adopting import adopt_leases
+from gateway_proxy.shared.clearing import drop_leases, is_before
 from gateway_proxy.shared.ending import Ending
+from gateway_proxy.shared.epoch_store import EpochStore
 from gateway_proxy.shared.limiter import SharedLimiter
 from gateway_proxy.shared.link import CONNECT_SECONDS, Link, Refused, call_of
-from gateway_proxy.shared.names import EPOCH, SEPARATOR, Names
+from gateway_proxy.shared.names import EPOCH, Names
 from gateway_proxy.shared.resp import Disconnected, TooSlow
-from gateway_proxy.shared.scripts import ADOPT, BEAT, BEGIN, DROP, ENTER
+from gateway_proxy.shared.resuming import Doubt, resume
+from gateway_proxy.shared.scripts import BEAT, BEGIN, ENTER
 from gateway_proxy.shared.server import Lost, Server
 from gateway_proxy.shared.view import View
 
@@ -33,32 +38,11 @@ DEAD_MS = 15_000
 CLEAN_SECONDS = 5.0
 LOAD_SECONDS = 30.0
 SEED_SECONDS = 60.0  # after which every bucket would have been full
-_SCAN_COUNT = 500
 _FAULTS = (Disconnected, TooSlow, Refused, Lost)
 
 
-class Epoch(Protocol):
-    @property
-    def id(self) -> str: ...
-    @property
-    def run_id(self) -> str: ...
-    @property
-    def is_ready(self) -> bool: ...
-
-
-class EpochStore(Protocol):
-    """See storage.epochs. Every method raises an error of the store's."""
-
-    async def newest(self) -> Epoch | None: ...
-    async def renew(self, lost: str, run_id: str, begin: Callable[[str], Awaitable[None]]) -> Epoch: ...
-    async def join(self, part: str, gateway_id: str, place: int, places: int) -> None: ...
-    async def hand_over(self, part: str, gateway_id: str, place: int, epoch: str) -> list[str]: ...
-    async def leave(self, part: str) -> None: ...
-    async def known_gateways(self) -> set[str]: ...
-
-
 class Keeper:
-    """`run` it as a task, after `join`. `part` is gateway id / place . instance."""
+    """`run` it as a task, after `join`, or after `go_on` where the store cannot be asked. `part` is gateway id / place . instance."""
 
     def __init__(
         self,
@@ -90,6 +74,11 @@ class Keeper:
         self._clean_at = 0.0
         self._compared: asyncio.Task[None] | None = None
         self._stir = asyncio.Event()
+        self._has_joined = False
+        self._is_confirmed = False  # the store knows in which epoch this part is
+        self._mark: CountersMark | None = None
+        self.on_mark: Callable[[], None] = lambda: None  # what was noted does not hold any more
+        self.on_leave: Callable[[], Awaitable[None]] = _note_nothing  # the same, before the store is told
         self.waiting_for: list[str] = []
         self.error = ""
         self.epochs = 0  # entered since the start
@@ -97,8 +86,29 @@ class Keeper:
         server.on_lost = self._note_lost
 
     async def join(self) -> None:
-        """Before the first lease, and when the books of earlier processes are written. Raises the store's error."""
+        """When the books of earlier processes are written, and before the first lease but for those that were taken
+        without the store. Raises the store's error."""
         await self._store.join(self._server.part, self._gateway_id, self._place, self._places)
+        self._has_joined = True
+        self._stir.set()
+
+    def go_on(self, mark: CountersMark | None) -> None:
+        """The store cannot be asked: until `join` the counters are believed if they are those that were noted."""
+        self._mark = mark
+
+    @property
+    def mark(self) -> CountersMark | None:
+        """By what the counters can be known again; None unless they are believed, as far as is known here."""
+        server = self._server
+        if self._mark is not None and server.is_ready:
+            self._mark = replace(self._mark, number=server.number, ahead_ms=server.find_ahead_ms())
+        return self._mark
+
+    def forget_mark(self) -> None:
+        """Have these counters not believed again before the store was asked."""
+        if self._mark is not None:
+            self._mark = None
+            self.on_mark()
 
     async def run(self) -> None:
         """Runs until cancelled."""
@@ -108,8 +118,11 @@ class Keeper:
             try:
                 if self._link.connection is None:
                     self._server.leave()
-                    await self._stand_aside()
-                elif self._server.names is None or not self._server.is_ready:
+                    if self._has_joined:
+                        await self._stand_aside()
+                elif not self._has_joined and not self._server.is_ready:
+                    await self._resume()
+                elif self._has_joined and not (self._server.is_ready and self._is_confirmed):
                     pause = GATHER_SECONDS
                     await self._attach()
                     if self._server.is_ready:
@@ -136,21 +149,26 @@ class Keeper:
         """Whether budgets can be judged, at the latest after this time."""
         ends = asyncio.get_running_loop().time() + timeout_seconds
         while not self._server.is_ready and asyncio.get_running_loop().time() < ends:
+            if not self._has_joined and self._mark is None:
+                break
             await asyncio.sleep(0.01)
         return self._server.is_ready
 
     async def close(self, timeout_seconds: float = 2.0) -> None:
         """After the books are closed: what the server still has to hear, then leave. What it did not hear in time is found
-        by the next process in this place."""
+        by the next process in this place, which goes on from the mark if the store is away. Raises the store's error."""
         ends = asyncio.get_running_loop().time() + timeout_seconds
         while not self._ending.is_idle and asyncio.get_running_loop().time() < ends:
             await asyncio.sleep(0.01)
-        if self._ending.is_idle:
+        if self._ending.is_idle and self._has_joined:
+            await self._store.newest()  # whether it can be asked at all
+            self._mark = None
+            await self.on_leave()
+            await self._store.leave(self._server.part)
             names = self._server.names
             if names is not None:
                 with suppress(*_FAULTS):
                     await self._link.call(("ZREM", names.parts, self._server.part))
-            await self._store.leave(self._server.part)
 
     # An epoch
 
@@ -163,12 +181,18 @@ class Keeper:
         """The server does not hold what the epoch that we were in says."""
         if self._handed_over:
             self._lost.add(self._handed_over)
+        self.forget_mark()
         self._stir.set()
 
     async def _attach(self) -> None:
         """Into the epoch in force, or into a new one. Raises faults of the server and of the store."""
         link, server = self._link, self._server
-        epoch = await self._store.newest()
+        try:
+            epoch = await self._store.newest()
+        except Exception:
+            if self._mark is None:
+                raise
+            return await self._resume()
         while epoch is None or epoch.run_id != link.run_id or epoch.id in self._lost:
             lost = "" if epoch is None else epoch.id
             if epoch is not None:
@@ -177,6 +201,8 @@ class Keeper:
                     link.address,
                 )
             epoch = await self._store.renew(lost, link.run_id, self._begin)
+        if self._mark is not None and self._mark.epoch != epoch.id:
+            self.forget_mark()
         if server.names is None or server.names.epoch != epoch.id:
             await self._enter(epoch.id)
             self._gathering_since = asyncio.get_running_loop().time()
@@ -195,10 +221,35 @@ class Keeper:
         if missing:
             self._hear(await server.ask(CONNECT_SECONDS, None, BEAT, (names.parts,), server.part))
         else:
-            server.is_ready = True
+            server.is_ready = self._is_confirmed = True
+            self._mark = CountersMark(
+                epoch.id, link.run_id, server.number, server.find_ahead_ms(), server.part
+            )
             log.info("shared counters: ready")
             active, self._active = self._active, []
             spawn(self._limiter.ready(active, LOAD_SECONDS), "load the budgets that were in use")
+
+    async def _resume(self) -> None:
+        """While the store is away, into the epoch that was noted. Raises faults of the server."""
+        mark = self.mark
+        if mark is None:
+            return
+        link, server = self._link, self._server
+        try:
+            names = await resume(link, server, mark)
+        except Doubt as doubt:
+            self.error = f"{link.address}: {doubt}"
+            log.error("shared counters: %s; keys with a budget wait for the store", self.error)
+            self.forget_mark()
+            return
+        self.epochs += 1
+        self._handed_over = mark.epoch  # all that this process holds was taken in it
+        self._ending.repeat()
+        self._limiter.pay()
+        self._hear(await server.ask(CONNECT_SECONDS, None, BEAT, (names.parts,), server.part))
+        self.error = ""
+        server.is_ready = True
+        log.warning("shared counters: the store is away, and they are what they were: budgets are judged")
 
     async def _confirm_ready(self, epoch: str) -> list[str]:
         """An epoch that became ready without this process, which joined it later and brought nothing, or hands over now."""
@@ -228,6 +279,7 @@ class Keeper:
         )
         if reply[0] != 1 or (self._handed_over == epoch and reply[1] <= server.number):
             self._lost.add(epoch)
+            self.forget_mark()
             raise Lost
         server.enter(names, reply[1])
         if self._handed_over == epoch:
@@ -239,31 +291,8 @@ class Keeper:
         self._hear(await server.ask(CONNECT_SECONDS, None, BEAT, (names.parts,), server.part))
 
     async def _hand_over(self, epoch: str) -> None:
-        """All that this process holds, in one step: what happens later is told later."""
-        server = self._server
-        names = server.names
-        assert names is not None
-        calls = []
-        for root, entries, slots in self._ending.leases.by_root():
-            keys = [names.entries(root)]
-            holders: list[str] = []
-            for key_id, leases in slots.items():
-                for lease in leases:
-                    keys.append(names.slots(root, key_id))
-                    holders.append(lease)
-            told = [text for pair in entries.items() for text in pair]
-            calls.append(
-                self._link.request(
-                    server.command(ADOPT, tuple(keys), names.budgets(root), len(entries), *told, *holders),
-                    CONNECT_SECONDS,
-                )
-            )
-        self._ending.hand_over()
-        outcomes = await asyncio.gather(*calls, return_exceptions=True)
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException):
-                raise outcome
-            server.examine(outcome)
+        assert self._server.names is not None
+        await adopt_leases(self._link, self._server, self._server.names, self._ending)
         self._handed_over = epoch
 
     async def _stand_aside(self) -> None:
@@ -283,7 +312,8 @@ class Keeper:
         assert names is not None
         self._hear(await server.ask(CONNECT_SECONDS, None, BEAT, (names.parts,), server.part))
         self._ending.tell_refused()
-        if self._compared is None or self._compared.done():  # a store that is away must not stop the heart
+        # A store that is away must not stop the heart.
+        if self._has_joined and (self._compared is None or self._compared.done()):
             self._compared = spawn(self._compare(), "compare the shared counters with the store")
 
     async def _compare(self) -> None:
@@ -315,7 +345,8 @@ class Keeper:
         for part, beat in zip(reply[3::2], reply[4::2], strict=True):
             assert isinstance(part, bytes) and isinstance(beat, bytes)
             name = part.decode()
-            (dead if now_ms - float(beat) > DEAD_MS and name != self._server.part else alive).append(name)
+            is_dead = name != self._server.part and now_ms - float(beat) > DEAD_MS
+            (dead if is_dead or self._is_over(name) else alive).append(name)
         self._limiter.local.divide(alive, self._server.part)
         self._limiter.dead = f",{','.join(dead)}," if dead else ""
         self._parts, self._alive = alive + dead, alive
@@ -324,6 +355,10 @@ class Keeper:
     def gateways(self) -> int:
         """How many processes live, this one included."""
         return max(1, len(self._alive))
+
+    def _is_over(self, part: str) -> bool:
+        """Whether its process cannot be alive."""
+        return is_before(part, self._server.part, self._places)
 
     async def _clean(self) -> None:
         """Drop leases of processes that are over: earlier ones of this place, and those of gateways that are forgotten."""
@@ -337,43 +372,14 @@ class Keeper:
             if part and part.partition("/")[0] not in known
         }
         if self._unclean or gone:
-            await self._drop(names, gone)
+            await drop_leases(
+                self._link, self._server, names, lambda part: part in gone or self._is_over(part)
+            )
             self._unclean = False
-            before = [part for part in self._parts if self._is_before(part)]
+            before = [part for part in self._parts if self._is_over(part)]
             if gone or before:
                 await self._link.call(("ZREM", names.parts, *gone, *before))
 
-    def _is_before(self, part: str) -> bool:
-        """Whether this was an earlier process in this place; for the first place also in one that there is no more."""
-        gateway, _, rest = part.partition("/")
-        place = rest.partition(".")[0]
-        if gateway != self._gateway_id or not place.isdecimal() or part == self._server.part:
-            return False
-        return int(place) == self._place or (self._place == 0 and int(place) >= self._places)
 
-    async def _drop(self, names: Names, gone: set[str]) -> None:
-        """Of every root, leases of these parts and of earlier processes in this place."""
-        cursor, dropped = "0", 0
-        while True:
-            cursor, found = await self._link.call(
-                ("SCAN", cursor, "MATCH", names.pattern, "COUNT", _SCAN_COUNT)
-            )
-            for key in found:
-                name = key.decode()
-                fields = [field.decode() for field in await self._link.call(("HKEYS", name))]
-                old = [
-                    field for field in fields
-                    if (part := field.partition(SEPARATOR)[0]) in gone or self._is_before(part)
-                ]  # fmt: skip
-                if not old:
-                    continue
-                dropped += len(old)
-                if name.endswith(":x"):
-                    prefix = names.budgets(names.root_of(name))
-                    await self._server.ask(CONNECT_SECONDS, None, DROP, (name,), prefix, *old)
-                else:
-                    await self._link.call(("HDEL", name, *old))
-            if cursor == b"0":
-                break
-        if dropped:
-            log.warning("shared counters: %d leases of processes that are over were dropped", dropped)
+async def _note_nothing() -> None:
+    pass

@@ -59,12 +59,16 @@ class Loader:
         self._store = store
         self._due: dict[Wanted, asyncio.Future[bool]] = {}
         self._task: asyncio.Task[None] | None = None
+        self.is_held = False  # the ledger may lack what is still in a spool here
         self.loads = 0
 
     def load(self, wanted: Wanted) -> "asyncio.Future[bool]":
         """Whether it was loaded. Cancelling the future is no harm; shield it all the same, others wait for it too."""
         future = self._due.get(wanted)
-        if future is None:
+        if future is None and self.is_held:
+            future = asyncio.get_running_loop().create_future()
+            future.set_result(False)
+        elif future is None:
             future = self._due[wanted] = asyncio.get_running_loop().create_future()
             if self._task is None or self._task.done():
                 self._task = spawn(self._run(), "load shared budgets")

@@ -61,12 +61,17 @@ class Server:
         offset_ms = self._offset_ms
         return self._clock.now_ms() if offset_ms is None else self._monotonic_ms() + offset_ms
 
+    def find_ahead_ms(self, server_ms: int | None = None) -> int:
+        """By how much the server's wall clock (`server_ms`, or as far as it is known) is before this machine's."""
+        return (self.now_ms() if server_ms is None else server_ms) - self._clock.now_ms()
+
     def _monotonic_ms(self) -> int:
         return self._clock.monotonic_ns() // 1_000_000
 
     def enter(self, names: Names, number: int) -> None:
         """This epoch is in force from now on, on the present connection; budgets wait until it is ready."""
         self.names, self.number, self._generation = names, number, self.link.generation
+        self.is_ready = False
         self.forms.begin(names, self._speaker(names))
         self._is_new = True
 

@@ -89,6 +89,10 @@ class Epochs:
         """The gateways that take part, alive or not."""
         return {str(row[0]) for row in await self._db.fetch("SELECT gateway_id FROM shared_parts")}
 
+    async def holding(self) -> set[str]:
+        """Those of them that may judge budgets by shared counters even now, cut off or not."""
+        return {str(row[0]).partition("/")[0] for row in await self._db.fetch(_WAITED_FOR, "-")}
+
     async def known_gateways(self) -> set[str]:
         """Those whose leases count though they may be away: their books will come, or they will be forgotten."""
         return {str(row[0]) for row in await self._db.fetch("SELECT id FROM gateways")}

@@ -20,14 +20,15 @@ from typing import Any
 
 import orjson
 
-from gateway_proxy.core.store import KeyRecord, SigningKey, StoredSecret
+from gateway_proxy.core.store import CountersMark, KeyRecord, SigningKey, StoredSecret
 from gateway_proxy.storage.database import StoreError
 from gateway_proxy.storage.key_rows import COLUMNS, key_to_row, row_to_key
 from gateway_proxy.storage.worker import JobQueue, Worker
 
 log = logging.getLogger("gateway_proxy.snapshot")
 
-_VERSION = 1
+_VERSION = 2
+_OLDER = 1  # without counters and cursor
 _ROWS_AT_ONCE = 40
 _REST_SECONDS = 0.003  # between those: the event loop must not wait for this thread
 _SCHEMA = """
@@ -42,12 +43,15 @@ class SnapshotRefused(StoreError):
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """All but the keys. `synced_at`: when (Unix milliseconds) the store was last heard of."""
+    """All but the keys. `synced_at`: when (Unix milliseconds) the store was last heard of. `counters` are the shared ones, while
+    they are believed; `cursor` is how far the spool was known to be in the store."""
 
     seq: int
     synced_at: int
     signing_keys: tuple[SigningKey, ...] = ()
     revoked_at: int | None = None  # the gateway itself
+    counters: CountersMark | None = None
+    cursor: tuple[int, int] | None = None
 
 
 @dataclass(slots=True)
@@ -164,8 +168,18 @@ class Snapshot:
             (pair.kid, pair.gateway_id, pair.public_key.hex(), pair.created_at, pair.believed_until)
             for pair in state.signing_keys
         ]
+        total = self._sum.to_bytes(32).hex()
         body = orjson.dumps(
-            [_VERSION, state.seq, state.synced_at, state.revoked_at, pairs, self._sum.to_bytes(32).hex()]
+            [
+                _VERSION,
+                state.seq,
+                state.synced_at,
+                state.revoked_at,
+                pairs,
+                total,
+                state.counters,
+                state.cursor,
+            ]
         )
         connection.execute(
             "INSERT OR REPLACE INTO head (name, body, mac) VALUES ('head', ?, ?)",
@@ -178,13 +192,17 @@ class Snapshot:
             raise SnapshotRefused(f"the snapshot {self.path} is not complete")
         if not hmac.compare_digest(self._mac(b"head\n" + head[0]), head[1]):
             raise SnapshotRefused(f"the snapshot {self.path} is of another store or pepper, or was changed")
-        version, seq, synced_at, revoked_at, pairs, total = orjson.loads(head[0])
-        if version != _VERSION:
+        version, seq, synced_at, revoked_at, pairs, total, *rest = orjson.loads(head[0])
+        if version not in (_VERSION, _OLDER):
             raise SnapshotRefused(f"the snapshot {self.path} was written by another version")
+        counters, cursor = (None, None) if version == _OLDER else rest
         signing = (
             SigningKey(kid, owner, bytes.fromhex(public), *times) for kid, owner, public, *times in pairs
         )
-        saved = Saved(State(seq, synced_at, tuple(signing), revoked_at))
+        mark = None if counters is None else CountersMark(**counters)
+        saved = Saved(
+            State(seq, synced_at, tuple(signing), revoked_at, mark, None if cursor is None else tuple(cursor))
+        )
         self._sum = 0
         with closing(connection.execute("SELECT key_id, body, mac FROM records")) as rows:
             for key_id, body, mac in rows:

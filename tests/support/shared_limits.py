@@ -9,7 +9,7 @@ from typing import Any
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.ledger import LedgerRow
 from gateway_proxy.core.limiter import BudgetRule, Claim, Meter, budget_rule
-from gateway_proxy.core.store import Spending
+from gateway_proxy.core.store import CountersMark, Spending
 from gateway_proxy.core.tasks import spawn
 from gateway_proxy.shared.address import parse_address
 from gateway_proxy.shared.ending import Ending
@@ -132,6 +132,21 @@ class Part:
 
     async def start(self, timeout_seconds: float = 10.0) -> None:
         await self.keeper.join()
+        await self._run(timeout_seconds)
+
+    async def go_on(self, mark: CountersMark | None, timeout_seconds: float = 10.0) -> None:
+        """Start without asking the store."""
+        self.loader.is_held = True
+        self.keeper.go_on(mark)
+        await self._run(timeout_seconds)
+
+    async def come_back(self, timeout_seconds: float = 10.0) -> None:
+        """The store is asked again, and has the rows of earlier processes."""
+        await self.keeper.join()
+        self.loader.is_held = False
+        await self.keeper.wait_until_ready(timeout_seconds)
+
+    async def _run(self, timeout_seconds: float) -> None:
         self._tasks = [spawn(self.link.run(), "link"), spawn(self.keeper.run(), "keeper")]
         await self.keeper.wait_until_ready(timeout_seconds)
 

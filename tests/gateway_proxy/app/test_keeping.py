@@ -12,10 +12,10 @@ from gateway_proxy.app import keeping as module
 from gateway_proxy.app.keeping import Keeping
 from gateway_proxy.core.clock import FakeClock
 from gateway_proxy.core.key import Key
-from gateway_proxy.core.store import KeyRecord, StoredSecret
+from gateway_proxy.core.store import CountersMark, KeyRecord, StoredSecret
 from gateway_proxy.keys.directory import KeyDirectory
 from gateway_proxy.keys.tokens import TokenDirectory
-from gateway_proxy.storage.snapshot import Snapshot, SnapshotRefused
+from gateway_proxy.storage.snapshot import Snapshot, SnapshotRefused, State
 
 NOW = 1_790_000_000_000
 
@@ -29,6 +29,7 @@ class Scene:
     def __init__(self, tmp_path: Path) -> None:
         self.path, self.clock, self.directory = tmp_path / "snapshot.db", FakeClock(NOW), KeyDirectory()
         self.tokens = TokenDirectory(self.directory)
+        self.counters: CountersMark | None = CountersMark("e1", "run", 7, 0, "gtw_1/0.a")
         self.seq, self.synced_ns = 1, self.clock.monotonic_ns()
         self.keeping = self.make()
 
@@ -41,6 +42,8 @@ class Scene:
             seq=lambda: self.seq,
             synced_ns=lambda: self.synced_ns,
             revoked_at=lambda: None,
+            counters=lambda: self.counters,
+            cursor=lambda: (3, 70),
         )
 
     async def found(self) -> dict[str, Key | None]:
@@ -133,6 +136,7 @@ async def test_a_disk_that_fails_stops_nothing(
     def fail(*_: object) -> None:
         raise OSError("the disk is full")
 
+    scene.directory.apply([record("c")])
     with caplog.at_level(logging.ERROR):
         monkeypatch.setattr(Snapshot, "_write_head", fail)
         await scene.keeping.advance([record("c")], 2)
@@ -140,6 +144,29 @@ async def test_a_disk_that_fails_stops_nothing(
     assert "the disk is full" in caplog.text
     with pytest.raises(SnapshotRefused):
         await scene.found()
-    scene.directory.apply([record("c")])
     monkeypatch.setattr(Snapshot, "_write_head", write)
     assert set(await until_written(scene)) == {"a", "b", "c", "gone"}
+
+
+async def test_what_is_noted_beside_the_keys_is_written_when_it_is_told(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def noted() -> State:
+        other = scene.make()
+        try:
+            return (await other.recall())[0].state
+        finally:
+            other.close()
+
+    await until_written(scene)
+    monkeypatch.setattr(module, "TOUCH_SECONDS", 60)
+    await asyncio.sleep(0.05)  # after the last of those that come by themselves
+    mark, scene.counters = scene.counters, None
+    await scene.keeping.note()
+    assert (await noted()).counters is None
+    scene.counters = mark
+    scene.keeping.touch()
+    async with asyncio.timeout(10):
+        while (await noted()).counters != mark:
+            await asyncio.sleep(0.005)
+    assert (await noted()).cursor == (3, 70)

@@ -40,7 +40,13 @@ async def test_they_are_shared_where_both_urls_say_so(
 @on_sqlite
 async def test_alone_on_a_store_or_not_at_all(store: Store, clock: FakeClock) -> None:
     limits = OwnLimits(store, clock)
-    await limits.refuse_company([])
+    await limits.refuse_company([], "gtw_own")
     with pytest.raises(StoreError, match=r"gtw_other.*shared\.redis_url"):
-        await limits.refuse_company([OTHER])
+        await limits.refuse_company([OTHER], "gtw_own")
     assert limits.describe() is None
+    # One that was not heard of for long may go on by shared counters, until it comes back or is let go.
+    await store.registry.heartbeat(OTHER)
+    await store.epochs.join("gtw_other/0.a", OTHER.id, 0, 1)
+    await limits.refuse_company([], OTHER.id)
+    with pytest.raises(StoreError, match="gateways forget gtw_other"):
+        await limits.refuse_company([], "gtw_own")

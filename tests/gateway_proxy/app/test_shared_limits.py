@@ -72,6 +72,6 @@ async def test_its_life(store: Store, redis: RedisServer, tmp_path: Path) -> Non
 async def test_company_must_share(store: Store, redis: RedisServer, tmp_path: Path) -> None:
     limits = make(store, redis, tmp_path)
     with pytest.raises(StoreError, match="does not share"):
-        await limits.refuse_company([OTHER])
+        await limits.refuse_company([OTHER], "gtw_own")
     await store.epochs.join("gtw_other/0.a", "gtw_other", 0, 1)
-    await limits.refuse_company([OTHER])
+    await limits.refuse_company([OTHER], "gtw_own")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway_proxy.ledger.records import scan
-from gateway_proxy.ledger.replay import recover
+from gateway_proxy.ledger.replay import find_unreserved, recover
 from gateway_proxy.ledger.spool import Spool
 from tests.support.books import finish, make_row
 
@@ -66,6 +66,21 @@ def test_an_orphan_is_charged_its_bound_and_without_a_budget_its_estimate(folder
         assert {(row.usage_source, row.outcome, row.settled_at) for row in rows} == {
             ("estimated", "orphaned", NOW)
         }
+
+
+def test_what_was_not_reserved_is_found_and_nothing_is_written(folder):
+    spool = Spool(folder)
+    rows = [make_row(n, reserved_nanos=(700, 0, 500, 0)[n], estimated_nanos=33) for n in range(4)]
+    for row in rows:
+        spool.intent(row)
+    spool.settle(finish(rows[1], 20))
+    position = spool.settle(finish(rows[2], 501))
+    spool.close()
+    for cursor, found in ((None, [1, 2, 3]), (position, [3])):
+        spool = Spool(folder)
+        assert [row.request_id for row in find_unreserved(spool, cursor)] == [f"req_{n}" for n in found]
+        spool.close()
+    assert len(replay(folder)) == 4
 
 
 def test_a_replay_that_was_killed_half_way_changes_nothing(folder):

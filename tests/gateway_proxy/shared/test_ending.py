@@ -6,8 +6,10 @@ import pytest
 
 from gateway_proxy.core.key import BudgetPeriod, Key
 from gateway_proxy.core.limiter import BucketRule, BudgetRule, Claim, Meter, SlotsRule
+from tests.support.books import finish, make_row
 from tests.support.redis import RedisServer
 from tests.support.shared_limits import FakeStore, Part, running_parts
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -103,3 +105,19 @@ async def test_an_end_that_the_server_had_no_memory_for_is_told_again(own_redis:
         await part.settled(10)
         assert await standing(part) == (10, 0, 0)
         assert part.keeper.epochs == 1  # on the same connection, with the same counters
+
+
+async def test_what_an_earlier_process_charged_without_a_lease_has_the_budget_loaded_anew(
+    redis: RedisServer,
+) -> None:
+    store = FakeStore()
+    async with running_parts(redis.url, store, 2) as (part, other):
+        assert (await standing(other))[:2] == (0, 0)
+        part.view.watch(Key(id="key", name="A", organization="org", owner="local", budget_nanos=10_000))
+        for number, reserved in ((1, 0), (2, 80)):
+            store.rows[f"req_{number}", 1] = (("key",), 5, 80)
+            row = make_row(number, key_id="key", reserved_nanos=reserved)
+            part.ending.take_recovered([finish(row, 80)])
+            await until(lambda: not part.ending._stale)
+            # What was reserved is counted by its lease until that is dropped.
+            assert (await standing(other))[:2] == (80, 0)

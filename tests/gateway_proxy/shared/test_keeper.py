@@ -110,22 +110,6 @@ async def test_a_dead_gateway_holds_budgets_until_it_is_back_or_forgotten(
         assert await standing(one) == (3000, 0)
 
 
-async def test_the_next_process_in_a_place_drops_what_the_one_before_left(redis: RedisServer) -> None:
-    store = FakeStore()
-    async with running_parts(redis.url, store, 2) as (one, dying):
-        await dying.limiter.acquire((SLOT, *nanos(4000)), ("key",), "req_1~1")
-        await dying.die()
-        back = Part(redis.url, store, "gtw_1/0.b")
-        await back.start()
-        await until(lambda: not back.keeper._unclean)
-        assert await standing(one) == (0, 0)
-        await one.limiter.look((SLOT,), ("key",))
-        assert one.view.slots("key") == 0
-        await back.keeper.close()
-        assert back.server.part not in store.parts
-        await back.die()
-
-
 async def test_two_servers_under_one_store_are_never_believed(redis: RedisServer) -> None:
     store = FakeStore()
     with run_redis() as second:
@@ -148,29 +132,6 @@ async def test_a_gateway_without_the_server_and_without_leases_is_not_waited_for
         cut_off.link.connection.close()
         own_redis.run("FLUSHALL")
         await until(lambda: len(store.epochs) == 2 and one.server.is_ready)
-
-
-async def test_processes_of_one_gateway_leave_each_other_alone_until_there_are_fewer(
-    redis: RedisServer,
-) -> None:
-    store = FakeStore()
-    parts = [Part(redis.url, store, f"gtw_0/{place}.a", places=3) for place in range(3)]
-    for number, part in enumerate(parts):
-        await part.start()
-        await part.limiter.acquire(nanos(1000), ("key",), f"req_{number}~1")
-    await until(lambda: not any(part.keeper._unclean for part in parts))
-    assert await standing(parts[0]) == (0, 3000)
-    for part in parts:
-        await part.die()
-    only = Part(redis.url, store, "gtw_0/0.b", places=2)
-    await only.start(0.2)
-    second = Part(redis.url, store, "gtw_0/1.b", places=2)
-    await second.start()
-    await until(lambda: not only.keeper._unclean and not second.keeper._unclean)
-    assert await standing(only) == (0, 0)
-    assert set(store.parts) == {"gtw_0/0.b", "gtw_0/1.b"}
-    await only.die()
-    await second.die()
 
 
 async def test_a_grant_from_before_the_epoch_is_not_used_after_it(redis: RedisServer) -> None:

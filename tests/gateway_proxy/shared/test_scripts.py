@@ -2,7 +2,7 @@
 
 import hashlib
 
-from gateway_proxy.shared.scripts import ALL, BEGIN, ENTER
+from gateway_proxy.shared.scripts import ALL, BEGIN, ENTER, RESUME
 
 
 def test_each_is_called_by_its_digest() -> None:
@@ -13,4 +13,4 @@ def test_each_is_called_by_its_digest() -> None:
 
 def test_all_but_those_that_begin_are_guarded() -> None:
     for script in ALL:
-        assert (b"guard[1] ~= ARGV[1]" in script.text) == (script not in (BEGIN, ENTER))
+        assert (b"guard[1] ~= ARGV[1]" in script.text) == (script not in (BEGIN, ENTER, RESUME))

@@ -61,6 +61,7 @@ async def test_it_is_ready_when_every_gateway_that_may_come_back_is_in_it(store:
     assert await epochs.known_gateways() == {"gtw_0", "gtw_1", "gtw_3"}
     await epochs.leave("gtw_3/0.b")
     assert await epochs.sharing() == {"gtw_0", "gtw_1", "gtw_2"}
+    assert await epochs.holding() == {"gtw_0"}
 
 
 async def test_a_sum_leaves_out_what_is_asked_to(store: Store, clock: FakeClock) -> None:

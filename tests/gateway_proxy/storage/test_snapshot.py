@@ -5,14 +5,16 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
+import orjson
 import pytest
 
 from gateway_proxy.core.key import Key
-from gateway_proxy.core.store import KeyRecord, SigningKey, StoredSecret
+from gateway_proxy.core.store import CountersMark, KeyRecord, SigningKey, StoredSecret
 from gateway_proxy.storage.snapshot import Snapshot, SnapshotRefused, State
 
 SECRET, STORE = b"p" * 32, "postgresql://db/gateway"
-STATE = State(7, 1_790_000_000_000, (SigningKey("kid", "gtw_1", b"\x01" * 32, 5, 6),), 99)
+MARK = CountersMark("e1", "run", 2**40, -7, "gtw_1/0.a")
+STATE = State(7, 1_790_000_000_000, (SigningKey("kid", "gtw_1", b"\x01" * 32, 5, 6),), 99, MARK, (3, 70))
 
 
 def record(name: str, **members: object) -> KeyRecord:
@@ -51,6 +53,7 @@ def edit(snapshot: Snapshot, sql: str) -> None:
 
 async def test_everything_comes_back(snapshot: Snapshot) -> None:
     assert await reopen(snapshot) == RECORDS
+    assert (await snapshot.load()).state == STATE
     assert snapshot.path.stat().st_mode & 0o777 == 0o600
 
 
@@ -75,7 +78,7 @@ async def test_changes_replace_what_was_there(snapshot: Snapshot) -> None:
     [
         "DELETE FROM records WHERE key_id = 'b'",
         "UPDATE records SET body = CAST(replace(body, 'local', 'other') AS BLOB) WHERE key_id = 'b'",
-        "UPDATE head SET body = CAST(replace(body, '[1,7', '[1,9') AS BLOB)",
+        "UPDATE head SET body = CAST(replace(body, '[2,7', '[2,9') AS BLOB)",
         "UPDATE records SET key_id = 'z' WHERE key_id = 'b'",
         "DELETE FROM head",
         "DROP TABLE records",
@@ -134,3 +137,15 @@ async def test_a_file_that_is_no_database_is_made_anew(tmp_path: Path) -> None:
     await snapshot.rewrite(RECORDS, RECORDS.__getitem__, STATE)
     assert await reopen(snapshot) == RECORDS
     snapshot.close()
+
+
+async def test_one_of_the_version_before_is_gone_on_from_without_counters(snapshot: Snapshot) -> None:
+    def write_as_before(connection: sqlite3.Connection) -> None:
+        body = orjson.dumps(orjson.loads(connection.execute("SELECT body FROM head").fetchone()[0])[:-2])
+        body = body.replace(b"[2,", b"[1,", 1)
+        with connection:
+            connection.execute("UPDATE head SET body = ?, mac = ?", (body, snapshot._mac(b"head\n" + body)))
+
+    await snapshot._do(write_as_before)
+    state = (await snapshot.load()).state
+    assert state == replace(STATE, counters=None, cursor=None)

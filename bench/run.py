@@ -38,6 +38,7 @@ FLEETS = (
     "heal",
     "outages",
     "parted",
+    "versions",
     "cancels",
 )  # of several gateways; the short forms of all but "rates" are tests of the rig
 

@@ -1,8 +1,10 @@
 """What a process and its descendants have cost so far: CPU time and memory, read from the kernel (Linux)."""
 
 import os
+import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
@@ -23,6 +25,32 @@ def cpu_seconds(pid: int) -> float:
             with suppress(OSError):  # it ended just now
                 total += time.clock_gettime((~member << 3) | 2)
     return total
+
+
+@contextmanager
+def separate_cores(measured: Iterable[int]) -> Iterator[None]:
+    """Meanwhile the measured processes have the first core to themselves; this one and its other children share the rest.
+
+    Else the load takes turns with what it measures on both cores, and what a request costs depends on who went before.
+    Does nothing where there is one core only, and on other systems than Linux.
+    """
+    if sys.platform != "linux" or len(cores := sorted(os.sched_getaffinity(0))) < 2:
+        yield
+        return
+    apart = {member for pid in measured for member in process_tree(pid)}
+    placed = {pid: {cores[0]} if pid in apart else set(cores[1:]) for pid in process_tree(os.getpid())}
+    try:
+        _place(placed)
+        yield
+    finally:
+        _place({pid: set(cores) for pid in placed})
+
+
+def _place(placed: Mapping[int, set[int]]) -> None:
+    for pid, cores in placed.items():
+        with suppress(OSError):  # a process or thread ended just now
+            for thread in Path(f"/proc/{pid}/task").iterdir():
+                os.sched_setaffinity(int(thread.name), cores)
 
 
 def main_thread_seconds(pid: int) -> float:

@@ -1,7 +1,7 @@
 """CPU per request and per streamed chunk, beside a bare aiohttp pass-through in the same run.
 
-Contenders alternate in rounds and every figure is a median of rounds: on a shared machine times drift, ratios
-stay. CPU is user + system time of the contender's process tree, every rule on, ledger and log written.
+Each contender runs on a core of its own, load and provider on the others. Contenders alternate in rounds and every figure is a
+median of rounds: on a shared machine times drift, ratios stay. CPU is user + system time of the contender's process tree, every rule on, ledger and log written.
 """
 
 import datetime
@@ -15,10 +15,10 @@ from types import SimpleNamespace
 from bench import subjects
 from bench.figure import Figure
 from bench.load import Load, Result, percentile, run_load
-from bench.processes import cpu_seconds
+from bench.processes import cpu_seconds, separate_cores
 
 KEYS = 1000
-CONNECTIONS = 32
+CONNECTIONS = 64
 MAX_RATIO = 0.75
 MAX_CHUNK_RATIO = 1.0
 CHUNKS = 100
@@ -26,15 +26,15 @@ CHUNKS = 100
 
 def run(short: bool) -> list[Figure]:
     """All ratios; the absolute numbers stand beside them."""
-    rounds, requests = (3, 600) if short else (7, 3000)
+    rounds, requests = (3, 500) if short else (15, 1500)
     figures: list[Figure] = []
     with subjects.fake_provider() as upstream, _pair(upstream) as pair:
         for kib in (1, 32):
             figures += _cost_figures(
                 f"{kib} KB", *_measure(pair, subjects.chat_body(kib * 1024), rounds, requests)
             )
-        figures += _chunk_figures(pair, rounds=3 if short else 5, streams=60 if short else 300)
-        figures += _latency_figures(pair, seconds=4 if short else 20)
+        figures += _chunk_figures(pair, rounds=3 if short else 5, streams=40 if short else 300)
+        figures += _latency_figures(pair, seconds=2 if short else 20)
     with (
         _certificate() as (cert, key),
         subjects.fake_provider("--tls-cert", cert, "--tls-key", key) as upstream,
@@ -49,9 +49,10 @@ def run(short: bool) -> list[Figure]:
 def _pair(upstream: str, cafile: str | None = None) -> Iterator[SimpleNamespace]:
     with subjects.bare_proxy(upstream, cafile) as bare:
         with subjects.gateway(upstream, [subjects.EVERY_RULE] * KEYS, cafile=cafile) as gateway:
-            yield SimpleNamespace(
-                bare=bare, gateway=gateway, upstream=upstream, secret=gateway.secrets[KEYS // 2]
-            )
+            with separate_cores((bare.pid, gateway.pid)):
+                yield SimpleNamespace(
+                    bare=bare, gateway=gateway, upstream=upstream, secret=gateway.secrets[KEYS // 2]
+                )
 
 
 def _send(target: SimpleNamespace, secret: str, body: bytes, **load: object) -> Result:

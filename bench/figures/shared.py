@@ -26,7 +26,7 @@ CONTENDERS = ("embedded", "postgres", "shared")
 
 def run(short: bool) -> list[Figure]:
     """All of it, in microseconds and milliseconds."""
-    rounds, requests, seconds = (3, 400, 3) if short else (7, 2000, 15)
+    rounds, requests, seconds = (2, 300, 2) if short else (7, 2000, 15)
     with _contenders() as contenders:
         # A machine that is busy with other things answers some within more than a decision may take.
         most = 0.5 if short else 0.02

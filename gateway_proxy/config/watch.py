@@ -2,6 +2,9 @@
 
 Promises one call soon after an edit in place, an atomic rename, or a swap of any symbolic link on the way to the
 file (as Kubernetes does with `..data`), and none while the file is missing. Reading it belongs to the caller.
+
+The file is looked at four times a second. Notifications of the kernel would come for the whole folder, and in it the
+store is written to all the time; some file systems have none.
 """
 
 import asyncio
@@ -9,18 +12,14 @@ import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from watchfiles import awatch
+LOOK_SECONDS = 0.25
+QUIET_SECONDS = 0.05
+"""A file that did not change for so long is not being written."""
 
-QUIET_MILLISECONDS = 50
-"""A burst of events is over after this long without one."""
+MOST_LOOKS = 10
+"""It is read after so many looks even if it is still being written: each later change is news again."""
 
-LONGEST_BURST_MILLISECONDS = 500
-"""A burst counts as one change, but is reported after this long even while it goes on."""
-
-FALLBACK_SECONDS = 5
-"""File systems without notifications, and folders that come and go, are looked at this often."""
-
-Fingerprint = tuple[str, int, int, int, int]
+Fingerprint = tuple[str, int, int, int, int, int]
 
 
 async def watch_file(path: Path, on_change: Callable[[], Awaitable[None]]) -> None:
@@ -31,32 +30,21 @@ async def watch_file(path: Path, on_change: Callable[[], Awaitable[None]]) -> No
     path = path.absolute()
     known = _take_fingerprint(path)
     while True:
-        folders = _find_folders(path)
-        try:
-            async for _ in awatch(
-                *{folder for folder, _, _ in folders},
-                watch_filter=None,
-                debounce=LONGEST_BURST_MILLISECONDS,
-                step=QUIET_MILLISECONDS,
-                rust_timeout=FALLBACK_SECONDS * 1000,
-                yield_on_timeout=True,
-                recursive=False,
-            ):
-                current = _take_fingerprint(path)
-                if current is not None and current != known:
-                    known = current
-                    await on_change()
-                if _find_folders(path) != folders:
-                    break
-        except FileNotFoundError:
-            await asyncio.sleep(FALLBACK_SECONDS)
+        await asyncio.sleep(LOOK_SECONDS)
+        if _take_fingerprint(path) in (None, known):
+            continue
+        await wait_until_quiet(path)
+        current = _take_fingerprint(path)
+        if current is not None:
+            known = current
+            await on_change()
 
 
 async def wait_until_quiet(path: Path) -> None:
     """Returns once the file has not changed for a moment, or after the longest burst."""
     fingerprint = _take_fingerprint(path)
-    for _ in range(LONGEST_BURST_MILLISECONDS // QUIET_MILLISECONDS):
-        await asyncio.sleep(QUIET_MILLISECONDS / 1000)
+    for _ in range(MOST_LOOKS):
+        await asyncio.sleep(QUIET_SECONDS)
         earlier, fingerprint = fingerprint, _take_fingerprint(path)
         if fingerprint == earlier:
             return
@@ -66,26 +54,9 @@ def _take_fingerprint(path: Path) -> Fingerprint | None:
     """What differs after any change of the file; None while it cannot be reached."""
     try:
         status = path.stat()
-        return os.path.realpath(path), status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size
+        return (
+            os.path.realpath(path), status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns,
+            status.st_size,
+        )  # fmt: skip
     except OSError:
         return None
-
-
-def _find_folders(path: Path) -> frozenset[tuple[str, int, int]]:
-    """The folders whose entries lead to the file: its own and that of each symbolic link's target."""
-    places, folders = [str(path)], set()
-    while len(places) <= 40:
-        folder = os.path.dirname(places[-1])
-        try:
-            status = os.stat(folder)
-            folders.add((folder, status.st_dev, status.st_ino))
-            places.append(os.path.join(folder, os.readlink(places[-1])))
-        except OSError:
-            break
-    target = os.path.dirname(os.path.realpath(path))
-    try:
-        status = os.stat(target)
-        folders.add((target, status.st_dev, status.st_ino))
-    except OSError:
-        pass
-    return frozenset(folders)

@@ -3,12 +3,12 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from gateway_proxy.config.watch import wait_until_quiet, watch_file
+from gateway_proxy.config.watch import LOOK_SECONDS, wait_until_quiet, watch_file
 
 SOON = 3.0
 
@@ -37,13 +37,9 @@ async def watching(path: Path) -> AsyncIterator[Watched]:
     watched = Watched(path)
     task = asyncio.create_task(watch_file(path, watched.note))
     try:
-        # The kernel's watch stands once a first change is seen; until then edits may fall before it.
-        for number in range(100):
-            path.write_text(f"warm {number}")
-            with suppress(TimeoutError):
-                await asyncio.wait_for(watched._changed.wait(), 0.15)
-                break
-        await asyncio.sleep(0.1)
+        # The watch stands once a first change is seen; until then edits may fall before it.
+        await asyncio.sleep(0)
+        assert await watched.after(lambda: path.write_text("first")) == "first"
         yield watched
     finally:
         task.cancel()
@@ -94,7 +90,7 @@ async def test_a_file_that_vanishes_is_reported_when_it_is_back(tmp_path: Path) 
     async with watching(path) as watched:
         calls = len(watched.texts)
         path.unlink()
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(2 * LOOK_SECONDS)
         assert len(watched.texts) == calls
         assert await watched.after(lambda: path.write_text("back")) == "back"
 
@@ -104,7 +100,7 @@ async def test_other_files_of_the_folder_are_no_news(tmp_path: Path) -> None:
     async with watching(path) as watched:
         calls = len(watched.texts)
         (tmp_path / "other").write_text("x")
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(2 * LOOK_SECONDS)
         assert len(watched.texts) == calls
 
 

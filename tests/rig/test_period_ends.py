@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 ENDS_MS = int(datetime.fromisoformat("2027-10-31T23:00:00+00:00").timestamp() * 1000)
 ENDS_AGAIN = "2027-11-30T23:00:00"
-LEAD_SECONDS = 12.0  # for a busy machine to start everything
+LEAD_SECONDS = 10.0  # for a busy machine to start everything
 AFTER_SECONDS = 0.8
 PAID = 30
 BODY = chat_body(max_tokens=8)

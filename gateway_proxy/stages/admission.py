@@ -101,6 +101,12 @@ def refuse_rate(exceeded: LimitExceeded) -> GatewayError:
     """The refusal for a bucket or the parallel slots."""
     meter, amount = exceeded.claim.meter, exceeded.claim.amount
     if meter is Meter.PARALLEL:
+        if exceeded.retry_after_ms is None:
+            return RateLimited(
+                "This API key may run no requests at once: none can ever pass.",
+                gateway={"limit": "max_parallel_requests"},
+                should_retry=False,
+            )
         return RateLimited(
             "Too many requests of this API key are running at once.",
             gateway={"limit": "max_parallel_requests"},

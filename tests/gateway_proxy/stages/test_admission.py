@@ -49,6 +49,13 @@ def test_rate_refusals_say_when_to_come_back() -> None:
     )
 
 
+def test_no_slots_at_all_are_not_to_be_waited_for() -> None:
+    policy = make_policy(max_parallel_requests=0)
+    with pytest.raises(RateLimited) as refused:
+        Admission(ready(policy)).check(make_exchange(policy, claims=list(policy.request_claims)))
+    assert (refused.value.should_retry, refused.value.retry_after_ms) == (False, None)
+
+
 def test_what_can_never_pass_is_not_to_be_retried() -> None:
     policy = make_policy(tokens_per_minute=10)
     assert policy.tokens_rule is not None

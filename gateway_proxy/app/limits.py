@@ -65,6 +65,8 @@ class OwnLimits:
 
     async def open(self, on_events: Callable[[], None]) -> None:
         """When the books of earlier processes are in the store. `on_events`: budget events wait to be taken."""
+        if self.keeping is not None:
+            await self.keeping.restart()  # no mark of shared counters may outlive this
         await self._store.epochs.abandon()  # shared counters do not see what is charged here
         await clear_reserved(self._store.db)
 

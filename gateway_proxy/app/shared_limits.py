@@ -74,7 +74,7 @@ class SharedLimits:
             self.link, self.server, self.limiter, self.ending, self._view, self._store.epochs, places
         )
         if self.keeping is not None:
-            self.keeper.on_mark, self.keeper.on_leave = self.keeping.touch, self.keeping.note
+            self.keeper.on_mark, self.keeper.on_renounce = self.keeping.touch, self.keeping.note
 
     @property
     def mark(self) -> CountersMark | None:

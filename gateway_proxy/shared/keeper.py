@@ -78,7 +78,7 @@ class Keeper:
         self._is_confirmed = False  # the store knows in which epoch this part is
         self._mark: CountersMark | None = None
         self.on_mark: Callable[[], None] = lambda: None  # what was noted does not hold any more
-        self.on_leave: Callable[[], Awaitable[None]] = _note_nothing  # the same, before the store is told
+        self.on_renounce: Callable[[], Awaitable[None]] = _note_nothing
         self.waiting_for: list[str] = []
         self.error = ""
         self.epochs = 0  # entered since the start
@@ -104,11 +104,16 @@ class Keeper:
             self._mark = replace(self._mark, number=server.number, ahead_ms=server.find_ahead_ms())
         return self._mark
 
-    def forget_mark(self) -> None:
+    def _forget_mark(self) -> None:
         """Have these counters not believed again before the store was asked."""
         if self._mark is not None:
             self._mark = None
             self.on_mark()
+
+    async def _renounce(self) -> None:
+        """The same, before the store hears that it need not wait for this part any more."""
+        self._mark = None
+        await self.on_renounce()
 
     async def run(self) -> None:
         """Runs until cancelled."""
@@ -162,8 +167,7 @@ class Keeper:
             await asyncio.sleep(0.01)
         if self._ending.is_idle and self._has_joined:
             await self._store.newest()  # whether it can be asked at all
-            self._mark = None
-            await self.on_leave()
+            await self._renounce()
             await self._store.leave(self._server.part)
             names = self._server.names
             if names is not None:
@@ -181,7 +185,7 @@ class Keeper:
         """The server does not hold what the epoch that we were in says."""
         if self._handed_over:
             self._lost.add(self._handed_over)
-        self.forget_mark()
+        self._forget_mark()
         self._stir.set()
 
     async def _attach(self) -> None:
@@ -190,9 +194,11 @@ class Keeper:
         try:
             epoch = await self._store.newest()
         except Exception:
-            if self._mark is None:
-                raise
-            return await self._resume()
+            if self._mark is not None and not server.is_ready:
+                return await self._resume()
+            if server.is_ready:
+                await self._tell_life()
+            raise
         while epoch is None or epoch.run_id != link.run_id or epoch.id in self._lost:
             lost = "" if epoch is None else epoch.id
             if epoch is not None:
@@ -202,7 +208,7 @@ class Keeper:
                 )
             epoch = await self._store.renew(lost, link.run_id, self._begin)
         if self._mark is not None and self._mark.epoch != epoch.id:
-            self.forget_mark()
+            await self._renounce()
         if server.names is None or server.names.epoch != epoch.id:
             await self._enter(epoch.id)
             self._gathering_since = asyncio.get_running_loop().time()
@@ -219,7 +225,7 @@ class Keeper:
             raise Lost
         self.error = ""
         if missing:
-            self._hear(await server.ask(CONNECT_SECONDS, None, BEAT, (names.parts,), server.part))
+            await self._tell_life()
         else:
             server.is_ready = self._is_confirmed = True
             self._mark = CountersMark(
@@ -236,17 +242,17 @@ class Keeper:
             return
         link, server = self._link, self._server
         try:
-            names = await resume(link, server, mark)
+            await resume(link, server, mark)
         except Doubt as doubt:
             self.error = f"{link.address}: {doubt}"
             log.error("shared counters: %s; keys with a budget wait for the store", self.error)
-            self.forget_mark()
+            self._forget_mark()
             return
         self.epochs += 1
         self._handed_over = mark.epoch  # all that this process holds was taken in it
         self._ending.repeat()
         self._limiter.pay()
-        self._hear(await server.ask(CONNECT_SECONDS, None, BEAT, (names.parts,), server.part))
+        await self._tell_life()
         self.error = ""
         server.is_ready = True
         log.warning("shared counters: the store is away, and they are what they were: budgets are judged")
@@ -279,7 +285,7 @@ class Keeper:
         )
         if reply[0] != 1 or (self._handed_over == epoch and reply[1] <= server.number):
             self._lost.add(epoch)
-            self.forget_mark()
+            self._forget_mark()
             raise Lost
         server.enter(names, reply[1])
         if self._handed_over == epoch:
@@ -288,7 +294,7 @@ class Keeper:
             self._active = self._view.unlearn_budgets()
             self._limiter.seed(SEED_SECONDS)
         self.epochs += 1
-        self._hear(await server.ask(CONNECT_SECONDS, None, BEAT, (names.parts,), server.part))
+        await self._tell_life()
 
     async def _hand_over(self, epoch: str) -> None:
         assert self._server.names is not None
@@ -302,15 +308,20 @@ class Keeper:
             return
         if any(not held.is_in_ledger for held in self._ending.leases.held.values()):
             return
+        await self._renounce()
         await self._store.hand_over(self._server.part, self._gateway_id, self._place, epoch.id)
 
     # While it is in force
 
-    async def _beat(self) -> None:
+    async def _tell_life(self) -> None:
+        """Say that this part lives, and hear who else does."""
         server = self._server
-        names = server.names
-        assert names is not None
-        self._hear(await server.ask(CONNECT_SECONDS, None, BEAT, (names.parts,), server.part))
+        if server.names is None:
+            raise Lost
+        self._hear(await server.ask(CONNECT_SECONDS, None, BEAT, (server.names.parts,), server.part))
+
+    async def _beat(self) -> None:
+        await self._tell_life()
         self._ending.tell_refused()
         # A store that is away must not stop the heart.
         if self._has_joined and (self._compared is None or self._compared.done()):

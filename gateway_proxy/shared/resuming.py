@@ -17,7 +17,7 @@ class Doubt(Exception):
     """What speaks against the counters."""
 
 
-async def resume(link: Link, server: Server, mark: CountersMark) -> Names:
+async def resume(link: Link, server: Server, mark: CountersMark) -> None:
     """Have this connection speak for the server's part under the noted epoch.
 
     Raises Doubt, and Disconnected, TooSlow, Refused, after which it may be tried again.
@@ -44,4 +44,3 @@ async def resume(link: Link, server: Server, mark: CountersMark) -> Names:
     if abs(server.find_ahead_ms(now_ms) - mark.ahead_ms) > STEP_MS:
         raise Doubt("its clock or this machine's was set")
     server.enter(names, number)
-    return names

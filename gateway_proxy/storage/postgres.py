@@ -160,8 +160,12 @@ class PostgresDatabase(AutoCommit):
         try:
             yield connection
         finally:
-            with suppress(*_FAULTS):  # a connection that broke is dropped by the pool
-                await asyncio.shield(self._pool.release(connection))
+            await asyncio.shield(self._release(connection))
+
+    async def _release(self, connection: Connection) -> None:
+        """A connection that broke is dropped by the pool; its error is seen even if nobody waits any more."""
+        with suppress(*_FAULTS):
+            await self._pool.release(connection)
 
     async def fetch(self, sql: str, *args: Any) -> list[Row]:
         async with self._connected() as connection:

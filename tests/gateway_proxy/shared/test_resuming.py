@@ -214,7 +214,7 @@ async def test_who_leaves_may_not_go_on_and_who_cannot_may(redis: RedisServer) -
         async def note() -> None:
             noted.append((left.keeper.mark, left.server.part in store.parts))
 
-        left.keeper.on_leave = cut.keeper.on_leave = note
+        left.keeper.on_renounce = cut.keeper.on_renounce = note
         assert left.server.names is not None
         parts = left.server.names.parts
         await left.keeper.close()
@@ -225,3 +225,19 @@ async def test_who_leaves_may_not_go_on_and_who_cannot_may(redis: RedisServer) -
             await cut.keeper.close()
         assert len(noted) == 1 and cut.keeper.mark is not None
         assert cut.server.part.encode() in redis.run("ZRANGE", parts, "0", "-1")
+
+
+async def test_a_store_that_goes_away_again_while_it_is_joined_stops_nothing(redis: RedisServer) -> None:
+    store = FakeStore()
+    async with running_parts(redis.url, store, 1) as (first,):
+        mark = await die_while_open(first)
+        async with going_on(redis, mark) as part:
+            part.store.is_away = False
+            await part.keeper.join()
+            part.store.is_away = True
+            await until(lambda: "away" in part.keeper.error)
+            epochs = part.keeper.epochs
+            beats = redis.run("ZSCORE", Names(mark.epoch).parts, part.server.part)
+            await until(lambda: redis.run("ZSCORE", Names(mark.epoch).parts, part.server.part) != beats)
+            assert part.server.is_ready and part.keeper.epochs == epochs
+            assert await take_all([part]) == 8400

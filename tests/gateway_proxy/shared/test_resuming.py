@@ -83,13 +83,18 @@ async def test_what_the_dead_had_reserved_counts_until_its_books_are_written(red
             assert CAP - 300 < granted + 1000 + 500 <= CAP
             assert await part.budget("key", RULE) == await other.budget("key", RULE)
 
+            # The store answers, and does not have the books of the dead process yet.
+            part.keeper._store = part.loader._store = store
+            with pytest.raises(CounterUnknown):
+                await take(part, 1, "req_new~1", "new")
+            entries = Names(mark.epoch).entries("key")
+            await asyncio.sleep(0.1)
+            assert redis.run("HKEYS", entries).count(b"gtw_0/0.a~") == 2
+
             # The spool is replayed, the store is joined: now the ledger tells what became of it.
             store.rows["req_open", 1] = (("key",), part.server.now_ms(), 1000)
             store.rows["req_settled", 1] = (("key",), part.server.now_ms(), 500)
-            part.keeper._store = store
-            part.loader._store = store
             await part.come_back()
-            entries = Names(mark.epoch).entries("key")
             await until(lambda: b"gtw_0/0.a" not in redis.run("HKEYS", entries))
             assert await part.budget("key", RULE) == await other.budget("key", RULE) == (1500, granted)
             assert part.keeper.mark.part == part.server.part and len(store.epochs) == 1

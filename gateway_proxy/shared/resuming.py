@@ -26,18 +26,9 @@ async def resume(link: Link, server: Server, mark: CountersMark) -> None:
         raise Doubt("it is another server, or was restarted")
     if link.evicts:
         raise Doubt("it may have thrown leases away")
-    names, number = Names(mark.epoch), max(mark.number, server.number)
-    reply = await link.call(
-        call_of(
-            RESUME,
-            (EPOCH, names.parts),
-            mark.epoch,
-            f"c:{server.part}",
-            link.generation,
-            mark.part,
-            mark.number,
-        )
-    )
+    names, noted = Names(mark.epoch), max(mark.number, server.number)
+    speaker = (mark.epoch, f"c:{server.part}", link.generation)
+    reply = await link.call(call_of(RESUME, (EPOCH, names.parts), *speaker, mark.part, noted))
     if reply[0] != 1:
         raise Doubt(reply[1].decode())
     _, number, now_ms = reply

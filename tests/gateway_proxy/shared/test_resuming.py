@@ -194,6 +194,21 @@ async def test_counters_that_are_lost_meanwhile_are_not_believed_again(own_redis
             assert await other.budget("key", RULE) == (1500, 3000)
 
 
+async def test_a_server_that_went_back_while_nobody_was_connected_is_not_believed(redis: RedisServer) -> None:
+    async with running_parts(redis.url, FakeStore(), 1) as (first,):
+        noted = await die_while_open(first)
+        async with going_on(redis, noted) as part:
+            assert part.link.connection is not None
+            there = part.link.address
+            part.link.address = type(there)("127.0.0.1", 1, "", 0, "", "", None)
+            part.link.connection.close()
+            await until(lambda: part.server.names is None)
+            redis.run("HSET", EPOCH, "n", str(noted.number))  # less than was heard since
+            part.link.address = there
+            await until(lambda: "gone back" in part.keeper.error)
+            assert not part.server.is_ready and part.keeper.mark is None
+
+
 async def test_who_runs_goes_on_over_a_broken_connection(redis: RedisServer) -> None:
     store = FakeStore()
     async with running_parts(redis.url, store, 2) as (part, other):

@@ -183,7 +183,6 @@ async def spend(part: Part, rule: BudgetRule, until_ms: int, taken: Leases, late
 @pytest.mark.parametrize(
     ("period", "timezone", "ends_at"),
     [
-        (BudgetPeriod.MONTH, "UTC", "2026-12-01T00:00:00+00:00"),
         (BudgetPeriod.DAY, "America/New_York", "2026-11-02T05:00:00+00:00"),  # of 25 hours
         (BudgetPeriod.WEEK, "Europe/Berlin", "2026-03-29T22:00:00+00:00"),  # an hour short
     ],

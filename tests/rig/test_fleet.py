@@ -70,21 +70,6 @@ def test_a_change_is_in_force_everywhere_when_the_api_answers(cluster: Cluster) 
         assert [gateway.ask(rotated) for gateway in cluster.gateways] == [outcome] * 2
 
 
-def test_a_rotation_with_grace_leaves_both_secrets_for_so_long_on_every_gateway(cluster: Cluster) -> None:
-    first, second = cluster.gateways
-    key, token = cluster.create_key("rotated"), first.admin_token()
-    status, made = second.fetch(f"/api/v1/keys/{key.id}/rotate", secret=token, body={"grace_seconds": 4})
-    rotated_at = time.monotonic()
-    assert status == 201, made
-    wait_until_live(second, token, made["key"])
-    assert [gateway.ask(made["secret"])[0] for gateway in cluster.gateways] == [200, 200]
-    if time.monotonic() - rotated_at < 3.5:
-        assert [gateway.ask(key.secret)[0] for gateway in cluster.gateways] == [200, 200]
-    time.sleep(max(0.0, rotated_at + 4.5 - time.monotonic()))
-    assert [gateway.ask(key.secret) for gateway in cluster.gateways] == [(401, "invalid_api_key")] * 2
-    assert [gateway.ask(made["secret"])[0] for gateway in cluster.gateways] == [200, 200]
-
-
 def test_a_token_that_one_gateway_made_is_good_on_the_other_when_it_answers(cluster: Cluster) -> None:
     first, second = cluster.gateways
     key = cluster.create_key("mints")
@@ -144,10 +129,10 @@ def test_every_act_is_in_the_audit_log_of_both(cluster: Cluster) -> None:
 
 
 def test_after_the_answer_nobody_serves_the_former_state(cluster: Cluster, tmp_path: Path) -> None:
-    history = run_changes(cluster, 24, rate=100)
+    history = run_changes(cluster, 16, rate=100)
     history.write(tmp_path / "history")
     lags = History.read(tmp_path / "history").find_lags()
-    assert len(lags) == 24 and min(history.count_looks()) > 0
+    assert len(lags) == 16 and min(history.count_looks()) > 0
     assert max(lags) < 1, lags
     assert not [request for request in history.requests if request.status not in (200, 401)]
 

@@ -40,7 +40,7 @@ FLEETS = (
     "parted",
     "versions",
     "cancels",
-)  # of several gateways; the short forms of all but "rates" are tests of the rig
+)  # of several gateways; docs/proofs.md says what each is
 
 
 def show(figure: Figure) -> str:

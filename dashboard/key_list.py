@@ -55,12 +55,16 @@ class ListState:
             parts["status"] = state.status
         if state.kind != "all":
             parts["kind"] = state.kind
-        if (state.sort, state.descending) != (_NEWEST, True):
-            parts["sort"] = state.sort
-            parts["order"] = "desc" if state.descending else "asc"
+        parts |= state.order_fields()
         if state.page > 1:
             parts["page"] = str(state.page)
         return f"?{urlencode(parts)}" if parts else ""
+
+    def order_fields(self) -> dict[str, str]:
+        """The chosen order as parameters; none while the newest come first."""
+        if (self.sort, self.descending) == (_NEWEST, True):
+            return {}
+        return {"sort": self.sort, "order": "desc" if self.descending else "asc"}
 
     def sorted_by(self, column: str) -> str:
         """The address after a click on the column's head: its own order first, then the other way round."""

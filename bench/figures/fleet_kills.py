@@ -1,6 +1,6 @@
 """A hundred SIGKILLs of four gateways in turn, under 200 streams of one key: what the provider accepted has one row each.
 
-Each kill is at a moment of its own, soon after the gateway before is back. Its short form is a test of the rig.
+Each kill is at a moment of its own, soon after the gateway before is back. In the tests one of two is killed within a storm.
 """
 
 import asyncio

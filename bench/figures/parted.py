@@ -54,7 +54,6 @@ async def _part(cluster: Cluster, away: float) -> _Parted:
     cost = await _measure_cost(cluster)
     cap = round(cost * RATE / 5 * away / 2)  # half of what is asked for in this time
     keys["paid"] = cluster.create_key("paid", budget_usd=f"{cap // 10**9}.{cap % 10**9:09d}")
-    token = there.admin_token()
     _, minted = there.fetch("/v1/key/ephemeral", secret=keys["plain"].secret, body={"ttl_seconds": 900})
     secrets = {**{name: key.secret for name, key in keys.items()}, "ephemeral": minted["token"]}
     links = (cluster.links[CUT], cluster.redis_links[CUT])
@@ -64,8 +63,7 @@ async def _part(cluster: Cluster, away: float) -> _Parted:
         for link in links:
             link.blackhole()
         begun = time.monotonic()
-        path = f"/api/v1/keys/{keys['revoked'].id}/revoke"
-        assert (await asyncio.to_thread(there.fetch, path, secret=token, body={}))[0] == 200
+        await asyncio.to_thread(there.revoke_key, keys["revoked"].id)
         await asyncio.sleep(begun + away - time.monotonic())
         for link in links:
             link.heal(lossy=True)

@@ -1,8 +1,13 @@
 """`demo`: the whole product on an embedded store, in front of a built-in fake provider. This machine only."""
 
 import asyncio
+import contextlib
+import fcntl
+import os
+import shlex
 import socket
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -82,8 +87,8 @@ Python (pip install openai):
 
 The same store from the command line:
 
-  {program} keys list -c {folder}/config.toml
-  {program} logs -c {folder}/config.toml
+  {program} keys list -c {settings}
+  {program} logs -c {settings}
 """
 
 
@@ -102,12 +107,16 @@ def demo(port: int, data_dir: Path) -> None:
 
 
 async def _demo(port: int, folder: Path) -> None:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = folder.resolve()
+    with _claim_folder(folder):
+        await _run(_find_port(port), folder)
+
+
+async def _run(port: int, folder: Path) -> None:
     from gateway_proxy.app.server import Server, run
     from gateway_proxy.config import load_config
 
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder = folder.resolve()
-    port = _find_port(port)
     provider, provider_url = await _start_provider()
     try:
         path = folder / "config.toml"
@@ -128,7 +137,15 @@ async def _demo(port: int, folder: Path) -> None:
 
             def announce(url: str) -> None:
                 shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
-                click.echo(_GREETING.format(url=url, folder=shown, link=link, secret=secret, program=program))
+                settings = shlex.quote(f"{shown}/config.toml")
+                values = {
+                    "url": url,
+                    "link": link,
+                    "secret": secret,
+                    "program": program,
+                    "settings": settings,
+                }
+                click.echo(_GREETING.format(folder=shown, **values))
 
             try:
                 site = make_site(gateway, pepper)
@@ -140,6 +157,22 @@ async def _demo(port: int, folder: Path) -> None:
         if provider.returncode is None:
             provider.terminate()
             await provider.wait()
+
+
+@contextlib.contextmanager
+def _claim_folder(folder: Path) -> Iterator[None]:
+    """Refuse a second demo on a folder before it has changed the key, the link and the settings of the first."""
+    held = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Refusal(
+                f"a demo is running on {folder} already: stop it, or name another folder with --data-dir"
+            ) from None
+        yield
+    finally:
+        os.close(held)
 
 
 async def _start_provider() -> tuple[asyncio.subprocess.Process, str]:

@@ -6,6 +6,7 @@ from gateway_proxy.admin.problem import NotFound
 from gateway_proxy.cli.refusal import Refusal
 from gateway_proxy.cli.target import AdminApi
 from gateway_proxy.core.ids import is_id
+from gateway_proxy.keys.secret import looks_like_secret, preview
 
 PAGE = 1000
 _LONGEST_SEARCH = 200
@@ -31,6 +32,10 @@ async def find_key(api: AdminApi, text: str) -> dict[str, Any]:
         except NotFound:
             raise Refusal(f"there is no key {text}") from None
         return shown
+    if looks_like_secret(text):  # it must reach neither a terminal's log nor a request log
+        raise Refusal(
+            f"{preview(text)} is a key's secret; name the key by its id or name, see `gateway-proxy keys list`"
+        )
     named = [k for k in await list_all(api, "/keys", search=text[:_LONGEST_SEARCH]) if k["name"] == text]
     if len(named) > 1:
         raise Refusal(f"{len(named)} keys are named {text!r}; use the id, for example {named[0]['id']}")

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
+from gateway_proxy.config.certificates import find_certificate_problem
 from gateway_proxy.config.credentials import resolve_text
 from gateway_proxy.config.mistakes import KeyPath
 from gateway_proxy.config.values import LoadContext
@@ -27,6 +28,7 @@ def find_contradictions(data: dict[str, Any], context: LoadContext) -> Found:
     yield from _check_plans(data)
     yield from _check_workers(data, context)
     yield from _check_pairs(data)
+    yield from _check_listeners(table_at(data, "server"), context)
     yield from _check_staleness(table_at(data, "gateway"))
     yield from _check_telemetry(table_at(data, "telemetry"))
     for index, server in tables_at(data, "mcp", "servers"):
@@ -107,6 +109,18 @@ def _check_pairs(data: dict[str, Any]) -> Found:
         for present, absent in ((one, other), (other, one)):
             if table.get(present) and not table.get(absent):
                 yield (*path, present), f"needs {absent} beside it; write both or none"
+
+
+def _check_listeners(server: dict[str, Any], context: LoadContext) -> Found:
+    listen = server.get("listen", "127.0.0.1:8080")
+    if server.get("admin_listen") == listen and not str(listen).endswith(":0"):
+        yield ("server", "admin_listen"), "is the address of listen; write another port, or leave it out"
+    tls = table_at(server, "tls")
+    cert, key = tls.get("cert"), tls.get("key")
+    if isinstance(cert, str) and isinstance(key, str) and cert and key:
+        problem = find_certificate_problem(context.folder / cert, context.folder / key)
+        if problem:
+            yield ("server", "tls", "cert"), problem
 
 
 def _check_staleness(gateway: dict[str, Any]) -> Found:

@@ -41,13 +41,14 @@ _OWN = {
 _TOML_PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)\Z")
 
 
-def load_config(path: Path | None = None, environment: Mapping[str, str] | None = None) -> Config:
+def load_config(path: str | Path | None = None, environment: Mapping[str, str] | None = None) -> Config:
     """The settings of a file, or the defaults for None; `environment` (default: the process's) resolves `env:NAME`.
 
     Raises ConfigError with every mistake.
     """
     if path is None:
         return config_from_dict({}, environment=environment)
+    path = Path(path)
     source = _read_source(path)
     data = _parse(source, path)
     context = LoadContext(path.absolute().parent, os.environ if environment is None else environment)
@@ -60,14 +61,14 @@ def load_config(path: Path | None = None, environment: Mapping[str, str] | None 
 
 
 def config_from_dict(
-    data: Mapping[str, Any], folder: Path | None = None, environment: Mapping[str, str] | None = None
+    data: Mapping[str, Any], folder: str | Path | None = None, environment: Mapping[str, str] | None = None
 ) -> Config:
     """The settings of a dict shaped like the file; relative paths start at `folder` (default: working directory).
 
     Raises ConfigError with every mistake.
     """
     context = LoadContext(
-        (folder or Path.cwd()).absolute(), os.environ if environment is None else environment
+        Path(folder or Path.cwd()).absolute(), os.environ if environment is None else environment
     )
     try:
         return _build(dict(data), context)

@@ -8,18 +8,22 @@ from typing import Any
 log = logging.getLogger("gateway_proxy.tasks")
 _MOST_CANCELLATIONS = 3
 _running: set[asyncio.Task[Any]] = set()
+_owned: set[asyncio.Task[Any]] = set()
 
 
-def spawn(coro: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
-    """Run `coro` on its own; the reference is kept until it ends."""
+def spawn(coro: Coroutine[Any, Any, Any], name: str, *, owned: bool = False) -> asyncio.Task[Any]:
+    """Run `coro` on its own; the reference is kept until it ends. `drain` leaves `owned` ones to who spawned them."""
     task = asyncio.get_running_loop().create_task(coro, name=name)
     _running.add(task)
+    if owned:
+        _owned.add(task)
     task.add_done_callback(_finish)
     return task
 
 
 def _finish(task: asyncio.Task[Any]) -> None:
     _running.discard(task)
+    _owned.discard(task)
     if not task.cancelled() and (error := task.exception()) is not None:
         log.error("task %s failed", task.get_name(), exc_info=error)
 
@@ -54,10 +58,10 @@ async def end(tasks: Iterable[asyncio.Task[Any]], patience_seconds: float = 2.0)
 
 
 async def drain(timeout_seconds: float) -> int:
-    """Wait for the spawned tasks of this loop; returns how many were cancelled at the deadline."""
+    """Wait for the spawned tasks of this loop but `owned` ones; returns how many were cancelled at the deadline."""
     loop = asyncio.get_running_loop()
     current = asyncio.current_task()
-    mine = {task for task in _running if task.get_loop() is loop and task is not current}
+    mine = {task for task in _running - _owned if task.get_loop() is loop and task is not current}
     if not mine:
         return 0
     _, late = await asyncio.wait(mine, timeout=timeout_seconds)

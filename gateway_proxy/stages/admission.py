@@ -100,14 +100,17 @@ def unverifiable() -> Unavailable:
 def refuse_rate(exceeded: LimitExceeded) -> GatewayError:
     """The refusal for a bucket or the parallel slots."""
     meter, amount = exceeded.claim.meter, exceeded.claim.amount
+    wait = exceeded.retry_after_ms
     if meter is Meter.PARALLEL:
         return RateLimited(
-            "Too many requests of this API key are running at once.",
+            "Too many requests of this API key are running at once."
+            if wait is not None
+            else "This API key may not run any requests: its limit of parallel requests is 0.",
             gateway={"limit": "max_parallel_requests"},
-            retry_after_ms=1000,
+            retry_after_ms=wait,
+            should_retry=None if wait is not None else False,
         )
     kind = "requests" if meter is Meter.REQUESTS else "tokens"
-    wait = exceeded.retry_after_ms
     if wait is None:
         return RateLimited(
             f"This request needs {amount} {kind}, more than this API key's limit of {kind} per minute can ever grant.",

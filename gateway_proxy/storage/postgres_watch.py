@@ -46,7 +46,7 @@ class Watch:
         """Ask this again and again from now on; returns with the first answer or error."""
         if self._task is None:
             self._sql = sql
-            self._task = spawn(self._run(), "watch the store")
+            self._task = spawn(self._run(), "watch the store", owned=True)
         await self._decided.wait()
 
     def silence_seconds(self) -> float:

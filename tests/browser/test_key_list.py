@@ -64,7 +64,7 @@ async def test_status(visit: Visit, site: Dashboard, script: bool) -> None:
 @EITHER_WAY
 async def test_order_and_the_back_button(visit: Visit, site: Dashboard, script: bool) -> None:
     await fill(site, "b", "a", "c")
-    async with visit(site, script=script) as page:
+    async with visit(site, script=script, width=360) as page:  # cards: the head is a line of links
         await page.goto(KEYS)
         await expect_names(page, "c", "a", "b")
         await page.get_by_role("link", name="Name").click()

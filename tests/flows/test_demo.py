@@ -183,6 +183,13 @@ def test_the_dashboard_link_signs_in_once(demo: Demo) -> None:
     refused.value.close()
 
 
+def test_a_second_demo_on_its_folder_changes_nothing(demo: Demo) -> None:
+    second = command("demo", "--data-dir", str(demo.folder))
+    assert second.code == 1 and "a demo is running on" in second.err and second.err.count("\n") == 1
+    assert demo.ask(demo.secret)[0] == 200
+    assert f"127.0.0.1:{demo.port}" in (demo.folder / "config.toml").read_text()
+
+
 def test_its_store_is_no_production_store(demo: Demo) -> None:
     refused = command("serve", "-c", str(demo.folder / "config.toml"))
     assert refused.code == 1 and refused.err.count("\n") == 1

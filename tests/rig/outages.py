@@ -44,9 +44,7 @@ async def run_outage(cluster: Cluster, fault: Fault, away_seconds: float, rate: 
         "poor": cluster.create_key("poor", budget_usd="0.000001"),
         "revoked": cluster.create_key("revoked"),
     }
-    token = cluster.gateways[0].admin_token()
-    path = f"/api/v1/keys/{keys['revoked'].id}/revoke"
-    assert (await asyncio.to_thread(cluster.gateways[0].fetch, path, secret=token, body={}))[0] == 200
+    cluster.gateways[0].revoke_key(keys["revoked"].id)
     earlier = len(cluster.provider.settled_ledger(60))
     async with OpenLoad(cluster, {name: key.secret for name, key in keys.items()}, rate) as load:
         await asyncio.sleep(_CALM_SECONDS)

@@ -60,7 +60,6 @@ def audited(gateway: RunningGateway) -> list[int]:
 @pytest.mark.parametrize("point", POINTS)
 def test_killed_when_a_change_was(cluster: Cluster, point: str) -> None:
     there, dying = cluster.gateways
-    token = there.admin_token()
     other, mortal = cluster.create_key("other"), cluster.create_key(MORTAL, budget_usd="1")
     dying.kill()
     dying.program = ("tests.rig.dying", point)
@@ -68,8 +67,7 @@ def test_killed_when_a_change_was(cluster: Cluster, point: str) -> None:
     assert ask(dying, mortal) == (200, "")
 
     for key in (other, mortal):  # two changes, of which the second kills; they may be taken together
-        status, _ = there.fetch(f"/api/v1/keys/{key.id}/revoke", secret=token, body={})
-        assert status == 200
+        there.revoke_key(key.id)
     [(change,)] = asyncio.run(cluster.fetch("SELECT max(seq) FROM changes"))
     assert dying.wait(20) == -9
     if point == "acknowledged":

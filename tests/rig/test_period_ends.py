@@ -3,7 +3,6 @@ its last day: it ends once, at one moment, and both months have what the provide
 
 import asyncio
 import time
-from collections.abc import Iterator
 from datetime import datetime
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from tests.rig.cluster import Cluster
 from tests.support.client import Answer, Client, chat_body
 from tests.support.fake_provider import FakeProvider
+from tests.support.gateway import CreatedKey
 from tests.support.money import FLAT, by_request, cost_nanos, usd_to_nanos
 from tests.support.postgres import PostgresServer
 from tests.support.redis import RedisServer
@@ -20,40 +20,44 @@ pytestmark = pytest.mark.slow
 
 ENDS_MS = int(datetime.fromisoformat("2027-10-31T23:00:00+00:00").timestamp() * 1000)
 ENDS_AGAIN = "2027-11-30T23:00:00"
-LEAD_SECONDS = 12.0  # for a busy machine to start everything
+LEADS_SECONDS = (8.0, 25.0, 60.0)  # from the begin to the end of the month: what is started may take longer
+TIME_TO_SPEND_MS = 2000
 AFTER_SECONDS = 0.8
-PAID = 30
+PAID = 20
 BODY = chat_body(max_tokens=8)
 
 
-@pytest.fixture
-def ahead_ms() -> int:
-    """Of the server's clock: the month ends soon."""
-    return ENDS_MS - int((time.time() + LEAD_SECONDS) * 1000)
+async def test_it_ends_once_for_all(
+    postgres: PostgresServer, own_redis: RedisServer, provider: FakeProvider
+) -> None:
+    for lead_seconds in LEADS_SECONDS:
+        ahead_seconds = ENDS_MS // 1000 - int(time.time() + lead_seconds)
+        own_redis.run("FLUSHALL")
+        own_redis.run("SET", "skew", str(ahead_seconds))
+        programs = [("tests.rig.skewed", str(ahead_seconds + apart)) for apart in (120, -120)]
+        url = await postgres.make_store()
+        with Cluster(url, own_redis.url, provider, programs=programs) as cluster:
+            if await spends_over_the_end(cluster, provider, ahead_seconds * 1000):
+                return
+    raise AssertionError("this machine is too busy to be there in time")
 
 
-@pytest.fixture
-def cluster(
-    postgres: PostgresServer, own_redis: RedisServer, provider: FakeProvider, ahead_ms: int
-) -> Iterator[Cluster]:
-    own_redis.run("SET", "skew", str(ahead_ms // 1000))
-    programs = [("tests.rig.skewed", str(ahead_ms / 1000 + apart)) for apart in (120, -120)]
-    url = asyncio.run(postgres.make_store())
-    with Cluster(url, own_redis.url, provider, programs=programs) as cluster:
-        yield cluster
+async def spends_over_the_end(cluster: Cluster, provider: FakeProvider, ahead_ms: int) -> bool:
+    """False if the gateways were not there in time; the rest is asserted."""
 
-
-async def test_it_ends_once_for_all(cluster: Cluster, provider: FakeProvider, ahead_ms: int) -> None:
     def now_ms() -> int:
-        return int(time.time() * 1000) + ahead_ms // 1000 * 1000
+        return int(time.time() * 1000) + ahead_ms
 
     probe = cluster.create_key("probe", budget_usd="1")
     async with Client(cluster.gateways[0].origin, probe.secret) as client:
-        cost = usd_to_nanos((await client.send(BODY)).headers["x-gateway-cost-usd"])
+        while (answer := await client.send(BODY)).status == 503:
+            pass
+        cost = usd_to_nanos(answer.headers["x-gateway-cost-usd"])
     cap = PAID * cost
     rule = {"budget_period": "month", "budget_timezone": "Europe/Berlin"}
     key = cluster.create_key("monthly", budget_usd=f"{cap // 10**9}.{cap % 10**9:09d}", **rule)
-    assert now_ms() < ENDS_MS - 500, "this machine is too busy to be there in time"
+    if now_ms() > ENDS_MS - TIME_TO_SPEND_MS:
+        return False
     seen: list[tuple[int, int, Answer]] = []
 
     async def spend(number: int) -> None:
@@ -68,6 +72,15 @@ async def test_it_ends_once_for_all(cluster: Cluster, provider: FakeProvider, ah
     await asyncio.to_thread(
         wait_until, lambda: all(not usd_to_nanos(gateway.key_state(key.secret)["budget"]["reserved_usd"]) for gateway in cluster.gateways)
     )  # fmt: skip
+    for state in states:
+        assert state["resets_at"].startswith(ENDS_AGAIN)
+    await judge(cluster, provider, key, seen, cap)
+    return True
+
+
+async def judge(
+    cluster: Cluster, provider: FakeProvider, key: CreatedKey, seen: list[tuple[int, int, Answer]], cap: int
+) -> None:
     passed = {answer.request_id for _, _, answer in seen if answer.status == 200}
     rows: dict[str, tuple[str, int]] = {}
     while len(rows) < len(passed):
@@ -87,14 +100,19 @@ async def test_it_ends_once_for_all(cluster: Cluster, provider: FakeProvider, ah
     spent = {month: sum(c for period, c in rows.values() if period == month) for month in (former, later)}
     assert cap / 2 < spent[former] <= cap and 0 < spent[later] <= cap
     # It ends at the server's moment for both: refused until then, served from then on.
-    assert {answer.code for _, _, answer in seen if answer.status != 200} == {"insufficient_quota"}
-    assert any(answer.status == 429 and answered_at < ENDS_MS for _, answered_at, answer in seen)
+    codes = {answer.code for _, _, answer in seen if answer.status != 200}
+    assert codes <= {
+        "insufficient_quota",
+        "budget_unverifiable",
+    }  # the counters may not answer a busy machine in time
+    assert any(
+        answer.code == "insufficient_quota" and answered_at < ENDS_MS for _, answered_at, answer in seen
+    )
     for sent_at, answered_at, answer in seen:
         if answer.status == 200:
             period = rows[answer.request_id][0]
             assert answered_at >= ENDS_MS if period == later else sent_at <= ENDS_MS, (sent_at, answered_at)
-    for gateway, state in zip(cluster.gateways, states, strict=True):
+    for gateway in cluster.gateways:
         budget = gateway.key_state(key.secret)["budget"]
         assert usd_to_nanos(budget["spent_usd"]) == spent[later]
-        assert state["resets_at"].startswith(ENDS_AGAIN)
         assert "Traceback" not in gateway.log_text()

@@ -208,6 +208,10 @@ class RunningGateway:
         """A merge patch, live when this returns."""
         return self.change_keys(lambda service, _: service.update(key_id, members, _CALLER))
 
+    def revoke_key(self, key_id: str) -> None:
+        """In the store, whoever has heard of it."""
+        self.change_keys(lambda service, _: service.revoke(key_id, _CALLER), waits=False)
+
     def rotate_key(self, key_id: str, grace_seconds: int = 0) -> CreatedKey:
         """A new secret for the key, live when this returns."""
         body = {"grace_seconds": grace_seconds}
@@ -215,14 +219,17 @@ class RunningGateway:
         assert changed.secret is not None
         return CreatedKey(key_id, changed.secret)
 
-    def change_keys(self, change: Callable[[KeyService, str], Coroutine[Any, Any, Changed]]) -> Changed:
-        """Any change of the key service, given (service, organization); live when this returns."""
+    def change_keys(
+        self, change: Callable[[KeyService, str], Coroutine[Any, Any, Changed]], *, waits: bool = True
+    ) -> Changed:
+        """Any change of the key service, given (service, organization); live when this returns, if it `waits`."""
 
         async def work() -> Changed:
             async with open_local(self.config_path) as local:
                 organization = local.organization or "default"
                 changed = await change(await local.service(), organization)
-                await _wait_until_live(local, organization, changed)
+                if waits:
+                    await _wait_until_live(local, organization, changed)
                 return changed
 
         return _run_apart(work())

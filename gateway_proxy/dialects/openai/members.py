@@ -126,7 +126,8 @@ def bound_tools(body: dict[str, Any], bound: InputBound) -> None:
         if tool.get("type") not in _CLIENT_TOOL_TYPES or not tool.keys() <= _CLIENT_TOOL_MEMBERS:
             bound.unbounded = f"a hosted tool ({str(tool.get('type'))[:64]}) has no known price"
     for name in _HOSTED_MEMBERS:
-        if body.get(name):
+        # An empty object is an order with the defaults: `web_search_options: {}` searches.
+        if (value := body.get(name)) or value == {}:
             bound.unbounded = f"{name} has no known price"
     for name in _OPAQUE_MEMBERS:
         if body.get(name):

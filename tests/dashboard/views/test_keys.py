@@ -47,6 +47,8 @@ async def test_search_status_and_order_are_in_the_address(dashboard: Dashboard) 
     page = await dashboard.get(f"{KEYS}?sort=name&order=desc")
     assert names(page.text) == ["Beta", "alpine", "alphabet", "alpha"]
     assert 'aria-sort="descending"' in page.text
+    without_script = page.text.partition("<noscript>")[2].partition("</noscript>")[0]
+    assert re.findall(r'name="(\w+)" value="(\w+)"', without_script) == [("sort", "name"), ("order", "desc")]
 
 
 async def test_a_preview_is_found(dashboard: Dashboard) -> None:

@@ -16,6 +16,13 @@ def test_all_pages_are_read(cli, monkeypatch) -> None:
     assert cli("keys", "show", "e").code == 0
 
 
+def test_a_secret_in_place_of_a_name_is_not_repeated(cli) -> None:
+    secret = cli("keys", "create", "--name", "a", "--json").json["secret"]
+    outcome = cli("keys", "show", secret)
+    assert outcome.code == 1 and secret not in outcome.err
+    assert f"{secret[:8]}… is a key's secret" in outcome.err.replace(secret[-10:-6], "")
+
+
 def test_members_are_found_by_address_and_by_id(cli) -> None:
     added = cli("members", "add", "Ada@Example.com", "--role", "owner", "--json").json["member"]
     for text in ("ada@example.com", " ADA@example.com ", added["id"]):

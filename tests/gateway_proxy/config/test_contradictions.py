@@ -31,6 +31,21 @@ def test_a_name_may_be_used_once(keys: tuple[str, ...]) -> None:
     assert f"{'.'.join(keys)}[0]" in found(tables)[*keys, 2, "name"]
 
 
+def test_two_listeners_need_two_addresses() -> None:
+    same = {"listen": "127.0.0.1:9000", "admin_listen": "127.0.0.1:9000"}
+    assert "write another port" in found({"server": same})["server", "admin_listen"]
+    assert ("server", "admin_listen") in found({"server": {"admin_listen": "127.0.0.1:8080"}})
+    assert not found({"server": {"listen": "127.0.0.1:0", "admin_listen": "127.0.0.1:0"}})
+
+
+def test_a_certificate_must_be_one(tmp_path: Path) -> None:
+    for name in ("cert.pem", "key.pem"):
+        (tmp_path / name).write_text("no PEM")
+    tls = {"server": {"tls": {"cert": "cert.pem", "key": "key.pem"}}}
+    wrong = dict(find_contradictions(tls, LoadContext(tmp_path, {})))
+    assert "are not a certificate" in wrong["server", "tls", "cert"]
+
+
 def test_a_target_needs_its_provider() -> None:
     models = [{"name": "m", "targets": [{"provider": "b"}]}]
     path = ("models", 0, "targets", 0, "provider")

@@ -221,3 +221,10 @@ def test_start_stays_light() -> None:
 def test_a_loaded_config_is_a_config(file: Path) -> None:
     file.write_text("")
     assert isinstance(load_config(file), Config)
+
+
+def test_paths_may_be_text(file: Path) -> None:
+    file.write_text('[storage]\ndata_dir = "here"\n')
+    assert load_config(str(file)) == load_config(file)
+    of_dict = config_from_dict({"storage": {"data_dir": "here"}}, str(file.parent))
+    assert of_dict.storage.data_dir == file.parent / "here"

@@ -25,6 +25,16 @@ async def test_the_late_ones_are_cancelled() -> None:
     assert task.cancelled()
 
 
+async def test_those_with_an_owner_are_left_to_it() -> None:
+    before = running()
+    task = spawn(asyncio.sleep(60), "sleeps", owned=True)
+    assert await drain(5) == 0
+    assert not task.done() and running() == before + 1
+    await end([task])
+    await asyncio.sleep(0)
+    assert task.cancelled() and running() == before
+
+
 async def test_a_failure_is_logged_with_its_name(caplog: pytest.LogCaptureFixture) -> None:
     async def fail() -> None:
         raise ValueError("broken")

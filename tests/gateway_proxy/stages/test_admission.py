@@ -49,6 +49,19 @@ def test_rate_refusals_say_when_to_come_back() -> None:
     )
 
 
+def test_full_slots_are_worth_a_retry_and_none_at_all_are_not() -> None:
+    one, none = make_policy(max_parallel_requests=1), make_policy(max_parallel_requests=0)
+    full = Admission(ready(one))
+    full.check(make_exchange(one, claims=list(one.request_claims)))
+    for admission, policy, expected in (
+        (full, one, (1000, None)),
+        (Admission(ready(none)), none, (None, False)),
+    ):
+        with pytest.raises(RateLimited) as refused:
+            admission.check(make_exchange(policy, claims=list(policy.request_claims)))
+        assert (refused.value.retry_after_ms, refused.value.should_retry) == expected
+
+
 def test_what_can_never_pass_is_not_to_be_retried() -> None:
     policy = make_policy(tokens_per_minute=10)
     assert policy.tokens_rule is not None

@@ -77,3 +77,22 @@ def test_tools_must_be_objects_in_a_list(tools: object) -> None:
     with pytest.raises(BadExchange) as caught:
         members.bound_tools({"tools": tools}, InputBound())
     assert code_and_param(caught) == (400, "invalid_type", "tools")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "unbounded"),
+    [
+        ("web_search_options", {}, True),
+        ("web_search_options", {"search_context_size": "low"}, True),
+        ("search_parameters", {}, True),
+        ("plugins", [{"id": "web"}], True),
+        ("plugins", [], False),
+        ("enable_search", True, True),
+        ("enable_search", False, False),
+        ("web_search_options", None, False),
+    ],
+)
+def test_a_search_ordered_beside_the_tools_has_no_bound(name: str, value: object, unbounded: bool) -> None:
+    bound = InputBound()
+    members.bound_tools({name: value}, bound)
+    assert bool(bound.unbounded) is unbounded

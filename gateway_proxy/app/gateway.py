@@ -181,7 +181,7 @@ class Gateway:
     def _add_own_routes(self) -> None:
         signing = SigningFile(self.config.storage.data_dir)
         service = KeyService(self.store.keys, self.clock, self._pepper, signing=signing)
-        add_own_routes(self.plane, self.limiter, TokenMint(service, self._reach))
+        add_own_routes(self.plane, self.limiter, TokenMint(service, self._reach, self._find_end))
 
     def _make_services(self, learned: LearnedOutput) -> Services:
         return Services(
@@ -322,6 +322,9 @@ class Gateway:
         if policy is None or self._organization in ("*", policy.key.organization):
             return policy
         return None  # another organization's key is unknown here
+
+    def _find_end(self, secret: str) -> int | None:
+        return self.directory.end_of(self._digester.digest(secret))
 
     def _lists_model(self, name: str) -> bool:
         return self.runtime.catalog.lists(name)

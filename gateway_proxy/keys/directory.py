@@ -54,6 +54,10 @@ class KeyDirectory:
             return None
         return entry.policy or entry.compile()
 
+    def end_of(self, digest: bytes) -> int | None:
+        """When (Unix milliseconds) this secret ends that has been replaced; None if it has not."""
+        return self._ends.get(digest)
+
     def policy(self, key_id: str) -> KeyPolicy | None:
         """The policy of a key, whatever its status; None if it is unknown or deleted."""
         entry = self._entries.get(key_id)

@@ -118,8 +118,13 @@ class KeyService:
             sequence = await self._record(change, "key.created", key, caller, {"set": given})
         return Changed(key, sequence, secret)
 
-    async def mint(self, parent_id: str, document: object, caller: Caller) -> Changed:
-        """A token from a key: its scopes narrowed by the document, its limits within the key's. Raises DraftError."""
+    async def mint(
+        self, parent_id: str, document: object, caller: Caller, ends_at: int | None = None
+    ) -> Changed:
+        """A token from a key: its scopes narrowed by the document, its limits within the key's. Raises DraftError.
+
+        `ends_at`: when the secret that asks for it ends, and every token of it.
+        """
         signer = await self._load_signer()
         now_ms = self._clock.now_ms()
         async with self._writer.change() as change:
@@ -131,11 +136,14 @@ class KeyService:
                 raise ServiceError(
                     "conflict", f"key {parent_id} is {status.value}; only an active key can make tokens"
                 )
+            if ends_at is not None:
+                parent = replace(parent, expires_at=min(ends_at, parent.expires_at or ends_at))
             token, inherited = narrow(parent, document, new_id("key"), now_ms)
             assert token.expires_at is not None
             if token.expires_at <= now_ms:
                 raise ServiceError(
-                    "conflict", f"key {parent_id} expires within a second; edit its expiry first"
+                    "conflict",
+                    f"key {parent_id} or its old secret expires within a second; edit its expiry, or use the new secret",
                 )
             if await change.has_tokens(parent_id, now_ms, MAX_LIVE_TOKENS):
                 raise ServiceError(

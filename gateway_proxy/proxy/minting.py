@@ -1,8 +1,10 @@
 """`POST /v1/key/ephemeral`: a key makes a short-lived token of itself, without an administrator."""
 
 from collections.abc import Awaitable, Callable
+from typing import cast
 
 import orjson
+from multidict import CIMultiDictProxy
 
 from gateway_proxy.core.errors import BadExchange, Forbidden, GatewayError, Unavailable
 from gateway_proxy.core.exchange import Exchange
@@ -10,6 +12,7 @@ from gateway_proxy.dialects.strict_json import parse_object
 from gateway_proxy.keys.draft import NARROWING, DraftError
 from gateway_proxy.keys.service import Caller, KeyService, ServiceError, token_object
 from gateway_proxy.proxy.answers import Answer, BaseAnswer
+from gateway_proxy.proxy.credentials import find_secret
 from gateway_proxy.proxy.runtime import Runtime
 from gateway_proxy.storage.database import StoreError
 
@@ -18,11 +21,18 @@ MAX_BODY_BYTES = 65_536
 
 
 class TokenMint:
-    """`await_change` returns when a change of that number is in force on every gateway of an organization."""
+    """`await_change` returns when a change of that number is in force on every gateway of an organization; `find_end` says when
+    a secret ends that has been replaced."""
 
-    def __init__(self, service: KeyService, await_change: Callable[[int, str], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        service: KeyService,
+        await_change: Callable[[int, str], Awaitable[None]],
+        find_end: Callable[[str], int | None],
+    ) -> None:
         self._service = service
         self._await_change = await_change
+        self._find_end = find_end
 
     async def mint(self, exchange: Exchange, runtime: Runtime) -> BaseAnswer:
         """201 with the token. Raises GatewayError."""
@@ -39,7 +49,8 @@ class TokenMint:
         document = parse_object(exchange.body, NARROWING) if exchange.body.strip() else {}
         ip = "" if exchange.client_ip is None else str(exchange.client_ip)
         try:
-            made = await self._service.mint(key.id, document, Caller(key.id, key.organization, ip))
+            ends_at = self._find_end(find_secret(cast("CIMultiDictProxy[str]", exchange.headers)) or "")
+            made = await self._service.mint(key.id, document, Caller(key.id, key.organization, ip), ends_at)
         except DraftError as error:
             raise BadExchange(
                 f"The token cannot be made: {error}.",

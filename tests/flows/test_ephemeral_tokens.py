@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,10 @@ def test_a_token_lives_and_dies_with_its_key(gateway: RunningGateway) -> None:
     assert chat(gateway, token.secret)[0] == 200
     rotated = gateway.rotate_key(key.id, grace_seconds=60)
     assert chat(gateway, token.secret)[0] == 200  # in the grace, as the old secret
+    status, late = gateway.fetch("/v1/key/ephemeral", secret=key.secret, body={"ttl_seconds": 3600})
+    assert status == 201
+    ends = datetime.fromisoformat(late["expires_at"]).timestamp()
+    assert ends <= time.time() + 60  # no longer than its secret
     second = mint(gateway, rotated.secret)
     again = gateway.rotate_key(key.id)
     assert code(chat(gateway, token.secret)) == code(chat(gateway, second.secret)) == (401, "key_revoked")

@@ -302,6 +302,11 @@ class TestTokens:
         assert writer.keys[token.id].expires_at == clock.now_ms() + 60_000
         second = (await service.mint(parent.id, {}, ADA)).key
         assert second.generation == 2
+        of_old = (await service.mint(parent.id, {}, ADA, clock.now_ms() + 60_000)).key
+        assert of_old.expires_at == clock.now_ms() + 60_000
+        assert (
+            "old secret expires" in (await refusal(service.mint(parent.id, {}, ADA, clock.now_ms()))).message
+        )
         again = (await service.rotate(parent.id, {"grace_seconds": 30}, ADA)).key
         assert again.fading == ((2, clock.now_ms() + 30_000), (1, clock.now_ms() + 30_000))
         last = (await service.rotate(parent.id, {}, ADA)).key

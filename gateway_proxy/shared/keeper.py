@@ -23,7 +23,7 @@ from gateway_proxy.shared.limiter import SharedLimiter
 from gateway_proxy.shared.link import CONNECT_SECONDS, Link, Refused, call_of
 from gateway_proxy.shared.names import EPOCH, Names
 from gateway_proxy.shared.resp import Disconnected, TooSlow
-from gateway_proxy.shared.resuming import Doubt, resume
+from gateway_proxy.shared.resuming import Doubt, enter_unbelieved, resume
 from gateway_proxy.shared.scripts import BEAT, BEGIN, ENTER
 from gateway_proxy.shared.server import Lost, Server
 from gateway_proxy.shared.view import View
@@ -90,6 +90,8 @@ class Keeper:
         without the store. Raises the store's error."""
         await self._store.join(self._server.part, self._gateway_id, self._place, self._places)
         self._has_joined = True
+        if not self._server.is_ready:
+            self._server.leave()  # what was entered for rates alone
         self._stir.set()
 
     def go_on(self, mark: CountersMark | None) -> None:
@@ -215,10 +217,9 @@ class Keeper:
         if self._handed_over != epoch.id:
             await self._hand_over(epoch.id)
         self._limiter.pay()
+        missing = await self._store.hand_over(server.part, self._gateway_id, self._place, epoch.id)
         if epoch.is_ready:
-            missing = await self._confirm_ready(epoch.id)
-        else:
-            missing = await self._store.hand_over(server.part, self._gateway_id, self._place, epoch.id)
+            missing = []  # whoever joined it later brought nothing, or hands over now
         self._note_missing(missing)
         names = server.names
         if names is None or names.epoch != epoch.id:
@@ -237,10 +238,11 @@ class Keeper:
 
     async def _resume(self) -> None:
         """While the store is away, into the epoch that was noted. Raises faults of the server."""
-        mark = self.mark
+        mark, link, server = self.mark, self._link, self._server
         if mark is None:
-            return
-        link, server = self._link, self._server
+            if server.names is None:
+                await enter_unbelieved(link, server)
+            return await self._tell_life()
         try:
             await resume(link, server, mark)
         except Doubt as doubt:
@@ -256,11 +258,6 @@ class Keeper:
         self.error = ""
         server.is_ready = True
         log.warning("shared counters: the store is away, and they are what they were: budgets are judged")
-
-    async def _confirm_ready(self, epoch: str) -> list[str]:
-        """An epoch that became ready without this process, which joined it later and brought nothing, or hands over now."""
-        await self._store.hand_over(self._server.part, self._gateway_id, self._place, epoch)
-        return []
 
     def _note_missing(self, missing: list[str]) -> None:
         waited = asyncio.get_running_loop().time() - self._gathering_since

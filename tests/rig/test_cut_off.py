@@ -111,10 +111,11 @@ def test_over_a_restart_it_goes_on_from_what_it_knew(cluster: Cluster) -> None:
     assert cut.ask(plain.secret) == SERVED and cut.ask(minted["token"]) == SERVED
     assert cut.ask(revoked.secret) == (401, "key_revoked")
     assert cut.ask("gwk_" + "0" * 49) == (401, "invalid_api_key")
-    assert cut.ask(paid.secret) == SERVED  # by the counters of before
+    wait_until(lambda: cut.ask(paid.secret) == SERVED)  # by the counters of before
     assert cut.stop() == 0
     cut.start()  # and once more, with requests of two processes in the spool
-    assert cut.ask(plain.secret) == SERVED and cut.ask(paid.secret) == SERVED
+    assert cut.ask(plain.secret) == SERVED
+    wait_until(lambda: cut.ask(paid.secret) == SERVED)
     assert spent_on(there, token, paid.id) == COST
 
     link.heal()

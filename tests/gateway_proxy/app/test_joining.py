@@ -13,6 +13,7 @@ from gateway_proxy.app.keeping import FILE
 from gateway_proxy.app.opening import opened_store
 from gateway_proxy.config import load_config
 from gateway_proxy.core.clock import Clock
+from gateway_proxy.core.store import CountersMark
 from gateway_proxy.keys.service import Caller, Changed, KeyService
 from gateway_proxy.storage import Store, StoreError
 from gateway_proxy.storage.database import StoreUnreachable
@@ -141,3 +142,29 @@ async def test_without_a_snapshot_it_does_not_start(tmp_path: Path) -> None:
         with pytest.raises(SnapshotRefused, match="no snapshot"):
             await gateway.open()
     assert issubclass(SnapshotRefused, StoreError)
+
+
+@pytest.mark.parametrize(("reserved", "is_whole"), [(1000, True), (0, False)])
+async def test_shared_counters_are_gone_on_by_unless_something_was_not_reserved(
+    tmp_path: Path, reserved: int, is_whole: bool
+) -> None:
+    mark = CountersMark("e1", "run", 7, 0, "gtw_1/0.a")
+    _, paid_id = await start_once(tmp_path)
+    async with opened(tmp_path) as (_, gateway):
+        gateway.limits.mark = mark  # type: ignore[misc]
+        await gateway.open()
+        keeping = gateway.joining.keeping
+        await until(lambda: keeping is not None and keeping._is_written)
+        # It dies while this runs: nobody had a budget when it began, or it was asked for one.
+        gateway.spool.intent(make_row(1, key_id=paid_id, reserved_nanos=reserved, estimated_nanos=30))
+        await gateway.close()
+    given: list[CountersMark | None] = []
+
+    async def resume(mark: CountersMark | None, *_: object) -> None:
+        given.append(mark)
+
+    async with opened(tmp_path, away=True) as (_, gateway):
+        gateway.limits.resume = resume  # type: ignore[method-assign]
+        await gateway.open()
+        assert given == [mark if is_whole else None]
+        await gateway.close()

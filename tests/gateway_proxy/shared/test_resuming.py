@@ -8,7 +8,15 @@ from dataclasses import replace
 import pytest
 
 from gateway_proxy.core.key import BudgetPeriod
-from gateway_proxy.core.limiter import BudgetRule, Claim, CounterUnknown, LimitExceeded, Meter, SlotsRule
+from gateway_proxy.core.limiter import (
+    BucketRule,
+    BudgetRule,
+    Claim,
+    CounterUnknown,
+    LimitExceeded,
+    Meter,
+    SlotsRule,
+)
 from gateway_proxy.core.store import CountersMark
 from gateway_proxy.shared import keeper as keeper_module
 from gateway_proxy.shared.leases import SharedLease
@@ -83,13 +91,18 @@ async def test_what_the_dead_had_reserved_counts_until_its_books_are_written(red
             assert CAP - 300 < granted + 1000 + 500 <= CAP
             assert await part.budget("key", RULE) == await other.budget("key", RULE)
 
+            # The store answers, and does not have the books of the dead process yet.
+            part.keeper._store = part.loader._store = store
+            with pytest.raises(CounterUnknown):
+                await take(part, 1, "req_new~1", "new")
+            entries = Names(mark.epoch).entries("key")
+            await asyncio.sleep(0.1)
+            assert redis.run("HKEYS", entries).count(b"gtw_0/0.a~") == 2
+
             # The spool is replayed, the store is joined: now the ledger tells what became of it.
             store.rows["req_open", 1] = (("key",), part.server.now_ms(), 1000)
             store.rows["req_settled", 1] = (("key",), part.server.now_ms(), 500)
-            part.keeper._store = store
-            part.loader._store = store
             await part.come_back()
-            entries = Names(mark.epoch).entries("key")
             await until(lambda: b"gtw_0/0.a" not in redis.run("HKEYS", entries))
             assert await part.budget("key", RULE) == await other.budget("key", RULE) == (1500, granted)
             assert part.keeper.mark.part == part.server.part and len(store.epochs) == 1
@@ -161,7 +174,8 @@ async def test_a_doubt_refuses(own_redis: RedisServer, doubt: str) -> None:
             assert not part.server.is_ready and part.keeper.mark is None and said in part.keeper.error
             await asyncio.sleep(0.1)
             assert not part.server.is_ready
-            await part.limiter.acquire((SLOT,), ("key",))  # its part of other limits it grants
+            other_limit = Claim("key", Meter.PARALLEL, SlotsRule(2), 1)
+            await part.limiter.acquire((other_limit,), ("key",))
 
 
 async def test_counters_that_are_lost_meanwhile_are_not_believed_again(own_redis: RedisServer) -> None:
@@ -187,6 +201,49 @@ async def test_counters_that_are_lost_meanwhile_are_not_believed_again(own_redis
             await part.come_back()
             await until(lambda: other.server.is_ready)
             assert await other.budget("key", RULE) == (1500, 3000)
+
+
+async def test_rates_hold_over_all_gateways_though_budgets_are_not_judged(redis: RedisServer) -> None:
+    rate = (Claim("key", Meter.REQUESTS, BucketRule(1, 4), 1),)
+    store = FakeStore()
+    async with running_parts(redis.url, store, 2) as (first, other):
+        await die_while_open(first)
+        async with going_on(redis, None) as part:
+            await until(lambda: part.server.names is not None)
+            for each in (other, part, other, part):
+                await each.limiter.acquire(rate, ("key",))
+            for each in (other, part):
+                with pytest.raises(LimitExceeded):
+                    await each.limiter.acquire(rate, ("key",))
+            with pytest.raises(CounterUnknown):
+                await take(part, 1, "req_2~1")
+            assert part.keeper.gateways == 2  # the dead one is none of them
+            # A new epoch: rates go by that one, and it waits for this gateway with budgets.
+            redis.run("FLUSHALL")
+            await until(lambda: other.server.names is not None and other.server.names.epoch == "e2")
+            await until(lambda: part.server.names is not None and part.server.names.epoch == "e2")
+            assert not other.server.is_ready and not part.server.is_ready
+            store.rows["req_open", 1] = (("key",), part.server.now_ms(), 1000)
+            store.rows["req_settled", 1] = (("key",), part.server.now_ms(), 500)
+            part.keeper._store = part.loader._store = store
+            await part.come_back()
+            await until(lambda: other.server.is_ready)
+            assert await part.budget("key", RULE) == (1500, 0)
+
+
+async def test_a_server_that_went_back_while_nobody_was_connected_is_not_believed(redis: RedisServer) -> None:
+    async with running_parts(redis.url, FakeStore(), 1) as (first,):
+        noted = await die_while_open(first)
+        async with going_on(redis, noted) as part:
+            assert part.link.connection is not None
+            there = part.link.address
+            part.link.address = type(there)("127.0.0.1", 1, "", 0, "", "", None)
+            part.link.connection.close()
+            await until(lambda: part.server.names is None)
+            redis.run("HSET", EPOCH, "n", str(noted.number))  # less than was heard since
+            part.link.address = there
+            await until(lambda: "gone back" in part.keeper.error)
+            assert not part.server.is_ready and part.keeper.mark is None
 
 
 async def test_who_runs_goes_on_over_a_broken_connection(redis: RedisServer) -> None:

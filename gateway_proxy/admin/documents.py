@@ -54,6 +54,9 @@ def read_email(value: object, path: str, problems: Problems) -> str:
 
 def read_role(value: object, path: str, problems: Problems) -> Role:
     """One of the four roles."""
+    if value is None:
+        problems.add(path, f"is required; use one of {', '.join(role.value for role in Role)}")
+        return Role.VIEWER
     role = _read_role(value, path, problems)
     return role if isinstance(role, Role) else Role.VIEWER
 

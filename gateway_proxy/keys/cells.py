@@ -40,13 +40,26 @@ def read_whole(text: str) -> int:
 
 
 def read_names(text: str) -> list[str]:
-    """The items between commas; `none` is the empty list."""
+    """The items between commas, or of a JSON list as the dashboard's files have it; `none` is the empty list."""
     if text == "none":
         return []
+    if text.startswith("[") and (listed := _read_list(text)) is not None:
+        return listed
     items = [item.strip() for item in text.split(",")]
     if not all(items):
         raise ValueError("has an empty entry; write a,b or none")
     return items
+
+
+def _read_list(text: str) -> list[str] | None:
+    """None for what is no JSON list of texts and whole numbers: a name may begin with a bracket."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(value, list) or not all(type(item) in (str, int) for item in value):
+        return None
+    return [str(item) for item in value]
 
 
 def read_object(text: str) -> dict[str, Any]:
@@ -92,7 +105,8 @@ def write_cell(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list):
-        return ",".join(str(item) for item in value) if value else "none"
+        joined = ",".join(str(item) for item in value) or "none"
+        return json.dumps(value, ensure_ascii=False) if joined.startswith("[") else joined
     if isinstance(value, dict):
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return str(value)

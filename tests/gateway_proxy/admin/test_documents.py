@@ -56,6 +56,12 @@ def test_every_role_is_read(role: Role) -> None:
     assert documents.read_role(role.value, "role", Problems()) is role
 
 
+def test_a_missing_role_is_asked_for() -> None:
+    problems = Problems()
+    assert documents.read_role(None, "role", problems) is Role.VIEWER
+    assert problems.errors[0].message == "is required; use one of owner, admin, member, viewer"
+
+
 @pytest.mark.parametrize("value", ["king", "", None, 3, "OWNER"])
 def test_another_role_is_a_mistake_and_never_a_power(value: object) -> None:
     problems = Problems()

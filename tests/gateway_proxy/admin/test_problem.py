@@ -14,6 +14,7 @@ def test_every_mistake_is_in_the_detail() -> None:
     problem = Invalid([FieldError("a", "is bad"), FieldError("b[0]", "is worse")])
     assert problem.detail == "a: is bad; b[0]: is worse"
     assert [error.path for error in problem.errors] == ["a", "b[0]"]
+    assert Invalid([FieldError("", "must be a JSON object")]).detail == "must be a JSON object"
 
 
 def test_some_say_what_to_do_in_a_header() -> None:

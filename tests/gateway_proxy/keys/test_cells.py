@@ -21,8 +21,27 @@ def test_every_member_survives_the_way_through_text() -> None:
 
 
 @pytest.mark.parametrize(
+    ("member", "text", "value"),
+    [
+        ("alert_thresholds", "[50, 80]", [50, 80]),
+        ("alert_thresholds", "[]", []),
+        ("allowed_models", '["gpt-4o", "claude-3.5-*"]', ["gpt-4o", "claude-3.5-*"]),
+        ("allowed_models", "[beta]gpt,b", ["[beta]gpt", "b"]),
+    ],
+)
+def test_lists_as_the_dashboards_files_have_them(member: str, text: str, value: object) -> None:
+    assert read_cell(member, text) == value
+
+
+def test_a_name_that_looks_like_a_list_survives() -> None:
+    for names in (["[1]"], ['["a"]', "b"]):
+        assert read_cell("allowed_models", write_cell(names)) == names
+
+
+@pytest.mark.parametrize(
     ("member", "text"),
     [
+        ("alert_thresholds", '["x"]'),
         ("burst", "1.0"),
         ("burst", "٣"),
         ("burst", "9" * 31),

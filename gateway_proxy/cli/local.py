@@ -167,6 +167,6 @@ def run_async(work: Coroutine[Any, Any, _Result]) -> _Result:
             return asyncio.run(work)
         except Invalid as problem:
             mistakes = [f"{_FLAGS.get(e.path, f'--{e.path}')}: {e.message}" for e in problem.errors]
-            raise click.UsageError("; ".join(mistakes)) from None
+            raise click.UsageError("; ".join(mistakes).replace("or expires_at", "or a date")) from None
         except (StoreError, ServiceError, Problem) as error:
             raise Refusal(str(error)) from None

@@ -22,6 +22,7 @@ from gateway_proxy.proxy.headers import describe_limits, describe_refusal
 from gateway_proxy.proxy.mcp.refusals import write_refusal
 from gateway_proxy.proxy.relay import Relay
 from gateway_proxy.proxy.request import ClientRequest, FrontRequest
+from gateway_proxy.proxy.routes import names_action
 from gateway_proxy.proxy.run import Cut, Run
 from gateway_proxy.proxy.runtime import Runtime
 from gateway_proxy.proxy.settle import Settlement
@@ -200,11 +201,11 @@ class DataPlane:
         query = None if operation else self._find_query(exchange.path)
         act = None if operation else self.acts.get(exchange.path)
         if not operation and query is None and act is None:
-            raise BadExchange(
-                f"There is no route '{exchange.path}' on this gateway.", code="route_not_found", status=404
-            )
+            raise _no_route(exchange)
         methods = facts.methods if operation else "POST" if act is not None else "GET"
         if request.method != methods and request.method not in methods.split(", "):
+            if query is not None and request.method == "POST" and names_action(exchange.path):
+                raise _no_route(exchange)
             raise _wrong_method(exchange, methods)
         if facts.secrets_differ:
             raise two_credentials()
@@ -300,6 +301,12 @@ def _answer_expectation(request: ClientRequest, expectation: str) -> None:
         raise BadExchange("The expectation cannot be met.", code="expectation_failed", status=417)
     if request.version >= HttpVersion11 and not request.content.is_eof() and request.transport is not None:
         request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+
+def _no_route(exchange: Exchange) -> BadExchange:
+    return BadExchange(
+        f"There is no route '{exchange.path}' on this gateway.", code="route_not_found", status=404
+    )
 
 
 def _wrong_method(exchange: Exchange, methods: str) -> BadExchange:

@@ -79,6 +79,11 @@ def read_target(target: str, header_names: Container[str]) -> Target:
     return Target(path, "", _guess_dialect(path, header_names))
 
 
+def names_action(path: str) -> bool:
+    """Whether a path asks a model to do something, in Gemini's way: `/models/{model}:{action}`."""
+    return path.startswith(_GEMINI_MODELS) and ":" in path
+
+
 def _read_stored(path: str, query: str) -> Target:
     """A response that a provider keeps: the path decides what may be done with it."""
     id, _, what = path.removeprefix(_STORED).partition("/")

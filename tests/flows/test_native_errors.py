@@ -47,7 +47,9 @@ CASES = {
     "forbidden model": Case(403, A.PermissionDeniedError, DENIED, "PERMISSION_DENIED", "model_not_found", {"allowed_models": ["x*"]}),
     "unknown model": Case(404, A.NotFoundError, "not_found_error", "NOT_FOUND", "model_not_found", model="nothing"),
     "foreign dialect": Case(400, A.BadRequestError, "invalid_request_error", "INVALID_ARGUMENT", "not_translatable", model="chat", tools=True),
-    "parallel": Case(429, A.RateLimitError, RATE, "RESOURCE_EXHAUSTED", "rate_limit_exceeded", {"max_parallel_requests": 0}),
+    "parallel": Case(
+        429, A.RateLimitError, RATE, "RESOURCE_EXHAUSTED", "rate_limit_exceeded", {"max_parallel_requests": 0}, should_retry="false"
+    ),
     "requests": Case(
         429, A.RateLimitError, RATE, "RESOURCE_EXHAUSTED", "rate_limit_exceeded", {"requests_per_minute": 0}, should_retry="false"
     ),

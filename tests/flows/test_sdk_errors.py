@@ -74,7 +74,7 @@ CASES = {
     ),
     "parallel": Case(
         chat(), openai.RateLimitError, 429, "requests", "rate_limit_exceeded", {"max_parallel_requests": 0},
-        gateway={"limit": "max_parallel_requests"},
+        headers={"x-should-retry": "false", "retry-after": ""}, gateway={"limit": "max_parallel_requests"},
     ),
     "no requests": Case(
         chat(), openai.RateLimitError, 429, "requests", "rate_limit_exceeded", {"requests_per_minute": 0},

@@ -44,7 +44,7 @@ def test_what_cannot_be_is_one_clear_line(cli: Cli) -> None:
     for code, text, arguments in (
         (2, "--role", ("create", "--expires", "never")),
         (2, "--expires", ("create", "--role", "admin")),
-        (2, "--expires: ", ("create", "--role", "admin", "--expires", "2d")),
+        (2, "1y, or a date (", ("create", "--role", "admin", "--expires", "2d")),
         (2, "--expires: ", ("create", "--role", "admin", "--expires", "2020-01-01")),
         (2, "--member: ", ("create", "--role", "admin", "--expires", "never", "--member", "eve@example.com")),
         (

@@ -48,6 +48,16 @@ async def test_each_refusal_has_its_row(tmp_path: Path) -> None:
     ]
 
 
+async def test_what_no_model_can_be_asked_to_do_is_no_route(tmp_path: Path) -> None:
+    async with serve(tmp_path, TABLES) as served:
+        for models in ("/v1/models", "/v1beta/models"):
+            line = f"POST {models}/gemini-pro:predict HTTP/1.1".encode()
+            answer = await ask(served, served.secret, line=line)
+            assert (answer.status, answer.code) == (404, "route_not_found")
+            answer = await ask(served, served.secret, line=f"POST {models}/chat HTTP/1.1".encode())
+            assert (answer.status, answer.code) == (405, "method_not_allowed")
+
+
 async def test_a_fault_of_ours_is_told_to_the_log_alone(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -148,11 +148,11 @@ def test_an_expectation_is_answered(gateway: RunningGateway) -> None:
         one.sendall(head)
         one.settimeout(5)
         first = one.recv(4096)
-        if b"100 Continue" in first:
+        if first.startswith(b"HTTP/1.1 100 "):
             one.sendall(b"{}")
-            assert read_answer(one).status in (401, 404)
-        else:
-            assert first.startswith((b"HTTP/1.1 401", b"HTTP/1.1 404"))
+            # The refusal needs no body, so it may have come with that line.
+            first = first.partition(b"\r\n\r\n")[2] or one.recv(4096)
+        assert first.startswith((b"HTTP/1.1 401", b"HTTP/1.1 404"))
 
 
 def test_nothing_is_left_of_requests(gateway: RunningGateway) -> None:

@@ -127,6 +127,8 @@ class FaultProxy:
                 pair.reset()
                 return
             await self._open.wait()
+            if reader._eof:  # type: ignore[attr-defined]
+                return  # gave up in the black hole: its SYN would have been lost there
             upstream = await self._reach()
             pair.writers.append(upstream[1])
             async with asyncio.TaskGroup() as group:

@@ -29,17 +29,18 @@ def run(short: bool) -> list[Figure]:
     rounds, requests = (3, 500) if short else (15, 1500)
     figures: list[Figure] = []
     with subjects.fake_provider() as upstream, _pair(upstream) as pair:
-        for kib in (1, 32):
-            figures += _cost_figures(
-                f"{kib} KB", *_measure(pair, subjects.chat_body(kib * 1024), rounds, requests)
-            )
-        figures += _chunk_figures(pair, rounds=3 if short else 5, streams=40 if short else 300)
+        with separate_cores(pair.pids):
+            for kib in (1, 32):
+                figures += _cost_figures(
+                    f"{kib} KB", *_measure(pair, subjects.chat_body(kib * 1024), rounds, requests)
+                )
+            figures += _chunk_figures(pair, rounds=3 if short else 5, streams=40 if short else 300)
         figures += _latency_figures(pair, seconds=2 if short else 20)
     with (
         _certificate() as (cert, key),
         subjects.fake_provider("--tls-cert", cert, "--tls-key", key) as upstream,
     ):
-        with _pair(upstream, cafile=cert) as pair:
+        with _pair(upstream, cafile=cert) as pair, separate_cores(pair.pids):
             measured = _measure(pair, subjects.chat_body(1024), rounds, requests)
             figures += _cost_figures("1 KB, TLS to the provider", *measured)
     return figures
@@ -49,10 +50,8 @@ def run(short: bool) -> list[Figure]:
 def _pair(upstream: str, cafile: str | None = None) -> Iterator[SimpleNamespace]:
     with subjects.bare_proxy(upstream, cafile) as bare:
         with subjects.gateway(upstream, [subjects.EVERY_RULE] * KEYS, cafile=cafile) as gateway:
-            with separate_cores((bare.pid, gateway.pid)):
-                yield SimpleNamespace(
-                    bare=bare, gateway=gateway, upstream=upstream, secret=gateway.secrets[KEYS // 2]
-                )
+            secret, pids = gateway.secrets[KEYS // 2], (bare.pid, gateway.pid)
+            yield SimpleNamespace(bare=bare, gateway=gateway, pids=pids, upstream=upstream, secret=secret)
 
 
 def _send(target: SimpleNamespace, secret: str, body: bytes, **load: object) -> Result:

@@ -94,7 +94,7 @@ class Invalid(Problem):
     title = "Invalid document"
 
     def __init__(self, errors: Sequence[FieldError]) -> None:
-        super().__init__("; ".join(f"{error.path}: {error.message}".removeprefix(": ") for error in errors))
+        super().__init__("; ".join(map(str, errors)))
         self.errors = tuple(errors)
 
 

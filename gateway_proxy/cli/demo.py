@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import shlex
 import socket
@@ -138,14 +137,10 @@ async def _run(port: int, folder: Path) -> None:
             def announce(url: str) -> None:
                 shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
                 settings = shlex.quote(f"{shown}/config.toml")
-                values = {
-                    "url": url,
-                    "link": link,
-                    "secret": secret,
-                    "program": program,
-                    "settings": settings,
-                }
-                click.echo(_GREETING.format(folder=shown, **values))
+                greeting = _GREETING.format(
+                    url=url, folder=shown, link=link, secret=secret, program=program, settings=settings
+                )
+                click.echo(greeting)
 
             try:
                 site = make_site(gateway, pepper)
@@ -162,14 +157,15 @@ async def _run(port: int, folder: Path) -> None:
 @contextlib.contextmanager
 def _claim_folder(folder: Path) -> Iterator[None]:
     """Refuse a second demo on a folder before it has changed the key, the link and the settings of the first."""
-    held = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    from gateway_proxy.ledger.spool import lock_folder
+
     try:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Refusal(
-                f"a demo is running on {folder} already: stop it, or name another folder with --data-dir"
-            ) from None
+        held = lock_folder(folder)
+    except BlockingIOError:
+        raise Refusal(
+            f"a demo is running on {folder} already: stop it, or name another folder with --data-dir"
+        ) from None
+    try:
         yield
     finally:
         os.close(held)

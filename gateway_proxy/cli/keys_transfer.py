@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import click
 
@@ -221,7 +221,6 @@ def _open_secrets(path: Path) -> IO[str]:
 
 
 def _list_mistakes(error: DraftError) -> str:
-    mistakes: list[Any] = error.errors
-    shown = "; ".join(f"{m.path}: {m.message}" if m.path else m.message for m in mistakes[:_SHOWN_MISTAKES])
-    more = len(mistakes) - _SHOWN_MISTAKES
+    shown = "; ".join(map(str, error.errors[:_SHOWN_MISTAKES]))
+    more = len(error.errors) - _SHOWN_MISTAKES
     return f"{shown}; and {more} more" if more > 0 else shown

@@ -166,7 +166,16 @@ def run_async(work: Coroutine[Any, Any, _Result]) -> _Result:
         try:
             return asyncio.run(work)
         except Invalid as problem:
-            mistakes = [f"{_FLAGS.get(e.path, f'--{e.path}')}: {e.message}" for e in problem.errors]
-            raise click.UsageError("; ".join(mistakes).replace("or expires_at", "or a date")) from None
+            mistakes = [
+                f"{_FLAGS.get(e.path, f'--{e.path}')}: {speak_of_flags(e.message)}" for e in problem.errors
+            ]
+            raise click.UsageError("; ".join(mistakes)) from None
         except (StoreError, ServiceError, Problem) as error:
             raise Refusal(str(error)) from None
+
+
+def speak_of_flags(message: str) -> str:
+    """A mistake's message, which speaks of the API's members, in a command's words: a date stands for `expires_at` there."""
+    return message.replace("or expires_at", "or a date").replace(
+        "send ephemeral: true, or expires_in", "add --ephemeral, or use --expires"
+    )

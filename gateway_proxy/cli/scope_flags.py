@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
+from gateway_proxy.cli.local import speak_of_flags
 from gateway_proxy.keys.cells import read_cell, read_expiry, read_names, read_tools
 from gateway_proxy.keys.draft import NARROWING
 from gateway_proxy.keys.fields import FieldError
@@ -157,15 +158,7 @@ def read_flags(given: dict[str, Any]) -> dict[str, Any]:
 
 def usage_error(errors: Sequence[FieldError]) -> click.UsageError:
     """The mistakes of a draft, each under the flag it came from, in one line."""
-    # The draft speaks of its own members; a date is what stands for `expires_at` here.
-    parts = [
-        f"{_flag_of(mistake.path)}: "
-        + mistake.message.replace("or expires_at", "or a date").replace(
-            "send ephemeral: true, or expires_in", "add --ephemeral, or use --expires"
-        )
-        for mistake in errors
-    ]
-    return click.UsageError("; ".join(parts))
+    return click.UsageError("; ".join(f"{_flag_of(e.path)}: {speak_of_flags(e.message)}" for e in errors))
 
 
 def _read(flag: Flag, text: str) -> Any:

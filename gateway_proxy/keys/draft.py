@@ -42,7 +42,7 @@ class DraftError(Exception):
     """The draft was refused; `errors` holds every mistake in it."""
 
     def __init__(self, errors: list[FieldError]) -> None:
-        super().__init__("; ".join(f"{e.path}: {e.message}" if e.path else e.message for e in errors))
+        super().__init__("; ".join(map(str, errors)))
         self.errors = errors
 
     def to_json(self) -> list[dict[str, str]]:

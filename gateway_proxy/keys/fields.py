@@ -45,6 +45,9 @@ class FieldError:
     path: str
     message: str
 
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}" if self.path else self.message
+
 
 @dataclass(slots=True)
 class Problems:

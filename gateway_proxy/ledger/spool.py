@@ -85,12 +85,16 @@ class Spool:
         self._lock_fd = -1
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._lock_fd = _lock(folder)
+            self._lock_fd = lock_folder(folder)
             self._older = _segments(folder, SUFFIX)
             self._older_bytes = sum(self._older.values())
             self._number = max(after_segment, 0, *self._older, *_segments(folder, CORRUPT_SUFFIX))
             self.first_segment = self._number + 1
             self._start_segment()
+        except BlockingIOError:
+            raise SpoolLocked(
+                f"another gateway is running on {folder}: stop it, or give this one its own [storage] data_dir"
+            ) from None
         except OSError as error:
             if self._lock_fd >= 0:
                 os.close(self._lock_fd)
@@ -299,15 +303,14 @@ class Spool:
         os.close(self._lock_fd)
 
 
-def _lock(folder: Path) -> int:
+def lock_folder(folder: Path) -> int:
+    """The folder is this process's until the descriptor is closed. Raises BlockingIOError where another one has it, OSError."""
     fd = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    except OSError:
         os.close(fd)
-        raise SpoolLocked(
-            f"another gateway is running on {folder}: stop it, or give this one its own [storage] data_dir"
-        ) from None
+        raise
     return fd
 
 

@@ -20,9 +20,8 @@ if TYPE_CHECKING:
     from gateway_proxy.keys.view import LiveOn
     from gateway_proxy.storage import Store
 
-# Where a member of a document comes from on the command line, if not from the flag of its name.
+# Where a member of a document comes from on the command line, if not from the argument or flag of its name.
 _FLAGS = {
-    "email": "E-MAIL",
     "expires_in": "--expires",
     "expires_at": "--expires",
     "transfer_to": "--transfer-to",
@@ -166,12 +165,19 @@ def run_async(work: Coroutine[Any, Any, _Result]) -> _Result:
         try:
             return asyncio.run(work)
         except Invalid as problem:
-            mistakes = [
-                f"{_FLAGS.get(e.path, f'--{e.path}')}: {speak_of_flags(e.message)}" for e in problem.errors
-            ]
+            mistakes = [f"{_name_typed(e.path)}: {speak_of_flags(e.message)}" for e in problem.errors]
             raise click.UsageError("; ".join(mistakes)) from None
         except (StoreError, ServiceError, Problem) as error:
             raise Refusal(str(error)) from None
+
+
+def _name_typed(member: str) -> str:
+    """What the command calls a member of its document."""
+    context = click.get_current_context(silent=True)
+    for parameter in context.command.params if context else ():
+        if isinstance(parameter, click.Argument) and parameter.name == member:
+            return parameter.human_readable_name
+    return _FLAGS.get(member, f"--{member}")
 
 
 def speak_of_flags(message: str) -> str:

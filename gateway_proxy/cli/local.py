@@ -63,7 +63,7 @@ class Local:
         return None if name == "*" else name
 
     async def service(self) -> "KeyService":
-        """The key service; makes the pepper if the store has none yet. Raises Refusal."""
+        """The key service; makes the pepper if the store has none yet. Raises Refusal, StoreError."""
         from gateway_proxy.admin.services import owner_finder
         from gateway_proxy.core.clock import Clock
         from gateway_proxy.keys.service import KeyService
@@ -73,7 +73,7 @@ class Local:
         return KeyService(self.store.keys, Clock(), await self._pepper(), owner_finder(self.store), signing)
 
     async def admin(self, *, reading: bool = False) -> "Admin":
-        """All admin services; makes the pepper if the store has none yet. Raises Refusal.
+        """All admin services; makes the pepper if the store has none yet. Raises Refusal, StoreError.
 
         Where nothing but `reading` is wanted, the pepper is not needed, and may even be lost.
         """
@@ -95,9 +95,10 @@ class Local:
         return Actor(name="cli", role=Role.OWNER, organization=self.organization, via="cli")
 
     async def _pepper(self) -> bytes:
+        from gateway_proxy.app.data_dir import ready_data_dir
         from gateway_proxy.keys.pepper import PepperError, ready_pepper
 
-        private_folder(self.config.storage.data_dir)
+        ready_data_dir(self.config, writes=False)
         try:
             reference = self.config.security.pepper
             return await ready_pepper(reference, os.environ, self.store.registry, self.store.keys)

@@ -17,6 +17,8 @@ _PR_SET_PDEATHSIG = 1  # prctl(2)
 # mallopt(3): how much may lie free at the heap's end before it is given back to the system, and how much is asked for at a time.
 _M_TRIM_THRESHOLD, _M_TOP_PAD = -1, -2
 _KEPT_BYTES, _PAD_BYTES = 16 << 20, 1 << 20
+HELD_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2)
+"""What may be sent to a whole group of processes and is for their parent alone."""
 
 
 def run_loop(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -65,10 +67,14 @@ def keep_freed_memory() -> None:
             mallopt(_M_TOP_PAD, _PAD_BYTES)
 
 
-def obey_parent_only() -> None:
-    """Signals that are sent to a whole group are for the parent, who tells us what follows from them."""
-    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR2"):
-        signal.signal(getattr(signal, name), signal.SIG_IGN)
+def ignore_signals() -> None:
+    """Signals that are sent to a whole group are for the parent, who tells us what follows from them.
+
+    Until now they were blocked, if `helper_process` has started us.
+    """
+    for number in HELD_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_SIGNALS)
 
 
 def become_helper() -> None:
@@ -76,8 +82,8 @@ def become_helper() -> None:
 
     Linux kills it when the parent dies; elsewhere, and as well, the caller watches an inherited socket.
     """
-    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGTTOU"):
-        signal.signal(getattr(signal, name), signal.SIG_IGN)
+    ignore_signals()
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)
     os.setpgid(0, 0)  # a terminal's signals are for the parent, who ends us when the time has come
     with contextlib.suppress(OSError):
         os.nice(10)

@@ -30,6 +30,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "invalid_body": ("The body was not valid HTTP.", "Mend the client."),
     "invalid_target": ("The path was not in its plain form.", "Mend the client's base URL."),
     "invalid_header": ("A header was neither ASCII nor UTF-8.", "Mend the client."),
+    "unsupported_transfer_coding": ("The body had a transfer coding but chunked.", "Mend the client."),
     "unexpected_body": ("A body came with a method that takes none.", "Mend the client."),
     "unsupported_http_version": ("The client spoke another version of HTTP.", "Use HTTP/1.1."),
     "invalid_request": ("The head of the request was not valid HTTP.", "Mend the client."),

@@ -200,7 +200,7 @@ def read_number(text: str) -> int | str | None:
 
 
 def _thresholds(text: str) -> list[int | str | None]:
-    return [read_number(word.rstrip("%")) for word in re.split(r"[,;\s]+", text) if word]
+    return [read_number(word.rstrip("%") or word) for word in re.split(r"[,;\s]+", text) if word]
 
 
 def read_words(text: str) -> list[str] | None:

@@ -36,7 +36,7 @@ async def rotate_key(request: web.Request) -> web.Response:
             current_actor(request),
             request.match_info["key_id"],
             {"grace_seconds": int(grace)},
-            revision=int(revision),
+            revisions=[int(revision)],
         )
     except Stale:
         return await _ask(request, "keys/changed_meanwhile.html", {}, status=409)

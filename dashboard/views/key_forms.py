@@ -100,8 +100,8 @@ async def edit_key(request: web.Request) -> web.Response:
         errors.extend(find_mistakes(patch))
     else:
         try:
-            revision = _read_revision(posted.get("revision"))
-            await request.app[ADMIN].keys.update(actor, key["id"], patch, revision=revision)
+            revisions = [_read_revision(posted.get("revision"))]
+            await request.app[ADMIN].keys.update(actor, key["id"], patch, revisions=revisions)
             notice = "Your changes are saved." if patch else "Nothing was changed."
             return go_to(request, key_address(request, key["id"]), notice=notice)
         except Stale:

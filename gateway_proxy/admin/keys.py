@@ -14,7 +14,7 @@ from gateway_proxy.core.ids import is_id
 from gateway_proxy.core.key import Key, find_listed_status
 from gateway_proxy.keys.draft import DraftError
 from gateway_proxy.keys.fields import FieldError
-from gateway_proxy.keys.service import Caller, Changed, KeyService, ServiceError, token_object
+from gateway_proxy.keys.service import Caller, Changed, KeyService, Revisions, ServiceError, token_object
 from gateway_proxy.keys.view import KeyStats, LiveOn, key_object
 from gateway_proxy.storage.key_search import KeyQuery
 from gateway_proxy.storage.store import Store
@@ -116,7 +116,7 @@ class KeyAdmin:
         return KeySecret((await self._describe(actor, [changed.key]))[0], changed.secret)
 
     async def update(
-        self, actor: Actor, key_id: str, document: object, revision: int | None = None
+        self, actor: Actor, key_id: str, document: object, revisions: Revisions = None
     ) -> dict[str, Any]:
         """A merge patch; a new owner needs an owner or admin."""
         if isinstance(document, dict) and "owner" in document and not is_manager(actor):
@@ -124,16 +124,16 @@ class KeyAdmin:
             if document["owner"] != key.owner:
                 raise NotAllowed("only an owner or admin may hand a key to another owner")
         return await self._change(
-            actor, key_id, lambda caller: self._service.update(key_id, document, caller, revision=revision)
+            actor, key_id, lambda caller: self._service.update(key_id, document, caller, revisions=revisions)
         )
 
     async def rotate(
-        self, actor: Actor, key_id: str, document: object, revision: int | None = None
+        self, actor: Actor, key_id: str, document: object, revisions: Revisions = None
     ) -> KeySecret:
         """A new secret; the old one ends now or after `grace_seconds`."""
         await self._require_writer(actor, key_id)
         caller = Caller(actor.name, actor.organization, actor.ip)
-        changed = await _refusing(self._service.rotate(key_id, document, caller, revision=revision))
+        changed = await _refusing(self._service.rotate(key_id, document, caller, revisions=revisions))
         return await self._with_secret(actor, changed)
 
     async def mint(self, actor: Actor, key_id: str, document: object) -> dict[str, Any]:
@@ -144,26 +144,26 @@ class KeyAdmin:
         await self._wait(made)
         return token_object(made)
 
-    async def deactivate(self, actor: Actor, key_id: str, revision: int | None = None) -> dict[str, Any]:
+    async def deactivate(self, actor: Actor, key_id: str, revisions: Revisions = None) -> dict[str, Any]:
         return await self._change(
-            actor, key_id, lambda caller: self._service.deactivate(key_id, caller, revision=revision)
+            actor, key_id, lambda caller: self._service.deactivate(key_id, caller, revisions=revisions)
         )
 
-    async def activate(self, actor: Actor, key_id: str, revision: int | None = None) -> dict[str, Any]:
+    async def activate(self, actor: Actor, key_id: str, revisions: Revisions = None) -> dict[str, Any]:
         return await self._change(
-            actor, key_id, lambda caller: self._service.activate(key_id, caller, revision=revision)
+            actor, key_id, lambda caller: self._service.activate(key_id, caller, revisions=revisions)
         )
 
-    async def revoke(self, actor: Actor, key_id: str, revision: int | None = None) -> dict[str, Any]:
+    async def revoke(self, actor: Actor, key_id: str, revisions: Revisions = None) -> dict[str, Any]:
         return await self._change(
-            actor, key_id, lambda caller: self._service.revoke(key_id, caller, revision=revision)
+            actor, key_id, lambda caller: self._service.revoke(key_id, caller, revisions=revisions)
         )
 
-    async def delete(self, actor: Actor, key_id: str, revision: int | None = None) -> None:
+    async def delete(self, actor: Actor, key_id: str, revisions: Revisions = None) -> None:
         """Final; usage and history stay. Returns when the attached gateways have it, or after a second."""
         await self._require_writer(actor, key_id)
         caller = Caller(actor.name, actor.organization, actor.ip)
-        changed = await _refusing(self._service.delete(key_id, caller, revision=revision))
+        changed = await _refusing(self._service.delete(key_id, caller, revisions=revisions))
         await self._wait(changed)
 
     async def _change(self, actor: Actor, key_id: str, act: Act) -> dict[str, Any]:

@@ -74,7 +74,7 @@ class Gateway:
         clock: Clock | None = None,
         part: Part | None = None,
     ) -> None:
-        self.config = config
+        self.config = self._started_with = config
         self.part = part or Part()
         self.clock = clock or Clock()
         self.store = store
@@ -240,7 +240,7 @@ class Gateway:
         before = self.runtime
         runtime = await asyncio.to_thread(build_runtime, config, self.revision + 1, self.services, before)
         await self._trace(config)
-        for what, old, new in list_fixed(self.config, config):
+        for what, old, new in list_fixed(self._started_with, config):
             if old != new:
                 log.warning("%s was changed in the file; it takes effect at the next start", what)
         self.config, self.revision, self.reload_error = config, runtime.revision, ""

@@ -4,6 +4,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from gateway_proxy.app.data_dir import ready_data_dir
 from gateway_proxy.app.keeping import FILE
 from gateway_proxy.config import Config
 from gateway_proxy.keys.pepper import PepperError, make_private_folder, read_pepper, ready_pepper
@@ -18,7 +19,7 @@ async def opened_store(config: Config, *, for_demo: bool = False) -> AsyncIterat
     to go on from: then the store is not joined yet, and `join_store` does the rest.
     """
     path = config.storage.sqlite_path
-    make_private_folder(config.storage.data_dir)
+    ready_data_dir(config, writes=True)
     if path is not None and not path.parent.exists():
         make_private_folder(path.parent)
     has_snapshot = path is None and (config.storage.data_dir / FILE).exists()

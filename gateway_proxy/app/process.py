@@ -14,9 +14,12 @@ PRIORITY = "GATEWAY_PROXY_ADMIN_PRIORITY"
 # https://docs.kernel.org/admin-guide/cgroup-v2.html#cpu-interface-files
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")
 _PR_SET_PDEATHSIG = 1  # prctl(2)
-# mallopt(3): how much may lie free at the heap's end before it is given back to the system, and how much is asked for at a time.
-_M_TRIM_THRESHOLD, _M_TOP_PAD = -1, -2
-_KEPT_BYTES, _PAD_BYTES = 16 << 20, 1 << 20
+# mallopt(3): how much may lie free at the heap's end before it is given back to the system, how much is asked for at a
+# time, and from which size on a piece is mapped by itself.
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
+_KEPT_BYTES, _PAD_BYTES, _MAPPED_FROM_BYTES = 16 << 20, 1 << 20, 16 << 20
+HELD_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2)
+"""What may be sent to a whole group of processes and is for their parent alone."""
 
 
 def run_loop(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -44,7 +47,8 @@ def start_logging() -> None:
 def keep_freed_memory() -> None:
     """Have the allocator keep what bodies leave behind (glibc).
 
-    By default it gives back all above 128 KiB at the heap's end, and each body of some ten KiB faults its pages in anew.
+    By default it gives back all above 128 KiB at the heap's end, and maps what is larger by itself, which orjson's buffer is
+    for a body from 16 KiB on (eight times the longest string): each such body would fault its pages in anew.
     """
     if sys.platform == "linux":
         import ctypes
@@ -53,12 +57,17 @@ def keep_freed_memory() -> None:
             mallopt = ctypes.CDLL(None).mallopt
             mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
             mallopt(_M_TOP_PAD, _PAD_BYTES)
+            mallopt(_M_MMAP_THRESHOLD, _MAPPED_FROM_BYTES)
 
 
-def obey_parent_only() -> None:
-    """Signals that are sent to a whole group are for the parent, who tells us what follows from them."""
-    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR2"):
-        signal.signal(getattr(signal, name), signal.SIG_IGN)
+def ignore_signals() -> None:
+    """Signals that are sent to a whole group are for the parent, who tells us what follows from them.
+
+    Until now they were blocked, if `helper_process` has started us.
+    """
+    for number in HELD_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_SIGNALS)
 
 
 def become_helper() -> None:
@@ -66,8 +75,8 @@ def become_helper() -> None:
 
     Linux kills it when the parent dies; elsewhere, and as well, the caller watches an inherited socket.
     """
-    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGTTOU"):
-        signal.signal(getattr(signal, name), signal.SIG_IGN)
+    ignore_signals()
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)
     os.setpgid(0, 0)  # a terminal's signals are for the parent, who ends us when the time has come
     with contextlib.suppress(OSError):
         os.nice(10)

@@ -199,7 +199,7 @@ def build_mcp_stages(
 
 
 def list_fixed(old: Config, new: Config) -> list[tuple[str, object, object]]:
-    """What only a restart can change."""
+    """What only a restart can change: `old` are the settings of the start."""
     return [
         ("[server] listen", old.server.listen, new.server.listen),
         ("[server] admin_listen", old.server.admin_listen, new.server.admin_listen),

@@ -46,6 +46,8 @@ _DASHBOARD = "/dashboard"
 _STATUS_CODES = {
     400: ("invalid_request", "The request is not valid HTTP."),
     413: ("body_too_large", "The request is too large."),
+    414: ("target_too_large", "The request target is too long."),
+    431: ("headers_too_large", "The request's headers are too large, or too many."),
 }
 
 
@@ -219,7 +221,7 @@ class Server:
             lines + describe_error(error),
             self.gateway.runtime.dialects["openai"].error_body(error, ""),
         )
-        if error.status == 400:
+        if error.status in (400, 501):
             answer.force_close()  # where this request ends is not certain
         return answer
 

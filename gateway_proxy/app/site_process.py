@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 
 from gateway_proxy.app.handing import hand_over
+from gateway_proxy.app.helper_process import HelperProcess
 from gateway_proxy.app.site_line import (
     LineBroken,
     SiteSettings,
@@ -137,7 +138,7 @@ class SiteProcess:
         self._door = door
         served = False
         try:
-            process = await _start(their_door, their_line)
+            process = _start(their_door, their_line)
         except BaseException:
             line.close()
             self._close_sockets()
@@ -197,23 +198,20 @@ class SiteProcess:
             self._line = None
 
 
-async def _start(door: socket.socket, line: socket.socket) -> asyncio.subprocess.Process:
+def _start(door: socket.socket, line: socket.socket) -> HelperProcess:
     # The same modules as here, wherever the command was started: -P keeps the working directory out. It stays in our
     # session: Linux shares the cores out among sessions first (sched(7), "The autogroup feature"), and a low priority
     # in a session of its own would count for nothing against us.
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    return await asyncio.create_subprocess_exec(
-        sys.executable, "-P", "-m", "gateway_proxy.app.site_main", str(door.fileno()), str(line.fileno()),
-        stdin=asyncio.subprocess.DEVNULL,
-        pass_fds=(door.fileno(), line.fileno()), env=environment,
-    )  # fmt: skip
+    numbers = door.fileno(), line.fileno()
+    command = (sys.executable, "-P", "-m", "gateway_proxy.app.site_main", *map(str, numbers))
+    return HelperProcess(command, pass_fds=numbers, environment=environment)
 
 
-async def _end(process: asyncio.subprocess.Process) -> int:
+async def _end(process: HelperProcess) -> int:
     try:
         async with asyncio.timeout(END_SECONDS):
             return await process.wait()
     except TimeoutError:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
+        process.kill()
         return await process.wait()

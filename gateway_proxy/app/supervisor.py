@@ -19,6 +19,7 @@ from typing import Any
 import orjson
 
 from gateway_proxy.app.handing import hand_over, take_handed
+from gateway_proxy.app.helper_process import HelperProcess
 from gateway_proxy.app.part import VARIABLE, State, pack, read_message
 from gateway_proxy.app.part_metrics import keep_counted, merge
 from gateway_proxy.app.service_manager import ServiceManager
@@ -44,7 +45,7 @@ class Worker:
 
     def __init__(self, number: int) -> None:
         self.number = number
-        self.process: asyncio.subprocess.Process | None = None
+        self.process: HelperProcess | None = None
         self.state: State | None = None  # while it runs and has said so
         self.is_ready = asyncio.Event()
         self.has_served = False
@@ -68,8 +69,7 @@ class Worker:
     def kill(self) -> None:
         """SIGKILL, if it runs."""
         if self.process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                self.process.kill()
+            self.process.kill()
 
     async def live(
         self, command: Sequence[str], count: int, sockets: Sockets, hear: Callable[["Worker", str, Any], None]
@@ -83,10 +83,10 @@ class Worker:
         place = {"number": self.number, "count": count, "line": their_line.fileno(), "door": their_door.fileno(),
                  "sockets": numbers}  # fmt: skip
         try:
-            self.process = await asyncio.create_subprocess_exec(
-                *command, stdin=asyncio.subprocess.DEVNULL,
+            self.process = HelperProcess(
+                command,
                 pass_fds=[their_line.fileno(), their_door.fileno(), *(n for some in numbers.values() for n in some)],
-                env={**os.environ, VARIABLE: orjson.dumps(place).decode()},
+                environment={**os.environ, VARIABLE: orjson.dumps(place).decode()},
             )  # fmt: skip
         except OSError:
             line.close()

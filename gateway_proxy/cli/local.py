@@ -20,9 +20,8 @@ if TYPE_CHECKING:
     from gateway_proxy.keys.view import LiveOn
     from gateway_proxy.storage import Store
 
-# Where a member of a document comes from on the command line, if not from the flag of its name.
+# Where a member of a document comes from on the command line, if not from the argument or flag of its name.
 _FLAGS = {
-    "email": "E-MAIL",
     "expires_in": "--expires",
     "expires_at": "--expires",
     "transfer_to": "--transfer-to",
@@ -64,7 +63,7 @@ class Local:
         return None if name == "*" else name
 
     async def service(self) -> "KeyService":
-        """The key service; makes the pepper if the store has none yet. Raises Refusal."""
+        """The key service; makes the pepper if the store has none yet. Raises Refusal, StoreError."""
         from gateway_proxy.admin.services import owner_finder
         from gateway_proxy.core.clock import Clock
         from gateway_proxy.keys.service import KeyService
@@ -74,7 +73,7 @@ class Local:
         return KeyService(self.store.keys, Clock(), await self._pepper(), owner_finder(self.store), signing)
 
     async def admin(self, *, reading: bool = False) -> "Admin":
-        """All admin services; makes the pepper if the store has none yet. Raises Refusal.
+        """All admin services; makes the pepper if the store has none yet. Raises Refusal, StoreError.
 
         Where nothing but `reading` is wanted, the pepper is not needed, and may even be lost.
         """
@@ -96,9 +95,10 @@ class Local:
         return Actor(name="cli", role=Role.OWNER, organization=self.organization, via="cli")
 
     async def _pepper(self) -> bytes:
+        from gateway_proxy.app.data_dir import ready_data_dir
         from gateway_proxy.keys.pepper import PepperError, ready_pepper
 
-        private_folder(self.config.storage.data_dir)
+        ready_data_dir(self.config, writes=False)
         try:
             reference = self.config.security.pepper
             return await ready_pepper(reference, os.environ, self.store.registry, self.store.keys)
@@ -166,12 +166,19 @@ def run_async(work: Coroutine[Any, Any, _Result]) -> _Result:
         try:
             return asyncio.run(work)
         except Invalid as problem:
-            mistakes = [
-                f"{_FLAGS.get(e.path, f'--{e.path}')}: {speak_of_flags(e.message)}" for e in problem.errors
-            ]
+            mistakes = [f"{_name_typed(e.path)}: {speak_of_flags(e.message)}" for e in problem.errors]
             raise click.UsageError("; ".join(mistakes)) from None
         except (StoreError, ServiceError, Problem) as error:
             raise Refusal(str(error)) from None
+
+
+def _name_typed(member: str) -> str:
+    """What the command calls a member of its document."""
+    context = click.get_current_context(silent=True)
+    for parameter in context.command.params if context else ():
+        if isinstance(parameter, click.Argument) and parameter.name == member:
+            return parameter.human_readable_name
+    return _FLAGS.get(member, f"--{member}")
 
 
 def speak_of_flags(message: str) -> str:

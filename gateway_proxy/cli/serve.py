@@ -89,9 +89,9 @@ def _supervise(config: "Config", inherited: "Sockets", announce: Callable[[str, 
 
 def _work(config: "Config", place: "PartPlace") -> None:
     """One of several processes of a gateway."""
-    from gateway_proxy.app.process import obey_parent_only
+    from gateway_proxy.app.process import ignore_signals
 
-    obey_parent_only()
+    ignore_signals()
     start_logging()
     inherited = {name: [socket.socket(fileno=n) for n in numbers] for name, numbers in place.sockets.items()}
     run_loop(lambda: _serve(config, lambda url, admin_url: None, inherited, place))

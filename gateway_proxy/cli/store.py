@@ -10,6 +10,7 @@ import click
 
 from gateway_proxy.cli.local import json_option, private_folder, run_async
 from gateway_proxy.cli.output import print_json
+from gateway_proxy.config.servers import check_postgres_url
 from gateway_proxy.core.money import format_usd
 
 if TYPE_CHECKING:
@@ -111,4 +112,9 @@ def _read_url(flag: str, text: str) -> str:
             raise click.UsageError(f"{flag}: {rest} cannot be read") from None
     if not text.strip():
         raise click.UsageError(f"{flag}: {kind}:{rest} holds no URL")
-    return text.strip()
+    if not (url := text.strip()).startswith("sqlite:"):
+        try:
+            check_postgres_url(url)
+        except ValueError as error:
+            raise click.UsageError(f"{flag}: the URL {error}") from None
+    return url

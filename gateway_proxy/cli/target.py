@@ -69,7 +69,7 @@ class LocalApi:
         operation, ids = found
         answer = await perform(
             operation, await self._local.admin(reading=method == "GET"), self._local.actor,
-            ids=ids, query=query_pairs(query), document=document, revision=revision,
+            ids=ids, query=query_pairs(query), document=document, revisions=None if revision is None else [revision],
         )  # fmt: skip
         return answer.body
 

@@ -16,7 +16,8 @@ from gateway_proxy.config.secrets import (
     check_webhook_secret,
     parse_reference,
 )
-from gateway_proxy.config.values import AS_TEXT, LoadContext, load_context, require_text, split_url
+from gateway_proxy.config.servers import check_postgres_url, check_redis_url
+from gateway_proxy.config.values import AS_TEXT, LoadContext, load_context, require_text
 
 
 def resolve_secret(value: object, info: ValidationInfo) -> Secret:
@@ -73,11 +74,7 @@ def _resolve_store_url(value: object, info: ValidationInfo) -> Secret:
         if place in {"", ":memory:"} or "\0" in place or place.startswith("//"):
             raise ValueError("must name a file; write sqlite:PATH, for example sqlite:gateway.db")
         return Secret(f"sqlite:{context.folder / place}")
-    if not text.startswith("postgresql://"):
-        raise ValueError("must be a store; write sqlite:PATH or postgresql://user:password@host/database")
-    # A server on this machine is reached through its folder: postgresql://user@/database?host=/run/postgresql
-    if not re.match(r"postgresql://[^/\s]*@?/[^?\s]+\?(?:[^\s]*&)?host=/[^\s]+\Z", text):
-        split_url(text, ("postgresql",))
+    check_postgres_url(text)
     return Secret(text)
 
 
@@ -85,9 +82,7 @@ def _resolve_redis_url(value: object, info: ValidationInfo) -> Secret | None:
     text = resolve_text(value, load_context(info))
     if not text:
         return None
-    # A server on this machine is reached through its socket: unix:///run/redis/redis.sock?db=0
-    if not re.match(r"unix://([^/\s@]*@)?/[^?\s]+(\?db=\d+)?\Z", text):
-        split_url(text, ("rediss", "valkeys", "valkey", "redis"))
+    check_redis_url(text)
     return Secret(text)
 
 

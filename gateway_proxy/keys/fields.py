@@ -178,7 +178,7 @@ def read_thresholds(value: object, path: str, problems: Problems) -> tuple[int, 
     found = set()
     for index, item in enumerate(_items(value, path, problems)):
         if isinstance(item, bool) or not isinstance(item, int) or not 1 <= item <= 100:
-            problems.add(f"{path}[{index}]", "must be a whole number of percent between 1 and 100")
+            problems.add(f"{path}[{index}]", f"{shown(item)} is no whole number of percent between 1 and 100")
         else:
             found.add(item)
     return tuple(sorted(found))

@@ -4,6 +4,7 @@ A pepper is generated only while the store holds no secret: a new one would sile
 that was given out. The store keeps the fingerprint, so that a mix-up is refused before anything is written.
 """
 
+import os
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -73,15 +74,17 @@ def read_pepper(reference: SecretReference, environment: Mapping[str, str]) -> b
 
 def make_private_folder(folder: Path) -> None:
     """Create the folder and its parents, the folder itself readable by its owner only. Raises PepperError."""
-    if folder.is_dir():
+    if os.path.isdir(folder):  # unlike Path.is_dir it raises nothing
         return
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
-        raise PepperError(
-            f"the folder {folder} cannot be created ({error.strerror}); check its parent"
-        ) from None
+        if file := next((path for path in (folder, *folder.parents) if os.path.isfile(path)), None):
+            problem = f"{file} is a file); name another folder"
+        else:
+            problem = f"{error.strerror}); check its parent"
+        raise PepperError(f"the folder {folder} cannot be created ({problem}") from None
 
 
 def _read(reference: SecretReference, environment: Mapping[str, str]) -> bytes:

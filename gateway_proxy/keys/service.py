@@ -7,7 +7,7 @@ is decided by the caller.
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -29,6 +29,7 @@ MAX_LIVE_TOKENS = 10_000
 
 # Organization and owner → the member's id ("" for an owner without one), None if there is no such member.
 FindOwner = Callable[[str, str], Awaitable[str | None]]
+Revisions = Collection[int] | None  # those that a change is meant for; None is any
 ServiceErrorCode = Literal["not_found", "conflict", "precondition", "not_allowed", "unavailable"]
 
 
@@ -172,12 +173,12 @@ class KeyService:
         return signer.kid
 
     async def update(
-        self, key_id: str, document: object, caller: Caller, *, revision: int | None = None
+        self, key_id: str, document: object, caller: Caller, *, revisions: Revisions = None
     ) -> Changed:
-        """Apply a merge patch; with `revision` only to that revision. Raises DraftError."""
+        """Apply a merge patch; with `revisions` only to one of them. Raises DraftError."""
         now_ms = self._clock.now_ms()
         return await self._edit(
-            key_id, "key.updated", caller, lambda key: apply_patch(_lasting(key), document, now_ms), revision
+            key_id, "key.updated", caller, lambda key: apply_patch(_lasting(key), document, now_ms), revisions
         )
 
     async def hand_over(self, key_id: str, owner: str, caller: Caller) -> Changed:
@@ -185,13 +186,13 @@ class KeyService:
         return await self._edit(key_id, "key.updated", caller, lambda key: replace(key, owner=owner), None)
 
     async def rotate(
-        self, key_id: str, document: object, caller: Caller, *, revision: int | None = None
+        self, key_id: str, document: object, caller: Caller, *, revisions: Revisions = None
     ) -> Changed:
         """A new secret for the same key; the old ones end now or after `grace_seconds`. Raises DraftError."""
         grace_seconds = read_grace_seconds(document, MAX_GRACE_SECONDS)
         secret = mint("gwk")
         async with self._writer.change() as change:
-            key = _lasting(await _find(change, key_id, caller, revision))
+            key = _lasting(await _find(change, key_id, caller, revisions))
             now_ms = self._clock.now_ms()
             retired_at = now_ms + grace_seconds * 1000 if grace_seconds else None
             fading: tuple[tuple[int, int], ...] = ()
@@ -215,13 +216,13 @@ class KeyService:
             sequence = await self._record(change, "key.rotated", key, caller, details)
         return Changed(key, sequence, secret)
 
-    async def deactivate(self, key_id: str, caller: Caller, *, revision: int | None = None) -> Changed:
+    async def deactivate(self, key_id: str, caller: Caller, *, revisions: Revisions = None) -> Changed:
         """Pause the key: running requests finish, new ones are refused."""
         return await self._edit(
-            key_id, "key.deactivated", caller, lambda key: replace(key, inactive=True), revision
+            key_id, "key.deactivated", caller, lambda key: replace(key, inactive=True), revisions
         )
 
-    async def activate(self, key_id: str, caller: Caller, *, revision: int | None = None) -> Changed:
+    async def activate(self, key_id: str, caller: Caller, *, revisions: Revisions = None) -> Changed:
         """End a pause or a revocation. A conflict on an expired key, until its expiry is edited."""
         now_ms = self._clock.now_ms()
 
@@ -235,9 +236,9 @@ class KeyService:
                 raise ServiceError("conflict", f"key {key_id} has expired; edit its expiry first")
             return lifted
 
-        return await self._edit(key_id, "key.activated", caller, lift, revision)
+        return await self._edit(key_id, "key.activated", caller, lift, revisions)
 
-    async def revoke(self, key_id: str, caller: Caller, *, revision: int | None = None) -> Changed:
+    async def revoke(self, key_id: str, caller: Caller, *, revisions: Revisions = None) -> Changed:
         """Answer a leak: running requests end too."""
         now_ms = self._clock.now_ms()
 
@@ -246,22 +247,22 @@ class KeyService:
                 return key
             return replace(key, revoked_at=now_ms, generation=key.generation + 1, fading=())
 
-        return await self._edit(key_id, "key.revoked", caller, end, revision)
+        return await self._edit(key_id, "key.revoked", caller, end, revisions)
 
-    async def delete(self, key_id: str, caller: Caller, *, revision: int | None = None) -> Changed:
+    async def delete(self, key_id: str, caller: Caller, *, revisions: Revisions = None) -> Changed:
         """End the key for good; its usage and its history stay."""
         async with self._writer.change() as change:
-            key = await _find(change, key_id, caller, revision)
+            key = await _find(change, key_id, caller, revisions)
             await change.end_tokens(key_id, self._clock.now_ms(), revoked=True)
             await change.delete_key(key_id)
             sequence = await self._record(change, "key.deleted", key, caller, {"name": key.name})
         return Changed(key, sequence)
 
     async def _edit(
-        self, key_id: str, action: str, caller: Caller, edit: Callable[[Key], Key], revision: int | None
+        self, key_id: str, action: str, caller: Caller, edit: Callable[[Key], Key], revisions: Revisions
     ) -> Changed:
         async with self._writer.change() as change:
-            before = await _find(change, key_id, caller, revision)
+            before = await _find(change, key_id, caller, revisions)
             after = edit(before)
             if after.owner != before.owner:
                 after = await self._resolve_owner(after)
@@ -322,13 +323,14 @@ class KeyService:
         return await change.record(action, key, text, actor=caller.name, ip=caller.ip)
 
 
-async def _find(change: Change, key_id: str, caller: Caller, revision: int | None) -> Key:
+async def _find(change: Change, key_id: str, caller: Caller, revisions: Revisions) -> Key:
     key = await change.find_key(key_id)
     if key is None or caller.organization not in (None, key.organization):
         raise ServiceError("not_found", f"there is no key {key_id}")
-    if revision is not None and revision != key.revision:
+    if revisions is not None and key.revision not in revisions:
+        asked = " or ".join(map(str, revisions))
         raise ServiceError(
-            "precondition", f"key {key_id} is at revision {key.revision}, not {revision}; read it again"
+            "precondition", f"key {key_id} is at revision {key.revision}, not {asked}; read it again"
         )
     return key
 

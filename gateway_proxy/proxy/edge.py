@@ -2,16 +2,18 @@
 
 A request head must be complete within 10 s. Odd HTTP versions, absolute-form and asterisk targets, dot
 segments, control characters and encoded separators in the path, and malformed heads get a clear 400 and a
-closed connection; nothing of the request is echoed or logged.
+closed connection; so do targets (414) and headers (431) that are too large, and transfer codings but chunked (501).
+Nothing of the request is echoed or logged.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from aiohttp import web
 from aiohttp.http import HttpVersion10, HttpVersion11
+from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
 from aiohttp.web_protocol import RequestHandler
 
 from gateway_proxy.core.errors import BadExchange
@@ -29,6 +31,9 @@ from gateway_proxy.proxy.request import ClientRequest
 
 log = logging.getLogger("gateway_proxy.edge")
 
+_MAX_TARGET_BYTES = 8190
+_MAX_FIELD_BYTES = 16380
+_TOO_MANY = "Too many headers received"  # aiohttp's word for it
 _HIDDEN_CHARACTERS = ("%2e", "%5c", "%00", "%25")
 
 
@@ -70,6 +75,8 @@ def _check_framing(request: web.BaseRequest) -> None:
         raise BadExchange("A request of this method has no body.", code="unexpected_body")
     if message.chunked and request.version < HttpVersion11:  # RFC 9112 section 6.1
         raise BadExchange("HTTP/1.0 knows no Transfer-Encoding.", code="invalid_request")
+    if message.chunked:
+        _check_codings(request.headers.getall("Transfer-Encoding", ()))
     for _, value in message.raw_headers:
         if not value.isascii():
             try:
@@ -78,6 +85,27 @@ def _check_framing(request: web.BaseRequest) -> None:
                 raise BadExchange(
                     "A request header is neither ASCII nor UTF-8.", code="invalid_header"
                 ) from None
+
+
+def _check_codings(values: Sequence[str]) -> None:
+    """RFC 9112 section 6.1: chunked comes last, once, and of what it would have to be undone before we know nothing."""
+    codings = [coding.strip(" \t").lower() for value in values for coding in value.split(",")]
+    if codings == ["chunked"]:
+        return
+    if codings.count("chunked") > 1:
+        raise BadExchange("A body is chunked once.", code="invalid_request")
+    raise BadExchange(
+        "Send the request body without a transfer coding but chunked.",
+        code="unsupported_transfer_coding",
+        status=501,
+    )
+
+
+def _refusal_of(error: BaseException | None) -> int:
+    """The status for a head that aiohttp could not read: RFC 9110 section 15.5.15, RFC 6585 section 5."""
+    if isinstance(error, LineTooLong):
+        return 414 if _MAX_TARGET_BYTES in error.args else 431
+    return 431 if isinstance(error, BadHttpMessage) and error.message == _TOO_MANY else 400
 
 
 class StrictProtocol(RequestHandler):
@@ -136,7 +164,7 @@ class StrictProtocol(RequestHandler):
             log.error("unhandled error while answering", exc_info=exc)
         if request._payload_writer.output_size > 0:
             raise ConnectionError("the answer had begun")
-        answer = self._refuse(status)
+        answer = self._refuse(_refusal_of(exc) if status == 400 else status)
         answer.force_close()
         return answer
 
@@ -220,8 +248,8 @@ class EdgeRunner(web.BaseRunner):
             access_log=None,
             keepalive_timeout=KEEP_ALIVE_SECONDS,
             auto_decompress=False,
-            max_line_size=8190,
-            max_field_size=16380,
+            max_line_size=_MAX_TARGET_BYTES,
+            max_field_size=_MAX_FIELD_BYTES,
             lingering_time=LINGER_SECONDS,
             debug=False,
         )

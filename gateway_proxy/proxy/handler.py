@@ -276,7 +276,11 @@ class DataPlane:
         else:
             body = runtime.dialects[exchange.dialect].error_body(error, exchange.id)
         answer = Answer(error.status, lines, body)
-        if isinstance(error, BadExchange) and error.status in (400, 408, 413, 415) and exchange.route is None:
+        if (
+            isinstance(error, BadExchange)
+            and error.status in (400, 408, 413, 415, 501)
+            and exchange.route is None
+        ):
             answer.force_close()  # the body was not, or cannot be, read to its end
         return answer
 

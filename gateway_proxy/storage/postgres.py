@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 from weakref import WeakSet
 
 import asyncpg
@@ -256,7 +256,8 @@ class PostgresDatabase(AutoCommit):
 def _shown(url: str) -> str:
     """Without user and password."""
     parts = urlsplit(url)
-    return f"postgresql://{parts.hostname or 'localhost'}{parts.path}"
+    folder = "" if parts.hostname else dict(parse_qsl(parts.query)).get("host", "")
+    return f"postgresql://{parts.hostname or ('' if folder else 'localhost')}{parts.path}{folder and f'?host={folder}'}"
 
 
 async def _roll_back(transaction: Any, connection: Connection) -> None:

@@ -42,7 +42,12 @@ def explain(error: BaseException, name: str) -> StoreError:
             f"the store {name} does not answer; check that the server runs and can be reached"
         )
     if isinstance(error, OSError):
+        file = f": {error.filename}" if isinstance(error.filename, str) else ""
         return StoreUnreachable(
-            f"the store {name} cannot be reached: {error.strerror or type(error).__name__}"
+            f"the store {name} cannot be reached: {error.strerror or type(error).__name__}{file}"
         )
+    if isinstance(
+        error, asyncpg.ClientConfigurationError
+    ):  # of the URL's parameters; it repeats none but hosts
+        return StoreError(f"the store {name} cannot be used; check [storage] url: {error.args[0]}")
     return StoreError(f"the store {name} failed: {type(error).__name__}")

@@ -1,6 +1,7 @@
 """Builds `/api/v1` as an aiohttp application, from the operations of the resources beside it."""
 
 import json
+import re
 from collections.abc import Awaitable, Callable
 from functools import cache
 from typing import Any
@@ -19,6 +20,8 @@ from gateway_proxy.admin.problem import Malformed, SignInNeeded, Stale
 from gateway_proxy.admin.replays import HEADER
 from gateway_proxy.admin.services import Admin
 
+# A quoted tag may hold commas; `bare` is what stands between them without quotes, a number or a weak tag.
+_TAG = re.compile(r'[ \t]*(?:"([^"]*)"|((?:W/"[^"]*"|[^",])+))')
 _Endpoint = Callable[[web.Request], Awaitable[web.Response]]
 
 
@@ -58,12 +61,12 @@ def _make_endpoint(operation: Operation, admin: Admin) -> _Endpoint:
         if not isinstance(actor, Actor):
             raise SignInNeeded("send an admin token as `Authorization: Bearer gwa_…`, or sign in")
         document = await _read_document(request) if operation.body is not None else None
-        revision = _read_revision(request) if operation.if_match else None
+        revisions = _read_revisions(request) if operation.if_match else None
 
         async def work() -> Answer:
             return await perform(
                 operation, admin, actor,
-                ids=request.match_info, query=list(request.query.items()), document=document, revision=revision,
+                ids=request.match_info, query=list(request.query.items()), document=document, revisions=revisions,
             )  # fmt: skip
 
         value = request.headers.get(HEADER) if operation.idempotent else None
@@ -75,7 +78,7 @@ def _make_endpoint(operation: Operation, admin: Admin) -> _Endpoint:
             return orjson.dumps([answer.revision, answer.body])
 
         # Sorted, so that the order of members does not make another request; no body is an empty one.
-        parts = [operation.name, dict(request.match_info), revision, document or {}]
+        parts = [operation.name, dict(request.match_info), revisions, document or {}]
         asked = json.dumps(parts, sort_keys=True)
         kept, replayed = await admin.replays.once(actor, value, asked.encode(), pack)
         old_revision, body = orjson.loads(kept)
@@ -107,13 +110,13 @@ async def _read_document(request: web.Request) -> Any:
     return parse_document(bytes(body)) if body else None
 
 
-def _read_revision(request: web.Request) -> int | None:
-    """The revision of `If-Match`; `*` is any."""
+def _read_revisions(request: web.Request) -> list[int] | None:
+    """The revisions of `If-Match` (RFC 9110 section 13.1.1), any of which will do; `*` is every one. Weak tags match none."""
     values = request.headers.getall("If-Match", [])
     if not values or [value.strip() for value in values] == ["*"]:
         return None
-    text = values[0].strip()
-    text = text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text
-    if len(values) > 1 or not (text.isascii() and text.isdecimal() and len(text) <= 18):
+    tags = [quoted or bare.strip() for quoted, bare in _TAG.findall(", ".join(values))]
+    revisions = sorted({int(tag) for tag in tags if tag.isascii() and tag.isdecimal() and len(tag) <= 18})
+    if not revisions:
         raise Stale('If-Match names no revision; send the number of one, such as "3"')
-    return int(text)
+    return revisions

@@ -239,17 +239,19 @@ async def show_key(call: Call[None, None]) -> Answer:
 
 
 async def update_key(call: Call[None, Any]) -> Answer:
-    return _key_answer(await call.admin.keys.update(call.actor, call.ids["key_id"], call.body, call.revision))
+    return _key_answer(
+        await call.admin.keys.update(call.actor, call.ids["key_id"], call.body, call.revisions)
+    )
 
 
 async def delete_key(call: Call[None, None]) -> Answer:
-    await call.admin.keys.delete(call.actor, call.ids["key_id"], call.revision)
+    await call.admin.keys.delete(call.actor, call.ids["key_id"], call.revisions)
     return Answer()
 
 
 async def rotate_key(call: Call[None, Any]) -> Answer:
     return _secret_answer(
-        await call.admin.keys.rotate(call.actor, call.ids["key_id"], call.body, call.revision)
+        await call.admin.keys.rotate(call.actor, call.ids["key_id"], call.body, call.revisions)
     )
 
 
@@ -258,15 +260,15 @@ async def mint_token(call: Call[None, Any]) -> Answer:
 
 
 async def deactivate_key(call: Call[None, Nothing]) -> Answer:
-    return _key_answer(await call.admin.keys.deactivate(call.actor, call.ids["key_id"], call.revision))
+    return _key_answer(await call.admin.keys.deactivate(call.actor, call.ids["key_id"], call.revisions))
 
 
 async def activate_key(call: Call[None, Nothing]) -> Answer:
-    return _key_answer(await call.admin.keys.activate(call.actor, call.ids["key_id"], call.revision))
+    return _key_answer(await call.admin.keys.activate(call.actor, call.ids["key_id"], call.revisions))
 
 
 async def revoke_key(call: Call[None, Nothing]) -> Answer:
-    return _key_answer(await call.admin.keys.revoke(call.actor, call.ids["key_id"], call.revision))
+    return _key_answer(await call.admin.keys.revoke(call.actor, call.ids["key_id"], call.revisions))
 
 
 async def explain_key(call: Call[None, Any]) -> Answer:

@@ -20,7 +20,7 @@ _WHEN = {
     404: "There is none of that id, or it belongs to others.",
     405: "The route answers other methods.",
     409: "It is in a state that does not allow it, or the first request with this `Idempotency-Key` still runs.",
-    412: "`If-Match` names another revision.",
+    412: "`If-Match` does not name the revision that there is.",
     413: "The body is too large.",
     415: "The body is not sent as application/json.",
     422: "What was sent has mistakes; `errors` names each by its path.",
@@ -33,7 +33,7 @@ _IF_MATCH = {
     "name": "If-Match",
     "in": "header",
     "required": False,
-    "description": "Only if the key is at this revision (its `ETag`), with or without quotes.",
+    "description": "Only if the key is at this revision (its `ETag`), with or without quotes, or at one of a list of them.",
     "schema": {"type": "string", "maxLength": 200},
     "example": '"3"',
 }

@@ -16,6 +16,7 @@ from gateway_proxy.admin.problem import Invalid, NotFound
 from gateway_proxy.admin.services import Admin
 from gateway_proxy.core.ids import Prefix, is_id
 from gateway_proxy.keys.fields import FieldError
+from gateway_proxy.keys.service import Revisions
 
 Query = TypeVar("Query")
 Body = TypeVar("Body")
@@ -36,14 +37,14 @@ _LONGEST_PATH = 64
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[Query, Body]):
-    """One call of an operation. `revision` is what `If-Match` demands."""
+    """One call of an operation. `revisions` is what `If-Match` demands."""
 
     admin: Admin
     actor: Actor
     ids: Mapping[str, str]
     query: Query
     body: Body
-    revision: int | None = None
+    revisions: Revisions = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ async def perform(
     ids: Mapping[str, str],
     query: Sequence[tuple[str, str]] = (),
     document: object = None,
-    revision: int | None = None,
+    revisions: Revisions = None,
 ) -> Answer:
     """Judge what was sent and do it. Raises Problem. `document` is the body as parsed, None without one."""
     for name, value in ids.items():
@@ -108,7 +109,7 @@ async def perform(
     body = {} if document is None and operation.body_optional else document
     if operation.body is not None and not operation.judged_by_service:
         body = _validated(operation.body, body)
-    return await operation.handler(Call(admin, actor, ids, asked, body, revision))
+    return await operation.handler(Call(admin, actor, ids, asked, body, revisions))
 
 
 def _read_query(model: type[BaseModel] | None, pairs: Sequence[tuple[str, str]]) -> BaseModel | None:

@@ -110,10 +110,10 @@ async def test_only_managers_hand_keys_over(scene) -> None:
 
 async def test_a_stale_revision_changes_nothing(scene) -> None:
     key_id, keys = await make(scene), scene.admin.keys
-    await keys.update(OWNER, key_id, {"name": "second"}, 1)
+    await keys.update(OWNER, key_id, {"name": "second"}, [1])
     for act in (
-        keys.update(OWNER, key_id, {"name": "x"}, 1), keys.rotate(OWNER, key_id, {}, 1),
-        keys.deactivate(OWNER, key_id, 1), keys.revoke(OWNER, key_id, 1), keys.delete(OWNER, key_id, 1),
+        keys.update(OWNER, key_id, {"name": "x"}, [1]), keys.rotate(OWNER, key_id, {}, [1]),
+        keys.deactivate(OWNER, key_id, [1]), keys.revoke(OWNER, key_id, [1]), keys.delete(OWNER, key_id, [1]),
     ):  # fmt: skip
         with pytest.raises(Stale):
             await act

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway_proxy.app.gateway import Gateway
+from gateway_proxy.config.values import Address
 from gateway_proxy.core.key import BudgetPeriod, Key
 from gateway_proxy.limits.budget import Rebuild
 from gateway_proxy.storage.database import StoreError
@@ -54,6 +55,21 @@ async def test_an_edit_rebuilds_a_counter_only_where_it_has_to(tmp_path: Path) -
         assert rebuilt == [larger.id]
         state = gateway.limiter.budget_state(monthly)
         assert state is not None and state.limit_nanos == 9 * 10**9
+
+
+async def test_what_needs_a_restart_is_told_until_it_is_put_back(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serve(tmp_path, "") as served:
+        gateway, before = served.gateway, served.gateway.config
+        moved = before.model_copy(
+            update={"server": before.server.model_copy(update={"admin_listen": Address("127.0.0.1", 1)})}
+        )
+        await gateway.apply(moved)
+        assert "[server] admin_listen was changed in the file" in caplog.text
+        caplog.clear()
+        await gateway.apply(before)
+        assert "was changed" not in caplog.text
 
 
 async def test_what_is_reserved_begins_at_nothing(tmp_path: Path) -> None:

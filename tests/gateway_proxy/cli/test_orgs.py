@@ -33,11 +33,12 @@ def test_a_wrong_name_is_one_clear_line(cli: Cli) -> None:
     cli("orgs", "add", "acme")
     for code, text, name in (
         (1, "acme already", "acme"),
-        (2, "--name: ", "*"),
-        (2, "--name: ", "a b"),
-        (2, "--name: ", ""),
+        (2, "NAME: ", "*"),
+        (2, "NAME: ", "a b"),
+        (2, "NAME: ", ""),
     ):
         done = cli("orgs", "add", name)
+        assert "--name" not in done.err
         assert done.code == code and text in done.err and len(done.err.splitlines()) == 1
 
 

@@ -43,6 +43,16 @@ def test_what_is_refused(cli: Cli, made: dict[str, Any]) -> None:
     assert "hunter2" not in server.err
 
 
+def test_a_url_that_cannot_be_read_is_refused_without_its_password(cli: Cli, made: dict[str, Any]) -> None:
+    for url in (
+        "postgresql://u:hunter2@[::1/x",
+        "postgresql://u:p@ss/hunter2@db/x",
+        "mysql://u:hunter2@db/x",
+    ):
+        done = cli("store", "copy", "--from", "sqlite:gateway.db", "--to", url)
+        assert (done.code, done.err.count("\n"), "hunter2" in done.err) == (2, 1, False), done.err
+
+
 def test_a_terminal_sees_how_far_it_is(monkeypatch, capsys) -> None:
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     with _Bars() as bars:

@@ -75,6 +75,7 @@ def test_a_pepper_file_may_be_missing_but_not_a_variable() -> None:
         ("sqlite:///a.db", None),
         ("mysql://canary", None),
         ("postgresql://u:can ary@db/g", None),
+        ("postgresql://u:p@ss/canary@db/g", None),
     ],
 )
 def test_store_urls(text: str, url: str | None) -> None:

@@ -152,6 +152,11 @@ def test_threshold_refusals(value) -> None:
     refuse(fields.read_thresholds, value)
 
 
+def test_a_wrong_threshold_is_named_among_right_ones_with_what_is_allowed() -> None:
+    message = refuse(fields.read_thresholds, [50, 101, 100])
+    assert "101" in message and "between 1 and 100" in message and "50" not in message
+
+
 def test_models() -> None:
     read = list_reader(fields.read_model)
     assert accept(read, ["gpt-4o", "claude-3.5-*", "*", "gpt-4o"]) == ("gpt-4o", "claude-3.5-*", "*")

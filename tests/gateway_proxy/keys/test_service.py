@@ -114,14 +114,14 @@ async def test_an_edit_that_changes_nothing_is_none(service, writer) -> None:
 
 async def test_if_match(service) -> None:
     made = await create(service)
-    await service.update(made.key.id, {"name": "b"}, ADA, revision=1)
+    await service.update(made.key.id, {"name": "b"}, ADA, revisions=[1])
     for work in (
-        service.update(made.key.id, {"name": "c"}, ADA, revision=1),
-        service.rotate(made.key.id, {}, ADA, revision=1),
-        service.deactivate(made.key.id, ADA, revision=1),
-        service.activate(made.key.id, ADA, revision=1),
-        service.revoke(made.key.id, ADA, revision=1),
-        service.delete(made.key.id, ADA, revision=1),
+        service.update(made.key.id, {"name": "c"}, ADA, revisions=[1]),
+        service.rotate(made.key.id, {}, ADA, revisions=[1]),
+        service.deactivate(made.key.id, ADA, revisions=[1]),
+        service.activate(made.key.id, ADA, revisions=[1]),
+        service.revoke(made.key.id, ADA, revisions=[1]),
+        service.delete(made.key.id, ADA, revisions=[1]),
     ):
         error = await refusal(work)
         assert error.code == "precondition"

@@ -9,6 +9,7 @@ from aiohttp.base_protocol import BaseProtocol
 from aiohttp.streams import EMPTY_PAYLOAD
 from aiohttp.test_utils import make_mocked_request
 from aiohttp.web import BaseRequest
+from multidict import CIMultiDict
 
 from gateway_proxy.core.errors import BadExchange
 from gateway_proxy.proxy.edge import check_request_line
@@ -86,3 +87,23 @@ async def test_bodies_where_none_belong() -> None:
 )
 def test_header_bytes(value: bytes, expected: str) -> None:
     assert code(request(raw_headers=((b"X-Title", value),))) == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (["chunked"], ""),
+        (["Chunked "], ""),
+        (["gzip, chunked"], "501"),
+        (["gzip", "chunked"], "501"),
+        (["identity,chunked"], "501"),
+        ([" , chunked"], "501"),
+        (["chunked, chunked"], "invalid_request"),
+        (["chunked", "gzip,chunked"], "invalid_request"),
+    ],
+)
+async def test_transfer_codings(values: list[str], expected: str) -> None:
+    headers = CIMultiDict([("Host", "a"), *[("Transfer-Encoding", value) for value in values]])
+    made = make_mocked_request("POST", "/v1/chat/completions", headers=headers)
+    made._message = made._message._replace(chunked=True)
+    assert code(made) == expected

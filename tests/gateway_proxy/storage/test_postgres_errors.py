@@ -19,6 +19,8 @@ from gateway_proxy.storage.postgres_errors import explain
         (asyncpg.UndefinedTableError("relation"), r"failed: relation \(42P01\)"),
         (TimeoutError(), "does not answer"),
         (ConnectionRefusedError(111, "Connection refused"), "cannot be reached: Connection refused"),
+        (FileNotFoundError(2, "No such file or directory", "/ca"), "reached: No such file or directory: /ca"),
+        (asyncpg.ClientConfigurationError("`sslmode` is wrong"), "check .* url: `sslmode` is wrong"),
         (asyncpg.InterfaceError("pool is closed"), "failed: InterfaceError"),
     ],
 )

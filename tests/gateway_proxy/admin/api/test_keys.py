@@ -48,7 +48,7 @@ def test_the_models_describe_what_the_service_takes() -> None:
     assert members - {"expires_in"} <= set(KeyShown.model_fields)
 
 
-@pytest.mark.parametrize("tag", ["1", '"1"', "*"])
+@pytest.mark.parametrize("tag", ["1", '"1"', "*", '"7", "1"', '"a,b" ,W/"9", "1"', "2,1"])
 async def test_a_right_revision_passes(api, tag: str) -> None:
     key_id = await make(api)
     status, key, headers = await api.call(
@@ -57,7 +57,10 @@ async def test_a_right_revision_passes(api, tag: str) -> None:
     assert (status, key["name"], headers["ETag"]) == (200, "new", '"2"')
 
 
-@pytest.mark.parametrize("tag", ["2", '"2"', 'W/"1"', '"1", "2"', "one", "", "-1", "9" * 30, "１"])
+@pytest.mark.parametrize(
+    "tag",
+    ["2", '"2"', 'W/"1"', '"2", "3"', '"2,1,3"', 'W/"1", "2"', '"2", *', "one", "", "-1", "9" * 30, "１"],
+)
 @pytest.mark.parametrize(
     ("method", "rest"), [("PATCH", ""), ("DELETE", ""), ("POST", "/rotate"), ("POST", "/revoke")]
 )

@@ -27,7 +27,7 @@ class Thing(Asked):
 
 
 async def echo(call: Call) -> Answer:
-    return Answer((dict(call.ids), call.query, call.body, call.revision))
+    return Answer((dict(call.ids), call.query, call.body, call.revisions))
 
 
 def operation(**members) -> Operation:
@@ -53,10 +53,10 @@ def test_a_table_line_knows_its_parameters() -> None:
 
 
 async def test_what_is_right_arrives() -> None:
-    ids, query, body, revision = await send(
-        operation(query=Filter, body=Thing), query=[("size", "7")], document={"name": "a"}, revision=3
+    ids, query, body, revisions = await send(
+        operation(query=Filter, body=Thing), query=[("size", "7")], document={"name": "a"}, revisions=[3]
     )
-    assert (ids["key_id"][:4], query.size, query.name, body.name, revision) == ("key_", 7, None, "a", 3)
+    assert (ids["key_id"][:4], query.size, query.name, body.name, revisions) == ("key_", 7, None, "a", [3])
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from multidict import MultiDictProxy
 
 
-async def read_posted(request: web.Request) -> "MultiDictProxy[str | bytes | FileField]":
+async def read_posted(request: web.Request) -> "MultiDictProxy[str | bytes | bytearray | FileField]":
     """The fields of a form. Raises HTTPBadRequest for a body that cannot be one."""
     if request.content_type.startswith("multipart/"):  # no page has a form that sends files
         raise web.HTTPBadRequest

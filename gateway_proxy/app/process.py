@@ -24,6 +24,7 @@ HELD_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2)
 
 def run_loop(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Run a coroutine function on uvloop where it exists."""
+    _keep_descriptors()
     factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
     with contextlib.suppress(ImportError):
         import uvloop
@@ -31,6 +32,15 @@ def run_loop(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
         factory = uvloop.new_event_loop
     with asyncio.Runner(loop_factory=factory) as runner:
         runner.run(main())
+
+
+def _keep_descriptors() -> None:
+    """uvloop hands on to children whatever was handed on to us: a worker's listening sockets, say, to the commands of MCP servers."""
+    with contextlib.suppress(OSError):
+        for name in os.listdir("/dev/fd"):
+            with contextlib.suppress(OSError):  # that of the folder itself is closed by now
+                if int(name) > 2:
+                    os.set_inheritable(int(name), False)
 
 
 def start_logging() -> None:

@@ -44,6 +44,23 @@ def test_a_coroutine_is_run() -> None:
     assert len(done) == 1
 
 
+def test_children_get_no_descriptor_that_was_handed_on_to_us() -> None:
+    ours, theirs = os.pipe()
+    os.set_inheritable(theirs, True)
+    seen: list[int] = []
+
+    async def work() -> None:
+        child = await asyncio.create_subprocess_exec(
+            "/bin/sh", "-c", f"test -e /dev/fd/{theirs}", stdin=asyncio.subprocess.DEVNULL
+        )
+        seen.append(await child.wait())
+
+    run_loop(work)
+    os.close(ours)
+    os.close(theirs)
+    assert seen == [1]
+
+
 def test_signals_for_both_do_not_end_a_helper() -> None:
     done = subprocess.run(
         [sys.executable, "-c", HELPER], capture_output=True, text=True, timeout=30, check=False

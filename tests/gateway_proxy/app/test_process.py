@@ -100,3 +100,22 @@ def test_a_helper_dies_with_its_parent() -> None:
     )
     # The helper held the parent's output open: that run() has returned says that it is gone.
     assert int(done.stdout) > 1
+
+
+def test_bodies_that_come_and_go_fault_no_pages_in_again() -> None:
+    code = """
+import resource
+import orjson
+from gateway_proxy.app.process import keep_freed_memory
+keep_freed_memory()
+def come_and_go(times):
+    for _ in range(times):
+        orjson.loads(orjson.dumps({"content": "x" * 32_000}))
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+before = come_and_go(20)
+print(come_and_go(200) - before)
+"""
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
+    assert int(told) < (20 if sys.platform == "linux" else 10_000), (
+        told
+    )  # 18 each with glibc's own thresholds

@@ -10,6 +10,8 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+from gateway_proxy.app.interrupts import LoopFactory, run_to_interrupt
+
 PRIORITY = "GATEWAY_PROXY_ADMIN_PRIORITY"
 # https://docs.kernel.org/admin-guide/cgroup-v2.html#cpu-interface-files
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")
@@ -22,14 +24,13 @@ HELD_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2)
 
 
 def run_loop(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run a coroutine function on uvloop where it exists."""
-    factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
+    """Run a coroutine function on uvloop where it exists. Raises KeyboardInterrupt after an interrupt."""
+    factory: LoopFactory = asyncio.new_event_loop
     with contextlib.suppress(ImportError):
         import uvloop
 
         factory = uvloop.new_event_loop
-    with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(main())
+    run_to_interrupt(main(), factory)
 
 
 def start_logging() -> None:

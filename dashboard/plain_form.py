@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from dashboard.posted import read_posted
 from gateway_proxy.admin.problem import Conflict, Invalid, Problem
 
 
@@ -38,7 +39,7 @@ class Mistakes:
 
 async def read_form(request: web.Request, fields: Sequence[str]) -> PlainForm:
     """The texts of these fields; others are passed over."""
-    posted = await request.post()
+    posted = await read_posted(request)
     texts = {}
     for name in fields:
         value = posted.get(name, "")

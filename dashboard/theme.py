@@ -3,6 +3,7 @@
 from aiohttp import web
 
 from dashboard.frame import PREFIX, THEME_COOKIE, THEMES, go_to, is_https, local_path, public
+from dashboard.posted import read_posted
 
 _YEAR_SECONDS = 365 * 86_400
 
@@ -10,7 +11,7 @@ _YEAR_SECONDS = 365 * 86_400
 @public
 async def choose_theme(request: web.Request) -> web.Response:
     """Keeps the choice and goes back to the page it was made on."""
-    form = await request.post()
+    form = await read_posted(request)
     theme = form.get("theme")
     if theme not in THEMES:
         raise web.HTTPBadRequest

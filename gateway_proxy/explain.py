@@ -154,6 +154,7 @@ class Trial(Exchange):
         self.policy = self.rules_policy = policy
         self.is_trial = True
         self.served_by: tuple[Target, ...] = ()
+        self.allowed_at: tuple[Target, ...] = ()  # the price leaves fewer
         self._seen: dict[str, Verdict | None] = {}  # None: passed
         self._blind: set[str] = set()
 
@@ -196,6 +197,8 @@ class Trial(Exchange):
             self.refuse(first, GatewayError("The stage broke on this request."))
         if rules == ("route",):
             self._go_on(question)
+        if "provider" in rules:
+            self.allowed_at = tuple(self.targets)
         self._note_blindness()
 
     def _go_on(self, question: Question) -> None:
@@ -268,7 +271,9 @@ def _describe(rule: str, trial: Trial, limiter: Counters) -> str:
             return "Any model." if not _limits_models(policy) else "The name is among those allowed."
         case "provider":
             return (
-                "It may go to " + ", ".join(dict.fromkeys(target.provider for target in trial.targets)) + "."
+                "It may go to "
+                + ", ".join(dict.fromkeys(target.provider for target in trial.allowed_at))
+                + "."
             )
         case "price":
             return _describe_price(trial)

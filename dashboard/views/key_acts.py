@@ -5,6 +5,7 @@ from typing import Any
 from aiohttp import web
 
 from dashboard.frame import ADMIN, current_actor, go_to
+from dashboard.posted import read_posted
 from dashboard.views.key_forms import show_secret
 from dashboard.views.keys import ONE_KEY, key_address, list_address, render_dialog
 from gateway_proxy.admin.problem import Conflict, Stale
@@ -26,7 +27,7 @@ async def ask_rotate(request: web.Request) -> web.Response:
 
 async def rotate_key(request: web.Request) -> web.Response:
     """A new secret, shown this once. Sent again, the form finds another revision and does nothing."""
-    posted = await request.post()
+    posted = await read_posted(request)
     grace, revision = str(posted.get("grace", "0")), str(posted.get("revision", ""))
     if grace not in GRACES or not (revision.isascii() and revision.isdecimal() and len(revision) < 18):
         raise web.HTTPBadRequest

@@ -18,6 +18,7 @@ from dashboard.forms import (
     to_patch,
 )
 from dashboard.frame import ADMIN, current_actor, go_to
+from dashboard.posted import read_posted
 from dashboard.timezones import list_timezones
 from dashboard.views.keys import KEYS_PATH, ONE_KEY, key_address, render_dialog
 from gateway_proxy.admin.actor import Actor
@@ -63,7 +64,7 @@ async def create_key(request: web.Request) -> web.Response:
     """Makes the key and shows its secret, this once. Sent again, the form makes no second key."""
     actor = current_actor(request)
     require_key_writer(actor, actor.email)
-    posted = await request.post()
+    posted = await read_posted(request)
     form = read_form(posted)
     document, errors = to_document(form)
     if _is_for_user(request, actor) and "owner" not in document:
@@ -92,7 +93,7 @@ async def open_edit(request: web.Request) -> web.Response:
 async def edit_key(request: web.Request) -> web.Response:
     """Changes what differs, if nobody else has changed the key meanwhile."""
     actor, key = current_actor(request), await _find_own(request)
-    posted = await request.post()
+    posted = await read_posted(request)
     form = read_form(posted)
     patch, errors = to_patch(form, key)
     if errors:

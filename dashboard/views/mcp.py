@@ -6,6 +6,7 @@ from aiohttp import web
 
 from dashboard.exports import send_table, wants_file
 from dashboard.frame import ADMIN, current_actor, go_to, render
+from dashboard.posted import read_posted
 from gateway_proxy.admin.paging import Listing
 from gateway_proxy.admin.problem import Conflict, NotFound
 from gateway_proxy.admin.roles import is_manager
@@ -45,7 +46,7 @@ async def show_server(request: web.Request) -> web.Response:
 
 async def approve_tool(request: web.Request) -> web.Response:
     """Holds the tool for what was shown, if it is still that."""
-    name, posted = request.match_info["name"], await request.post()
+    name, posted = request.match_info["name"], await read_posted(request)
     tool, fingerprint = str(posted.get("tool") or ""), str(posted.get("fingerprint") or "")
     try:
         await request.app[ADMIN].mcp.approve(current_actor(request), name, tool, fingerprint)

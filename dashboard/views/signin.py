@@ -10,6 +10,7 @@ from aiohttp import web
 
 from dashboard.frame import ADMIN, current_actor, go_to, local_path, public, render
 from dashboard.guard import SIGN_IN_PATH
+from dashboard.posted import read_posted
 from gateway_proxy.admin.links import LinkTarget, SignedIn
 from gateway_proxy.admin.oidc import FLOW_SECONDS
 from gateway_proxy.admin.problem import Invalid, NotFound, Problem, SignInNeeded, TooMany
@@ -143,7 +144,7 @@ async def finish_oidc(request: web.Request) -> web.Response:
 
 async def read_form(request: web.Request) -> dict[str, str]:
     """The text fields of a form, each cut where nobody would type on."""
-    form = await request.post()
+    form = await read_posted(request)
     return {name: value[:_MAX_FIELD] for name, value in form.items() if isinstance(value, str)}
 
 

@@ -16,21 +16,32 @@ PRIORITY = "GATEWAY_PROXY_ADMIN_PRIORITY"
 # https://docs.kernel.org/admin-guide/cgroup-v2.html#cpu-interface-files
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")
 _PR_SET_PDEATHSIG = 1  # prctl(2)
-# mallopt(3): how much may lie free at the heap's end before it is given back to the system, and how much is asked for at a time.
-_M_TRIM_THRESHOLD, _M_TOP_PAD = -1, -2
-_KEPT_BYTES, _PAD_BYTES = 16 << 20, 1 << 20
+# mallopt(3): how much may lie free at the heap's end before it is given back to the system, how much is asked for at a
+# time, and from which size on a piece is mapped by itself.
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
+_KEPT_BYTES, _PAD_BYTES, _MAPPED_FROM_BYTES = 16 << 20, 1 << 20, 16 << 20
 HELD_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2)
 """What may be sent to a whole group of processes and is for their parent alone."""
 
 
 def run_loop(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Run a coroutine function on uvloop where it exists. Raises KeyboardInterrupt after an interrupt."""
+    _keep_descriptors()
     factory: LoopFactory = asyncio.new_event_loop
     with contextlib.suppress(ImportError):
         import uvloop
 
         factory = uvloop.new_event_loop
     run_to_interrupt(main(), factory)
+
+
+def _keep_descriptors() -> None:
+    """uvloop hands on to children whatever was handed on to us: a worker's listening sockets, say, to the commands of MCP servers."""
+    with contextlib.suppress(OSError):
+        for name in os.listdir("/dev/fd"):
+            with contextlib.suppress(OSError):  # that of the folder itself is closed by now
+                if int(name) > 2:
+                    os.set_inheritable(int(name), False)
 
 
 def start_logging() -> None:
@@ -47,7 +58,8 @@ def start_logging() -> None:
 def keep_freed_memory() -> None:
     """Have the allocator keep what bodies leave behind (glibc).
 
-    By default it gives back all above 128 KiB at the heap's end, and each body of some ten KiB faults its pages in anew.
+    By default it gives back all above 128 KiB at the heap's end, and maps what is larger by itself, which orjson's buffer is
+    for a body from 16 KiB on (eight times the longest string): each such body would fault its pages in anew.
     """
     if sys.platform == "linux":
         import ctypes
@@ -56,6 +68,7 @@ def keep_freed_memory() -> None:
             mallopt = ctypes.CDLL(None).mallopt
             mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
             mallopt(_M_TOP_PAD, _PAD_BYTES)
+            mallopt(_M_MMAP_THRESHOLD, _MAPPED_FROM_BYTES)
 
 
 def ignore_signals() -> None:

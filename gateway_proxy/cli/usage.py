@@ -31,7 +31,9 @@ _PAGE = 10_000
 def report(target: Target, as_json: bool, by: str, since: str, key: str | None) -> None:
     """What was used and spent, in whole UTC hours."""
     span_ms = read_span_ms(since, "--since")
-    if by not in _GROUPS and not by.startswith("metadata."):
+    if span_ms == 0:
+        raise click.UsageError("--since: must be longer than 0")
+    if by not in _GROUPS and (not by.startswith("metadata.") or by == "metadata."):
         raise click.UsageError(f"--by: use one of {', '.join(_GROUPS)} or metadata.FIELD")
 
     async def work() -> dict[str, Any]:

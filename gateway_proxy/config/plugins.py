@@ -53,7 +53,7 @@ def find_plugin_mistakes(data: dict[str, Any]) -> Found:
         if isinstance(before, str) and before not in BUILT_IN_STAGES:
             message = f'no built-in stage is named "{before}"; write one of: {", ".join(BUILT_IN_STAGES)}'
             yield ("pipeline", "stages", index, "before"), message
-    used = {table.get("use") for _, table in (*stages, *sinks)} | {t.get("dialect") for _, t in dialects}
+    used = [table.get("use") for _, table in (*stages, *sinks)] + [t.get("dialect") for _, t in dialects]
     plugins = data.get("plugins")
     for name in plugins if isinstance(plugins, dict) else ():
         if name not in used:

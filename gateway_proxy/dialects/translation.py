@@ -31,7 +31,7 @@ from gateway_proxy.dialects.neutral.request import Inexpressible, Request
 
 _NOT_THEIRS = (b"openai-", b"anthropic-", b"accept:")
 # What comes of values where nobody expects them, and of objects too deep to be written again.
-_ODDITIES = (TypeError, AttributeError, LookupError)
+_ODDITIES = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError)
 MAX_TOLD_CHARACTERS = 2000
 
 
@@ -210,7 +210,7 @@ class TranslatingTap:
                 data = sse.data_of(event)
                 if data and not self._over:
                     told += [self._put(piece) for piece in self._reader.read(data)]
-        except (Unreadable, *_ODDITIES):
+        except _ODDITIES:
             told.append(self._break("sent a stream that cannot be translated"))
         return b"".join(told)
 

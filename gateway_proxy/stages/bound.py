@@ -26,6 +26,8 @@ def bound_input_tokens(route: Route, model: ModelEntry, target: Target) -> int:
         limit = target.context_tokens
     bound = route.bound
     if bound.opaque:
+        if limit is None and target.price is not None and not target.price.ceiling().any_input:
+            return bound.tokens  # however many there are, they cost nothing
         if limit is None:
             raise _unbounded(
                 "images, audio, files or stored context, and max_input_tokens of the model is not configured"

@@ -285,6 +285,14 @@ def test_what_passes_says_why(gateway: Gateway) -> None:
     assert details["budget"].endswith("$1.00 of $1.00 left.") and details["provider"] == "It may go to one."
 
 
+def test_what_has_no_price_names_its_provider_still(gateway: Gateway) -> None:
+    policy = gateway.add(budget_nanos=10**9)
+    details = {
+        v["rule"]: v["detail"] for v in gateway.explain(policy, Question(model="unpriced"))["verdicts"]
+    }
+    assert details["provider"] == "It may go to one." and "no price" in details["price"]
+
+
 def test_a_question_survives_the_line() -> None:
     for question in (
         Question(model="m"),

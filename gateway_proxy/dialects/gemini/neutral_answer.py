@@ -62,7 +62,9 @@ def _read_parts(value: dict[str, Any], calls: int) -> Iterator[Text | Call | Thi
                 call = part["functionCall"]
                 call_id = call.get("id") or f"call_{value.get('responseId') or ''}_{calls}"
                 calls += 1
-                arguments = dict(call.get("args") or {})
+                arguments = call.get("args") or {}
+                if type(arguments) is not dict:
+                    raise Unreadable("arguments that are no object")
                 yield Call(
                     str(call_id), str(call["name"]), arguments, str(part.get("thoughtSignature") or "")
                 )

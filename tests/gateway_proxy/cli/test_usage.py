@@ -78,9 +78,15 @@ def test_nothing_used(cli, made) -> None:
 
 
 def test_groups_that_are_none(cli, made) -> None:
-    outcome = cli("usage", "report", "--by", "colour")
-    assert (outcome.code, outcome.out) == (2, "")
-    assert "metadata.FIELD" in outcome.err
+    for group in ("colour", "metadata."):
+        outcome = cli("usage", "report", "--by", group)
+        assert (outcome.code, outcome.out) == (2, "")
+        assert "--by: " in outcome.err and "metadata.FIELD" in outcome.err
+
+
+def test_a_span_of_nothing_names_the_flag(cli, made) -> None:
+    outcome = cli("usage", "report", "--since", "0s")
+    assert outcome.code == 2 and "--since: must be longer" in outcome.err
 
 
 def test_by_metadata(cli, filled) -> None:

@@ -25,6 +25,8 @@ def test_without_plugins_nobody_looks_for_any(monkeypatch: pytest.MonkeyPatch) -
     assert not found({})
     assert not found({"providers": [{"name": "a", "dialect": name} for name in BUILT_IN_DIALECTS]})
     assert not found({"providers": [{"name": "a"}], "logs": {"sinks": []}, "pipeline": {"stages": 3}})
+    for odd in ([], {}):  # what is no name at all is for the settings' own types to refuse
+        assert not found({"providers": [{"dialect": odd}], "logs": {"sinks": [{"use": odd}]}})
 
 
 def test_installed_ones_are_found_and_not_imported(install_plugin: InstallPlugin) -> None:

@@ -16,6 +16,8 @@ from gateway_proxy.core.money import MAX_NANOS, format_usd, parse_usd, to_nanos
         ("0.000000001", 1),
         ("1e-9", 1),
         ("9000000000", MAX_NANOS),
+        ("0e999999", 0),
+        ("1." + "0" * 40, 10**9),
     ],
 )
 def test_amounts(text: str | int, nanos: int) -> None:
@@ -36,6 +38,11 @@ def test_amounts(text: str | int, nanos: int) -> None:
         "0.0000000001",
         "9000000001",
         "1e400",
+        "9e999999",
+        "1e-999999",
+        "1." + "0" * 40 + "1",
+        "1_0",
+        "\u0661",
         Decimal(1),
         b"1",
     ],

@@ -53,6 +53,12 @@ def test_counted_units_and_requests_are_part_of_it() -> None:
     assert bound_request(route, make_model(target), target, 0).nanos == 2 * 5 + 7 + 2
 
 
+def test_opaque_input_that_costs_nothing_needs_no_bound() -> None:
+    target = make_target(price=Price(Rates(images=5_000_000)))
+    route = make_route(bound=InputBound(tokens=7, opaque=True, units=Usage(images=2)), wants_output_cap=False)
+    assert bound_request(route, make_model(target), target, 0).nanos == 2 * 5
+
+
 def test_free_needs_no_bound_and_unpriced_has_none() -> None:
     free = make_target(price=Price(Rates()))
     route = make_route(bound=InputBound(unbounded="because"))

@@ -68,6 +68,7 @@ def test_a_blocked_prompt_is_a_refusal() -> None:
     [
         {}, {"candidates": 5}, {"candidates": [5]}, {"candidates": [{"content": 5}]}, respond([5]), respond([{"inlineData": {}}]),
         respond([{"functionCall": 5}]), respond([{"functionCall": {"id": "c"}}]),
+        respond([{"functionCall": {"name": "f", "args": ["a"]}}]), respond([{"functionCall": {"name": "f", "args": ["ab"]}}]),
     ],
 )  # fmt: skip
 def test_what_is_no_answer(value: dict[str, Any]) -> None:

@@ -64,12 +64,18 @@ class Links:
         return f"{self._dashboard_url}/{kind}/{secret}"
 
     async def make(
-        self, change: IdentityChange, kind: LinkKind, organization: str, member_id: str | None
+        self,
+        change: IdentityChange,
+        kind: LinkKind,
+        organization: str,
+        member_id: str | None,
+        *,
+        beside: bool = False,
     ) -> str:
-        """A new link in the place of earlier ones; returns its secret."""
+        """A new link in the place of earlier ones, a set-up link also `beside` them; returns its secret."""
         secret = secrets.token_urlsafe(32)
         expires_at = self._clock.now_ms() + _HOURS[kind] * 3_600_000
-        await change.add_link(digest_of(secret), kind, organization, member_id, expires_at)
+        await change.add_link(digest_of(secret), kind, organization, member_id, expires_at, beside=beside)
         return secret
 
     async def is_set_up(self) -> bool:
@@ -144,12 +150,15 @@ class Links:
             account = await _use_for_member(change, "enter", secret)
             return SignedIn(*await self._sessions.open(change, account, ip, user_agent, "link"))
 
-    async def ensure_setup_link(self, organization: str) -> str | None:
-        """A new set-up link for the first owner of the organization; None where there is any member."""
+    async def ensure_setup_link(self, organization: str, *, beside: bool = False) -> str | None:
+        """A new set-up link for the first owner of the organization; None where there is any member.
+
+        It ends earlier ones, but `beside` those of other gateways: whichever is used first ends all.
+        """
         if await self._identity.has_members():
             return None
         async with self._identity.change() as change:
-            return self.url("setup", await self.make(change, "setup", organization, None))
+            return self.url("setup", await self.make(change, "setup", organization, None, beside=beside))
 
     async def make_demo_link(self, organization: str = "default") -> str:
         """A link that signs the demo's owner in, who is made if need be."""

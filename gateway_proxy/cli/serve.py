@@ -145,7 +145,7 @@ async def _serve(
     async with OpenedStore(config) as (store, pepper):
         gateway = await open_gateway(config, store, pepper, part)
         if config.dashboard.enabled and store.is_joined and part.is_first:
-            await _offer_setup(config, store)
+            await _offer_setup(config, store, gateway)
         site = make_site(gateway, pepper) if part.is_first else None
         server = Server(gateway, site=site, inherited=inherited)
         try:
@@ -155,7 +155,7 @@ async def _serve(
             raise Refusal(f"cannot listen on {_list_addresses(config)}: {error.strerror or error}") from None
 
 
-async def _offer_setup(config: "Config", store: "Store") -> None:
+async def _offer_setup(config: "Config", store: "Store", gateway: "Gateway") -> None:
     """A store without members: the link by which its first owner signs up, to whoever started us and nobody else."""
     from gateway_proxy.admin.addresses import find_base_url
     from gateway_proxy.admin.links import Links, write_setup_link
@@ -168,7 +168,10 @@ async def _offer_setup(config: "Config", store: "Store") -> None:
     sessions = Sessions(store.identity, passwords, Throttle(clock), clock)
     links = Links(store.identity, passwords, sessions, clock, f"{find_base_url(config.server)}/dashboard")
     organization = config.gateway.organization
-    link = await links.ensure_setup_link("default" if organization == "*" else organization)
+    link = await links.ensure_setup_link(
+        "default" if organization == "*" else organization,
+        beside=bool(await gateway.attachment.list_company(gateway.id)),
+    )
     if link is not None and sys.stdout.isatty():
         click.echo(f"Nobody can sign in yet. Make the first owner within 24 hours, once, at\n  {link}")
         link = None

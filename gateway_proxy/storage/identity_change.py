@@ -148,13 +148,20 @@ class IdentityChange:
         return len(ended)
 
     async def add_link(
-        self, digest: str, kind: str, organization: str, member_id: str | None, expires_at: int
+        self,
+        digest: str,
+        kind: str,
+        organization: str,
+        member_id: str | None,
+        expires_at: int,
+        *,
+        beside: bool = False,
     ) -> None:
-        """In the place of the member's earlier links, or of earlier set-up links."""
+        """In the place of the member's earlier links, or of earlier set-up links unless `beside` them."""
         await self._tx.execute("DELETE FROM one_time_links WHERE expires_at <= $1", self._clock.now_ms())
-        if member_id is None:
+        if member_id is None and not beside:
             await self._tx.execute("DELETE FROM one_time_links WHERE kind = $1", kind)
-        else:
+        elif member_id is not None:
             await self._tx.execute("DELETE FROM one_time_links WHERE member_id = $1", member_id)
         await self._tx.execute(
             "INSERT INTO one_time_links (digest, kind, organization, member_id, expires_at)"

@@ -98,10 +98,12 @@ async def test_mistakes_of_the_set_up_stand_beside_their_fields(site: Site) -> N
     assert link is not None
     page = await site.get(link)
     assert "organization <strong>default</strong>" in page.text
+    assert 'required aria-describedby="password-hint"' in page.text
     wrong = await site.post(link, {"name": "Ada", "email": "ada", "password": "short"})
     assert wrong.status == 422
     assert "must be an e-mail address" in wrong.mistake("email").lower()
     assert "at least 12" in wrong.mistake("password")
+    assert 'aria-describedby="password-error password-hint" aria-invalid="true"' in wrong.text
     assert 'value="Ada"' in wrong.text and 'value="ada"' in wrong.text and "short" not in wrong.text
     assert (await site.set_up()).status == 303
     assert (await site.get(link)).status == 404

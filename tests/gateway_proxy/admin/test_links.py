@@ -52,6 +52,17 @@ async def test_each_start_renews_the_set_up_link(admin: Admin, clock: FakeClock)
         await set_up(admin, secret_of(second))
 
 
+async def test_links_of_other_gateways_work_until_one_is_used(admin: Admin) -> None:
+    first = await admin.links.ensure_setup_link("default")
+    second = await admin.links.ensure_setup_link("default", beside=True)
+    assert first is not None and second is not None
+    await admin.links.look("setup", secret_of(second))
+    await set_up(admin, secret_of(first))
+    for link in (first, second):
+        with pytest.raises(NotFound):
+            await admin.links.look("setup", secret_of(link))
+
+
 async def test_a_set_up_link_dies_with_the_first_member(admin: Admin, store: Store) -> None:
     link = await admin.links.ensure_setup_link("default")
     assert link is not None

@@ -152,12 +152,6 @@ def cli() -> None:
     pass
 
 
-def main() -> None:
-    """Run the command line of this process and exit."""
-    ready_streams()
-    sys.exit(run(sys.argv[1:]))
-
-
 def ready_streams() -> None:
     """Let every text be printed, wherever it goes: a key that is made and cannot be shown is lost.
 

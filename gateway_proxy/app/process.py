@@ -10,6 +10,8 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+from gateway_proxy.app.interrupts import LoopFactory, run_to_interrupt
+
 PRIORITY = "GATEWAY_PROXY_ADMIN_PRIORITY"
 # https://docs.kernel.org/admin-guide/cgroup-v2.html#cpu-interface-files
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")
@@ -23,15 +25,14 @@ HELD_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2)
 
 
 def run_loop(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run a coroutine function on uvloop where it exists."""
+    """Run a coroutine function on uvloop where it exists. Raises KeyboardInterrupt after an interrupt."""
     _keep_descriptors()
-    factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
+    factory: LoopFactory = asyncio.new_event_loop
     with contextlib.suppress(ImportError):
         import uvloop
 
         factory = uvloop.new_event_loop
-    with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(main())
+    run_to_interrupt(main(), factory)
 
 
 def _keep_descriptors() -> None:

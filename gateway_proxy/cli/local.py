@@ -1,6 +1,5 @@
 """The local store behind a command: settings, store, pepper and key service, opened and closed around it."""
 
-import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, closing
@@ -158,13 +157,14 @@ async def open_local(config_path: Path | None, *, create: bool = False) -> Async
 
 def run_async(work: Coroutine[Any, Any, _Result]) -> _Result:
     """Run a command's coroutine; what storage and services refuse becomes a Refusal, wrong values a UsageError."""
-    with closing(work):  # an interrupt may come before it has begun
+    with closing(work):  # whatever may happen before it has begun
         from gateway_proxy.admin.problem import Invalid, Problem
+        from gateway_proxy.app.interrupts import run_to_interrupt
         from gateway_proxy.keys.service import ServiceError
         from gateway_proxy.storage import StoreError
 
         try:
-            return asyncio.run(work)
+            return run_to_interrupt(work)
         except Invalid as problem:
             mistakes = [f"{_name_typed(e.path)}: {speak_of_flags(e.message)}" for e in problem.errors]
             raise click.UsageError("; ".join(mistakes)) from None

@@ -151,11 +151,6 @@ def cli() -> None:
     pass
 
 
-def main() -> None:
-    """Run the command line of this process and exit."""
-    sys.exit(run(sys.argv[1:]))
-
-
 def run(arguments: Sequence[str]) -> int:
     """Run the command with these arguments; returns the exit code."""
     try:

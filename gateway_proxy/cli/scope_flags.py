@@ -47,7 +47,12 @@ FLAGS = (
     ),
     Flag("--rpm", "requests_per_minute", "N", "Requests per minute."),
     Flag("--tpm", "tokens_per_minute", "N", "Tokens per minute."),
-    Flag("--burst", "burst", "N", "Capacity of both buckets; default: the limit itself."),
+    Flag(
+        "--burst",
+        "burst",
+        "N",
+        "Capacity of the requests bucket, without --rpm of the tokens bucket; default: the limit itself.",
+    ),
     Flag("--max-parallel", "max_parallel_requests", "N", "Requests at the same time."),
     Flag("--budget-usd", "budget_usd", "X", "Hard budget, for example 25.00."),
     Flag("--budget-period", "budget_period", "PERIOD", "total, day, week or month."),

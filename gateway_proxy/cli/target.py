@@ -134,6 +134,8 @@ def _read_token(text: str) -> str:
     kind, _, rest = text.partition(":")
     if kind == "env":
         text = os.environ.get(rest, "").strip()
+        if not text:
+            raise Refusal(f"--token: the environment variable {rest} is not set, or empty")
     elif kind == "file":
         try:
             text = Path(rest).read_text(encoding="utf-8").strip()

@@ -86,10 +86,13 @@ class Lease:
 def bucket_rule(key: Key, meter: Meter) -> BucketRule | None:
     """The bucket of a key for REQUESTS or TOKENS, None without that limit.
 
-    `burst` is a number of requests and does not apply to tokens.
+    `burst` is the capacity of the requests bucket; of the tokens bucket only where requests are not limited, since
+    no number is a sensible capacity of both.
     """
-    limit = key.requests_per_minute if meter is Meter.REQUESTS else key.tokens_per_minute
-    burst = key.burst if meter is Meter.REQUESTS else None
+    limit, burst = key.requests_per_minute, key.burst
+    if meter is Meter.TOKENS:
+        burst = burst if limit is None else None
+        limit = key.tokens_per_minute
     return None if limit is None else BucketRule(limit, limit if burst is None else burst)
 
 

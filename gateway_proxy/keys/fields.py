@@ -36,6 +36,8 @@ _SECRET_START = re.compile(r"gw[kae]_|sk-|Bearer ", re.IGNORECASE)
 _MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
 # Controls, unpaired surrogates and line or paragraph separators have no place in a name.
 _UNPRINTABLE = frozenset(("Cc", "Cs", "Zl", "Zp"))
+# What reorders the text around it, so that a name can look like another one: https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters
+_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ def shown(value: object) -> str:
 
 
 def read_label(value: object, path: str, problems: Problems) -> str:
-    """A name for people: 1 to 128 characters after stripping, NFC, no controls."""
+    """A name for people: 1 to 128 characters after stripping, NFC, no controls, also none of writing direction."""
     if not isinstance(value, str):
         problems.add(path, "must be a string")
         return ""
@@ -82,6 +84,8 @@ def read_label(value: object, path: str, problems: Problems) -> str:
         problems.add(path, f"is {len(text)} characters long; at most {NAME_LENGTH}")
     elif any(unicodedata.category(character) in _UNPRINTABLE for character in text):
         problems.add(path, "must not contain control characters")
+    elif turns := sorted(_BIDI.intersection(text)):
+        problems.add(path, f"must not contain U+{ord(turns[0]):04X}, which turns the direction of writing")
     return text
 
 

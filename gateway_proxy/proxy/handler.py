@@ -22,7 +22,6 @@ from gateway_proxy.proxy.headers import describe_limits, describe_refusal
 from gateway_proxy.proxy.mcp.refusals import write_refusal
 from gateway_proxy.proxy.relay import Relay
 from gateway_proxy.proxy.request import ClientRequest, FrontRequest
-from gateway_proxy.proxy.routes import names_action
 from gateway_proxy.proxy.run import Cut, Run
 from gateway_proxy.proxy.runtime import Runtime
 from gateway_proxy.proxy.settle import Settlement
@@ -204,7 +203,7 @@ class DataPlane:
             raise _no_route(exchange)
         methods = facts.methods if operation else "POST" if act is not None else "GET"
         if request.method != methods and request.method not in methods.split(", "):
-            if query is not None and request.method == "POST" and names_action(exchange.path):
+            if query is not None and request.method == "POST" and not facts.methods:
                 raise _no_route(exchange)
             raise _wrong_method(exchange, methods)
         if facts.secrets_differ:

@@ -45,7 +45,8 @@ EVENT_STREAM = "?alt=sse"
 
 
 class Target(NamedTuple):
-    """What a request's target means. `operation` is "" where nothing dispatches upstream; `methods` are parted by ", ".
+    """What a request's target means. `operation` is "" where nothing dispatches upstream; `methods` are parted by ", ",
+    and "" where a POST would ask a model, in Gemini's way (`/models/{model}:{action}`), for what no model does.
 
     `path` is without the query, but for Gemini's `alt=sse` and what is asked of a stored response; an Azure path that names no deployment is OpenAI's.
     """
@@ -76,12 +77,13 @@ def read_target(target: str, header_names: Container[str]) -> Target:
         return _read_azure(path, query)
     elif path == _MCP or (path.startswith(f"{_MCP}/") and path.count("/") == 2 and not path.endswith("/")):
         return Target(path, "mcp", "mcp", _MCP_METHODS)
-    return Target(path, "", _guess_dialect(path, header_names))
+    return _stay_here(path, _guess_dialect(path, header_names))
 
 
-def names_action(path: str) -> bool:
-    """Whether a path asks a model to do something, in Gemini's way: `/models/{model}:{action}`."""
-    return path.startswith(_GEMINI_MODELS) and ":" in path
+def _stay_here(path: str, dialect: str) -> Target:
+    """A path that the gateway itself answers, or nobody."""
+    asks_model = ":" in path and path.startswith(_GEMINI_MODELS)
+    return Target(path, "", dialect, "" if asks_model else "POST")
 
 
 def _read_stored(path: str, query: str) -> Target:
@@ -101,7 +103,8 @@ def _read_azure(path: str, query: str) -> Target:
             plain = "/v1" + plain
         if plain.startswith(_STORED):
             return _read_stored(plain, query)
-        return Target(plain, OPERATIONS.get(plain, ""), "openai")
+        operation = OPERATIONS.get(plain)
+        return Target(plain, operation, "openai") if operation else _stay_here(plain, "openai")
     model, endpoint = split_deployment(path)
     return Target(path, OPERATIONS.get(f"/v1{endpoint}", "") if model else "", "azure")
 

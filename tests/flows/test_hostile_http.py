@@ -215,7 +215,7 @@ def test_wrong_methods(method: str, gateway: RunningGateway, key: CreatedKey) ->
 
 @pytest.mark.parametrize(
     "path", ["/", "/v1", "/v1/", "/v1/files", "/V1/chat/completions", "/v1/chat/completions/", "/v1/%63hat/completions", "/v1/models/",
-             "/healthz/", "/admin", "/favicon.ico"],
+             "/healthz/", "/admin", "/favicon.ico", "/v1/models/m:predict", "/openai/models/m:predict"],
 )  # fmt: skip
 def test_unknown_routes(path: str, gateway: RunningGateway, key: CreatedKey) -> None:
     assert_refused(

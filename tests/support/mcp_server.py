@@ -124,7 +124,9 @@ class McpServer:
         if name == "fail":
             return _answer(value, {"content": [{"type": "text", "text": "no"}], "isError": True, **extra})
         if name == "refuse":
-            return web.json_response(_error(value, -32602, "bad arguments"))
+            return web.json_response(
+                _error(value, params.get("arguments", {}).get("code", -32602), "bad arguments")
+            )
         if name == "ask":
             return _answer(value, {"resultType": "input_required", "inputRequests": {}, "requestState": "s"})
         if name == "tell":
@@ -182,7 +184,7 @@ def _answer(
     return web.json_response({"jsonrpc": "2.0", "id": value["id"], "result": result}, headers=headers)
 
 
-def _error(value: dict[str, Any], code: int, message: str) -> dict[str, Any]:
+def _error(value: dict[str, Any], code: Any, message: str) -> dict[str, Any]:
     return {"jsonrpc": "2.0", "id": value["id"], "error": {"code": code, "message": message}}
 
 

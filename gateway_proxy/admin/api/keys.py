@@ -55,7 +55,11 @@ class KeyPatch(Asked):
     expires_at: Time | None = None
     requests_per_minute: int | None = Field(None, ge=0)
     tokens_per_minute: int | None = Field(None, ge=0)
-    burst: int | None = Field(None, ge=0, description="Capacity of the buckets; null: the limit itself.")
+    burst: int | None = Field(
+        None,
+        ge=0,
+        description="Capacity of the requests bucket, of the tokens bucket where only tokens are limited; null: the limit.",
+    )
     max_parallel_requests: int | None = Field(None, ge=0)
     budget_usd: str | int | None = Field(
         None, description="A hard cap in USD: a decimal string or a whole number.", examples=["25.00"]

@@ -37,7 +37,8 @@ from gateway_proxy.proxy.sweeper import Sweeper
 from gateway_proxy.stages.mcp import OPERATION
 
 MAX_RUNNING = 20_000
-_NOT_BEGUN = frozenset((INVALID_REQUEST, METHOD_NOT_FOUND, INVALID_PARAMS))
+# Not a set: what a server gives as the code of its error may be anything.
+_NOT_BEGUN = (INVALID_REQUEST, METHOD_NOT_FOUND, INVALID_PARAMS)
 _PERHAPS_GONE = frozenset(("upstream_unavailable", "upstream_broken"))
 _NOT_SENT = frozenset(("upstream_unavailable", "upstream_auth_failed"))
 _REFUSED = 400

@@ -90,7 +90,7 @@ def test_an_interrupt_ends_with_130(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("ignored", "code"), [(False, -signal.SIGINT), (True, 0)])
+@pytest.mark.parametrize(("ignored", "code"), [(False, 130), (True, 0)])
 def test_an_interrupt_while_modules_are_imported(ignored: bool, code: int) -> None:
     done = subprocess.run(
         [sys.executable, "-c", INTERRUPTED.format(ignored=ignored)],

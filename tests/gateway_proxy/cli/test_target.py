@@ -25,7 +25,7 @@ def test_one_place_at_a_time(cli, tmp_path, monkeypatch) -> None:
     ("token", "complaint"),
     [
         ("", "an admin token is needed"),
-        ("env:NO_SUCH", "an admin token is needed"),
+        ("env:NO_SUCH", "variable NO_SUCH is not set"),
         ("file:nowhere", "nowhere cannot be read"),
         ("file:empty", "an admin token is needed"),
         ("two words", "is not an admin token"),

@@ -20,6 +20,12 @@ def test_a_key_without_limits_has_no_rules() -> None:
     assert slots_rule(PLAIN) is budget_rule(PLAIN) is None
 
 
+def test_burst_is_the_capacity_of_the_tokens_bucket_where_requests_are_not_limited() -> None:
+    key = Key(id="k", name="k", organization="o", owner="l", tokens_per_minute=1000, burst=5000)
+    assert bucket_rule(key, Meter.REQUESTS) is None
+    assert bucket_rule(key, Meter.TOKENS) == BucketRule(1000, 5000)
+
+
 def test_burst_is_the_capacity_of_the_requests_bucket_alone() -> None:
     key = Key(
         id="k", name="k", organization="o", owner="l", requests_per_minute=60, tokens_per_minute=1000, burst=5

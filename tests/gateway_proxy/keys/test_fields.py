@@ -34,6 +34,20 @@ def test_label_refusals(value) -> None:
     refuse(fields.read_label, value)
 
 
+@pytest.mark.parametrize("turn", ["\u061c", "\u200e", "\u200f", "\u202a", "\u202e", "\u2066", "\u2069"])
+def test_a_label_that_turns_the_direction_of_writing(turn: str) -> None:
+    assert f"U+{ord(turn):04X}" in refuse(fields.read_label, f"admin{turn}nimda")
+
+
+def test_a_label_of_another_script_or_with_joined_signs() -> None:
+    for name in (
+        "\u05e9\u05dc\u05d5\u05dd",
+        "\u0645\u0641\u062a\u0627\u062d 1",
+        "\U0001f469\u200d\U0001f4bb",
+    ):
+        assert accept(fields.read_label, name) == name
+
+
 @pytest.mark.parametrize("value", ["ada@example.com", "local", "o'neil+x@sub.example"])
 def test_owner(value: str) -> None:
     assert accept(fields.read_owner, value) == value

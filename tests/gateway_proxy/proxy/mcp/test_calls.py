@@ -91,3 +91,10 @@ async def test_headers_that_repeat_arguments_reach_a_server_of_the_modern_era(wo
     assert world.new.headers[-1]["Mcp-Param-Region"] == "eu", "a legacy client knows nothing of it"
     assert (await world.client("/mcp/old").call("echo", region="eu")).status == 200
     assert "Mcp-Param-Region" not in world.old.headers[-1]
+
+
+async def test_an_error_whose_code_is_no_number_is_the_servers_and_not_ours(world: World) -> None:
+    world.new.tools = [tool("refuse")]
+    await world.served.gateway.mcp.servers.discovery.refresh()
+    for code in ([], {}, "-32602", None):
+        assert (await world.client().call("refuse", code=code)).error == (200, -32603)

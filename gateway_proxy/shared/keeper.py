@@ -38,6 +38,7 @@ DEAD_MS = 15_000
 CLEAN_SECONDS = 5.0
 LOAD_SECONDS = 30.0
 SEED_SECONDS = 60.0  # after which every bucket would have been full
+_NOT_AS_BEFORE = "shared counters: %s is not the server, or not in the state, of before: made anew"
 _FAULTS = (Disconnected, TooSlow, Refused, Lost)
 
 
@@ -65,6 +66,7 @@ class Keeper:
         self._place = int(rest.partition(".")[0])
         self._places = places
         self._lost: set[str] = set()  # epochs whose counters are gone
+        self._told_lost = ("", "")  # the last of them that was told of, and the server's process then
         self._handed_over = ""  # the epoch that all leases were handed over into
         self._parts: list[str] = []  # all that were heard of, and those of them that live
         self._alive: list[str] = []
@@ -139,18 +141,26 @@ class Keeper:
                 else:
                     await self._beat()
             except _FAULTS as error:
-                pause = GATHER_SECONDS
-                self.error = str(error) or type(error).__name__
+                pause = self._note_fault(error)
             except Exception as error:  # noqa: BLE001 - the store's: budgets wait until it answers
                 pause = GATHER_SECONDS
                 self._tell(error)
             await wait_for_event(self._stir, pause)
             self._stir.clear()
 
-    def _tell(self, error: Exception) -> None:
-        if str(error) != self.error:
-            log.error("shared counters: the store does not say which are in force: %s", error)
+    def _note_fault(self, error: Exception) -> float:
+        """How long to wait. What the server refuses it goes on to refuse: it is out of memory, or its user may not."""
+        if isinstance(error, Refused):
+            return GATHER_SECONDS if self._tell(error, str(self._link.address)) else BEAT_SECONDS
+        self.error = str(error) or type(error).__name__
+        return GATHER_SECONDS
+
+    def _tell(self, error: Exception, what: str = "the store does not say which are in force") -> bool:
+        """Log it once; whether it is news."""
+        if is_new := str(error) != self.error:
+            log.error("shared counters: %s: %s", what, error)
         self.error = str(error)
+        return is_new
 
     async def wait_until_ready(self, timeout_seconds: float) -> bool:
         """Whether budgets can be judged, at the latest after this time."""
@@ -203,11 +213,9 @@ class Keeper:
             raise
         while epoch is None or epoch.run_id != link.run_id or epoch.id in self._lost:
             lost = "" if epoch is None else epoch.id
-            if epoch is not None:
-                log.warning(
-                    "shared counters: %s is not the server, or not in the state, of before: made anew",
-                    link.address,
-                )
+            if lost and self._told_lost != (lost, link.run_id):
+                self._told_lost = lost, link.run_id
+                log.warning(_NOT_AS_BEFORE, link.address)
             epoch = await self._store.renew(lost, link.run_id, self._begin)
         if self._mark is not None and self._mark.epoch != epoch.id:
             await self._renounce()
@@ -221,8 +229,7 @@ class Keeper:
         if epoch.is_ready:
             missing = []  # whoever joined it later brought nothing, or hands over now
         self._note_missing(missing)
-        names = server.names
-        if names is None or names.epoch != epoch.id:
+        if server.names is None or server.names.epoch != epoch.id:
             raise Lost
         self.error = ""
         if missing:

@@ -168,3 +168,21 @@ async def test_budgets_that_are_loaded_go_on_while_the_store_is_away(
         await until(lambda: not any(part.keeper.error for part in parts))
         assert await standing(parts[0]) == (20, 1)
     assert caplog.text.count("the store does not say") == 2  # once each, however often it was asked
+
+
+async def test_what_the_server_refuses_for_good_is_told_once(
+    own_redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = FakeStore()
+    async with running_parts(own_redis.url, store, 1) as (part,):
+        own_redis.run("ACL", "SETUSER", "default", "resetkeys", "~other:*")
+        own_redis.run("FLUSHALL")
+        await until(lambda: caplog.text.count("NOPERM") >= 1)
+        told = len(caplog.records)
+        part.keeper._stir.set()
+        await asyncio.sleep(0.3)
+        assert len(caplog.records) == told
+        assert "NOPERM" in part.keeper.error and len(store.epochs) <= 2
+        own_redis.run("ACL", "SETUSER", "default", "~*")
+        await until(lambda: part.server.is_ready)
+        assert caplog.text.count("not in the state, of before") <= 1

@@ -11,8 +11,9 @@ def main() -> None:
     # What has to be closed first runs under a handler of its own.
     if interrupts := signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, lambda *_: os._exit(130))
-    from gateway_proxy.cli.main import run
+    from gateway_proxy.cli.main import ready_streams, run
 
+    ready_streams()
     code = run(sys.argv[1:])
     if interrupts:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # what is done is done

@@ -4,6 +4,7 @@
 named by its type, with a hint how to see more.
 """
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -149,6 +150,21 @@ _COMMANDS = {
 @click.version_option(__version__, prog_name=PROGRAM, message="%(prog)s %(version)s")
 def cli() -> None:
     pass
+
+
+def ready_streams() -> None:
+    """Let every text be printed, wherever it goes: a key that is made and cannot be shown is lost.
+
+    Files and pipes are UTF-8, which JSON and CSV need; a terminal of another encoding shows escapes for what it
+    lacks. A stream that was closed before the start (`>&-`) goes nowhere.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            setattr(sys, name, open(nowhere, "w", encoding="utf-8", closefd=False))  # noqa: SIM115 - for good
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="backslashreplace")
 
 
 def run(arguments: Sequence[str]) -> int:

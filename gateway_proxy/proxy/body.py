@@ -56,6 +56,10 @@ async def read_body(request: ClientRequest, limit_bytes: int, form_folder: Path 
         raise BadExchange("The request body is not valid HTTP.", code="invalid_body") from None
     except ConnectionError:
         raise ClientGone from None
+    except RuntimeError:  # aiohttp's word where the connection was lost before this read began
+        if request.transport is not None:
+            raise
+        raise ClientGone from None
 
 
 async def _gather(content: Body, limit_bytes: int, form_folder: Path | None) -> bytes:

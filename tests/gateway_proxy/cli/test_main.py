@@ -1,5 +1,6 @@
 """The entry point: quick help, one line for every failure, the right exit code."""
 
+import io
 import os
 import signal
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 
 from gateway_proxy import __version__
 from gateway_proxy.cli import main
-from gateway_proxy.cli.main import run
+from gateway_proxy.cli.main import ready_streams, run
 
 ROOT = Path(__file__).parents[3]
 START = [sys.executable, "-m", "gateway_proxy"]
@@ -170,3 +171,14 @@ def test_a_full_disk_is_named(monkeypatch, capsys) -> None:
 
 def test_version(cli) -> None:
     assert cli("--version").out == f"gateway-proxy {__version__}\n"
+
+
+def test_pipes_are_utf_8_and_a_closed_stream_goes_nowhere(monkeypatch) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
+    monkeypatch.setattr(sys, "stderr", None)
+    ready_streams()
+    print("gwk_AbCd…wxyz ü", flush=True)
+    print("nowhere", file=sys.stderr, flush=True)
+    sys.stderr.close()
+    assert written.getvalue() == "gwk_AbCd…wxyz ü\n".encode()

@@ -93,6 +93,14 @@ async def test_silence_and_broken_bodies(monkeypatch: pytest.MonkeyPatch) -> Non
         await read_body(request, 6)
 
 
+async def test_a_client_that_left_before_its_body_was_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    request, reader = make_request(b"abc", ends=False)
+    reader._protocol.transport = None
+    monkeypatch.setattr(request, "_protocol", reader._protocol)
+    with pytest.raises(ClientGone):
+        await read_body(request, 6)
+
+
 def test_heads_that_condemn() -> None:
     for headers, status in (
         ({"Content-Length": "7"}, 413), ({"Content-Encoding": "gzip"}, 415), ({"Content-Encoding": "identity, br"}, 415),

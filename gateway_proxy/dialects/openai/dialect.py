@@ -13,7 +13,7 @@ from gateway_proxy.dialects import multipart
 from gateway_proxy.dialects.members import read_text
 from gateway_proxy.dialects.multipart import MultipartForm, Part
 from gateway_proxy.dialects.openai import generation, plain, refusals, stored
-from gateway_proxy.dialects.openai.members import POLICY_MEMBERS, read_model
+from gateway_proxy.dialects.openai.members import POLICY_MEMBERS, read_model, refuse_model_fields
 from gateway_proxy.dialects.openai.tap import AnswerTap, SoundTap, StreamTap
 from gateway_proxy.dialects.strict_json import parse_object
 
@@ -157,6 +157,7 @@ def _cap_name(operation: str, modern: bool) -> str:
 
 def _identify_form(operation: str, path: str, body: bytes, content_type: str, named_model: str) -> Route:
     form = multipart.parse_form(body, content_type)
+    refuse_model_fields(part.name for part in form.parts)
     if named_model:
         others = tuple(part for part in form.parts if part.name != "model")
         form = MultipartForm((Part("model", named_model.encode()), *others))

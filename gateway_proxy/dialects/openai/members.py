@@ -1,6 +1,6 @@
 """Reads the members that policy acts on, and nothing else: unknown members pass through untouched."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from gateway_proxy.core.errors import BadExchange
@@ -90,11 +90,23 @@ def read_model(body: dict[str, Any]) -> str:
 def _refuse_model_lists(body: dict[str, Any]) -> None:
     for name in _MODEL_LISTS:
         if body.get(name) is not None:
-            raise BadExchange(
-                f"{name!r} is not accepted: name one model in 'model'; fallbacks are set up at the gateway.",
-                code="invalid_type",
-                param=name,
-            )
+            raise _not_a_model(name)
+
+
+def refuse_model_fields(names: Iterable[str]) -> None:
+    """The same for a form, where a list's fields are `models[]` or `models[0]`. Raises BadExchange (invalid_type)."""
+    for name in names:
+        plain = name.casefold().partition("[")[0]
+        if plain in _ANY_MODEL_LIST or (plain == "model" and name != plain):
+            raise _not_a_model(name)
+
+
+def _not_a_model(name: str) -> BadExchange:
+    return BadExchange(
+        f"{name!r} is not accepted: name one model in 'model'; fallbacks are set up at the gateway.",
+        code="invalid_type",
+        param=name,
+    )
 
 
 def read_stream_options(body: dict[str, Any]) -> bool:

@@ -181,6 +181,14 @@ def test_a_form_without_a_model(fields: tuple[tuple[str, str], ...]) -> None:
     assert caught.value.code == "model_missing"
 
 
+@pytest.mark.parametrize("name", ["models", "models[]", "Fallbacks[0]", "route", "Model", "model[]"])
+def test_a_form_names_no_other_models(name: str) -> None:
+    fields = (("model", "m"), (name, "x")) if name != "Model" else ((name, "x"),)
+    with pytest.raises(BadExchange) as caught:
+        DIALECT.identify("audio", "/v1/audio/transcriptions", form(*fields), FORM_TYPE)
+    assert (caught.value.code, caught.value.param) == ("invalid_type", name)
+
+
 def test_the_credential() -> None:
     assert DIALECT.upstream_headers("sk-1") == [("Authorization", "Bearer sk-1")]
     assert DIALECT.upstream_headers(None) == []

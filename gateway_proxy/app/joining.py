@@ -13,6 +13,7 @@ from gateway_proxy.app.keeping import FILE, Keeping
 from gateway_proxy.app.leftovers import carry_over
 from gateway_proxy.app.opening import join_store
 from gateway_proxy.keys.pepper import PepperError
+from gateway_proxy.keys.secret import pepper_id
 from gateway_proxy.keys.signing import load_cryptography
 from gateway_proxy.ledger.replay import find_unreserved
 from gateway_proxy.ledger.spool import Spool, SpoolUnavailable
@@ -95,6 +96,8 @@ class Joining:
         gateway.limiter.take_reserved()  # zeros, and the store has them now
         gateway.books.collect_events()  # of thresholds that were reached just before an earlier process died
         await gateway.attachment.report()
+        # Since then nobody replaces it; somebody may have, between our look at it and this.
+        await gateway.store.registry.require_pepper(pepper_id(self._pepper))
 
     async def resume(self, saved: Saved, age_ns: int) -> None:
         """Go on from there."""

@@ -43,6 +43,7 @@ BACKLOG = 1024
 _PROBES = ("/healthz", "/readyz")
 _METRICS = "/metrics"
 _DASHBOARD = "/dashboard"
+_ONE_PROCESS = "SIGUSR2 restarts workers one after the other, and this gateway is one process: stop it and start it again"
 _STATUS_CODES = {
     400: ("invalid_request", "The request is not valid HTTP."),
     413: ("body_too_large", "The request is too large."),
@@ -295,6 +296,7 @@ def _obey(
         return
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, end)
+    loop.add_signal_handler(signal.SIGUSR2, log.warning, _ONE_PROCESS)
     if gateway.config.source is not None:
         loop.add_signal_handler(signal.SIGHUP, hang_up)
 

@@ -113,7 +113,7 @@ def _check_pairs(data: dict[str, Any]) -> Found:
 
 def _check_listeners(server: dict[str, Any], context: LoadContext) -> Found:
     listen = server.get("listen", "127.0.0.1:8080")
-    if server.get("admin_listen") == listen and not str(listen).endswith(":0"):
+    if _collide(str(listen), str(server.get("admin_listen", ""))):
         yield ("server", "admin_listen"), "is the address of listen; write another port, or leave it out"
     tls = table_at(server, "tls")
     cert, key = tls.get("cert"), tls.get("key")
@@ -121,6 +121,16 @@ def _check_listeners(server: dict[str, Any], context: LoadContext) -> Found:
         problem = find_certificate_problem(context.folder / cert, context.folder / key)
         if problem:
             yield ("server", "tls", "cert"), problem
+
+
+def _collide(one: str, other: str) -> bool:
+    """Whether two listeners want the same port of the same address, which all addresses include."""
+    (one_host, _, one_port), (other_host, _, other_port) = one.rpartition(":"), other.rpartition(":")
+    if one_port != other_port or one_port in ("", "0"):
+        return False
+    everywhere = "[::]" if one_host.startswith("[") else "0.0.0.0"
+    same_family = one_host.startswith("[") == other_host.startswith("[")
+    return one_host == other_host or (same_family and everywhere in (one_host, other_host))
 
 
 def _check_staleness(gateway: dict[str, Any]) -> Found:

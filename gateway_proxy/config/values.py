@@ -33,7 +33,16 @@ MAX_USD = Decimal(1_000_000)
 
 _SERVER_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}\Z")
 PLUGIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}\Z")
-_EVENT_PATTERN = re.compile(r"(\*|[a-z_]+(\.[a-z_]+)*(\.\*)?)\Z")
+# What is ever sent; a pattern that fits none of it is a slip that nobody would notice.
+_EVENTS = {
+    "budget": "threshold|exceeded",
+    "key": "created|updated|rotated|deactivated|activated|revoked|deleted|expiring",
+    "provider": "down|up",
+    "notification": "test",
+}
+_EVENT_PATTERN = re.compile(
+    rf"(\*|{'|'.join(rf'{group}[.]([*]|{acts})' for group, acts in _EVENTS.items())})\Z"
+)
 _HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?\Z")
 _PORT = re.compile(r"[0-9]{1,5}\Z")
 _USD = re.compile(r"[0-9]{1,12}(\.[0-9]{1,40})?\Z")
@@ -318,7 +327,11 @@ DialectName = Annotated[
     ),
 ]
 EventPattern = Annotated[
-    str, _check_pattern(_EVENT_PATTERN, 'must be an event or a group of them; write for example "budget.*"')
+    str,
+    _check_pattern(
+        _EVENT_PATTERN,
+        'must be an event or a group of them; write for example "budget.*", "key.*" or "provider.down"',
+    ),
 ]
 ListenAddress = Annotated[
     Address, PlainValidator(_parse_address), AS_TEXT, WithJsonSchema({"type": "string"})

@@ -1,7 +1,8 @@
 """The pepper: the HMAC key under which secrets are stored, and the guard against losing or swapping it.
 
-A pepper is generated only while the store holds no secret: a new one would silently void every secret
-that was given out. The store keeps the fingerprint, so that a mix-up is refused before anything is written.
+A pepper is generated only while the store is not in use, which is to say that it holds no secret and no gateway runs
+on it: a new one would silently void every secret that was given out, and what is made next would be unknown to the
+gateway. The store keeps the fingerprint, so that a mix-up is refused before anything is written.
 """
 
 import os
@@ -27,7 +28,13 @@ class Facts(Protocol):
 
     async def get_meta(self, name: str) -> str | None: ...
 
-    async def set_meta(self, name: str, value: str) -> None: ...
+    async def has_live_gateway(self) -> bool:
+        """Whether a gateway runs on the store."""
+        ...
+
+    async def replace_pepper(self, fingerprint: str) -> bool:
+        """Keep the fingerprint, unless a secret is stored or a gateway runs; whether it is kept."""
+        ...
 
 
 class Secrets(Protocol):
@@ -39,28 +46,35 @@ class Secrets(Protocol):
 async def ready_pepper(
     reference: SecretReference, environment: Mapping[str, str], facts: Facts, stored: Secrets
 ) -> bytes:
-    """The pepper, generated if the file is missing and the store holds no secret yet.
+    """The pepper, generated if the file is missing and the store is not in use yet.
 
     Raises PepperError, with nothing changed.
     """
     known = await facts.get_meta(_FACT)
-    in_use = await stored.has_secrets()
+    has_secrets = await stored.has_secrets()
     path = reference.path
     if path is not None and not path.exists():
-        if in_use:
+        if has_secrets:
             raise PepperError(
                 f"the pepper file {path} is missing, but the store holds secrets made with it; restore the file"
+            )
+        if await facts.has_live_gateway():
+            raise PepperError(
+                f"the pepper file {path} is missing, but a gateway runs on the store with one; name that one, or stop the gateway"
             )
         _generate(path)
     pepper = _read(reference, environment)
     fingerprint = pepper_id(pepper)
-    if fingerprint != known:
-        if in_use:
-            raise PepperError(
-                f"the pepper in {reference} is not the one that the store's secrets were made with"
-                f" (fingerprint {fingerprint}, needed {known or 'unknown'}); restore the right one"
-            )
-        await facts.set_meta(_FACT, fingerprint)
+    if fingerprint == known:
+        return pepper
+    if has_secrets or not await facts.replace_pepper(fingerprint):
+        whose = "the one that the store's secrets were made with"
+        if not has_secrets:
+            whose = "that of a gateway which runs on the store or ended less than 15 seconds ago"
+        raise PepperError(
+            f"the pepper in {reference} is not {whose}"
+            f" (fingerprint {fingerprint}, needed {known or 'unknown'}); restore the right one"
+        )
     return pepper
 
 

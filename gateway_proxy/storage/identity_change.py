@@ -13,6 +13,7 @@ from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.ids import new_id
 from gateway_proxy.storage.changes import record_change
 from gateway_proxy.storage.database import Row, Statements, StoreConflict
+from gateway_proxy.storage.pepper_fact import require_pepper
 from gateway_proxy.storage.registry import Organization
 
 ACCOUNT = (
@@ -191,6 +192,7 @@ class IdentityChange:
         member_id: str | None,
         expires_at: int | None,
     ) -> None:
+        await require_pepper(self._tx, pepper_id)
         await self._tx.execute(
             "INSERT INTO admin_tokens (id, digest, pepper_id, preview, organization, name, role, member_id,"
             " created_at, expires_at, last_used_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, NULL)",

@@ -11,7 +11,7 @@ from sys import intern
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.key import Key
 from gateway_proxy.core.store import Change, KeyRecord, SigningKey, StoredSecret
-from gateway_proxy.storage import key_search
+from gateway_proxy.storage import key_search, pepper_fact
 from gateway_proxy.storage.changes import ChangeRow, last_sequence, list_changes, record_change
 from gateway_proxy.storage.database import Database, Row, Statements
 from gateway_proxy.storage.key_rows import COLUMNS, SELECTED, key_to_row, row_to_key
@@ -174,10 +174,7 @@ class SqlKeys:
 
     async def has_secrets(self) -> bool:
         """Whether any secret is at rest: then a pepper must not be made anew."""
-        for table in ("key_secrets", "admin_tokens"):
-            if await self._db.fetch_one(f"SELECT 1 FROM {table} LIMIT 1") is not None:  # noqa: S608
-                return True
-        return False
+        return await pepper_fact.has_secrets(self._db)
 
 
 class SqlChange:
@@ -195,6 +192,7 @@ class SqlChange:
         await self._tx.execute(_SAVE_STATS, key.id, key.organization, key.owner)
 
     async def add_secret(self, key_id: str, digest: bytes, pepper_id: str, /) -> None:
+        await pepper_fact.require_pepper(self._tx, pepper_id)
         await self._tx.execute(
             "INSERT INTO key_secrets (digest, key_id, pepper_id, expires_at) VALUES ($1, $2, $3, NULL)",
             digest.hex(), key_id, pepper_id,

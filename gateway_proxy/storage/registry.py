@@ -6,9 +6,11 @@ from typing import Literal
 
 from gateway_proxy.core.clock import Clock
 from gateway_proxy.core.ids import new_id
+from gateway_proxy.storage import pepper_fact
 from gateway_proxy.storage.changes import record_change
 from gateway_proxy.storage.database import Database, Row, StoreConflict
 from gateway_proxy.storage.facts import get_fact, set_fact
+from gateway_proxy.storage.pepper_fact import StoreInUse
 
 # A gateway reports itself every 5 seconds; one that was not heard of for this long has missed it three times and counts as gone.
 LIVE_MS = 15_000
@@ -77,6 +79,23 @@ class Registry:
 
     async def set_meta(self, name: str, value: str) -> None:
         await set_fact(self._db, name, value)
+
+    async def has_live_gateway(self) -> bool:
+        return await pepper_fact.has_gateway(self._db, self._clock.now_ms() - LIVE_MS)
+
+    async def replace_pepper(self, fingerprint: str) -> bool:
+        """Whether it is the store's now: while the store holds a secret or has a live gateway it is not replaced."""
+        try:
+            async with self._db.transaction() as tx:
+                await pepper_fact.replace_pepper(tx, fingerprint, self._clock.now_ms() - LIVE_MS)
+        except StoreInUse:
+            return await self.get_meta(pepper_fact.NAME) == fingerprint  # somebody with the same was quicker
+        return True
+
+    async def require_pepper(self, fingerprint: str) -> None:
+        """Raises StoreError if the store's is another one."""
+        async with self._db.transaction() as tx:
+            await pepper_fact.require_pepper(tx, fingerprint)
 
     async def is_demo(self) -> bool:
         """Whether `demo` made this store."""

@@ -101,6 +101,8 @@ def test_sighup_reads_what_the_file_refers_to_again(
     os.kill(gateway.pid, signal.SIGHUP)
     reloads_until(lambda: revision(gateway) == before + 2, "the old credential")
     os.kill(gateway.pid, signal.SIGHUP)
+    os.kill(gateway.pid, signal.SIGUSR2)  # for gateways with workers: it ends nothing here
+    reloads_until(lambda: "SIGUSR2" in gateway.log_text(), "the warning")
     assert client.chat.completions.create(model="chat", messages=HELLO).choices
     assert len(provider.settled_ledger()) == seen + 1
     assert revision(gateway) == before + 2  # nothing was changed, so it is no new one

@@ -36,6 +36,9 @@ def test_two_listeners_need_two_addresses() -> None:
     assert "write another port" in found({"server": same})["server", "admin_listen"]
     assert ("server", "admin_listen") in found({"server": {"admin_listen": "127.0.0.1:8080"}})
     assert not found({"server": {"listen": "127.0.0.1:0", "admin_listen": "127.0.0.1:0"}})
+    assert found({"server": {"listen": "0.0.0.0:80", "admin_listen": "127.0.0.1:80"}})
+    assert not found({"server": {"listen": "0.0.0.0:80", "admin_listen": "[::1]:80"}})
+    assert not found({"server": {"listen": "127.0.0.2:80", "admin_listen": "127.0.0.1:80"}})
 
 
 def test_a_certificate_must_be_one(tmp_path: Path) -> None:

@@ -218,9 +218,9 @@ def test_lists_stay_strict_inside() -> None:
 
 
 def test_event_patterns() -> None:
-    for text in ("*", "budget.*", "budget.exceeded", "key.*"):
+    for text in ("*", "budget.*", "budget.exceeded", "key.*", "provider.up", "notification.test"):
         assert check(values.EventPattern, text) == text
-    for text in ("", "budget.", "b*", "*.x", "Budget"):
+    for text in ("", "budget.", "b*", "*.x", "Budget", "budget", "budget.exceded", "key.minted"):
         refuse(values.EventPattern, text)
 
 

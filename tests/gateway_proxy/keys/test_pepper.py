@@ -13,13 +13,18 @@ from gateway_proxy.keys.secret import pepper_id
 class Store:
     def __init__(self) -> None:
         self.facts: dict[str, str] = {}
-        self.in_use = False
+        self.in_use = self.has_gateway = False
 
     async def get_meta(self, name: str) -> str | None:
         return self.facts.get(name)
 
-    async def set_meta(self, name: str, value: str) -> None:
-        self.facts[name] = value
+    async def has_live_gateway(self) -> bool:
+        return self.has_gateway
+
+    async def replace_pepper(self, fingerprint: str) -> bool:
+        if not (self.in_use or self.has_gateway):
+            self.facts["pepper_id"] = fingerprint
+        return not (self.in_use or self.has_gateway)
 
     async def has_secrets(self) -> bool:
         return self.in_use
@@ -69,6 +74,20 @@ async def test_another_one_is_refused_while_secrets_depend_on_the_first(path: Pa
         await ready(path, store)
     assert "x" * 40 not in str(caught.value)
     assert store.facts == kept
+
+
+async def test_a_running_gateway_keeps_its_pepper_before_there_is_a_secret(path: Path, store: Store) -> None:
+    mine = await ready(path, store)
+    store.has_gateway = True
+    assert await ready(path, store) == mine
+    kept = dict(store.facts)
+    path.write_text("x" * 40)
+    with pytest.raises(PepperError, match="gateway which runs on the store"):
+        await ready(path, store)
+    path.unlink()
+    with pytest.raises(PepperError, match="a gateway runs on the store"):
+        await ready(path, store)
+    assert not path.exists() and store.facts == kept
 
 
 async def test_without_secrets_another_one_may_take_over(path: Path, store: Store) -> None:

@@ -29,7 +29,10 @@ _PLAIN_MEMBERS = frozenset(
 )  # fmt: skip
 # Told of separately: these are no danger while they say what they would say if they were left out.
 _HARMLESS_VALUES = {"speed": "standard", "inference_geo": "global"}
-_MODEL_LISTS = ("models", "fallbacks")
+_MODEL_LISTS = (
+    "models", "fallbacks", "model_list", "fallback_models", "context_window_fallbacks",
+    "context_window_fallback_dict", "content_policy_fallbacks",
+)  # fmt: skip
 _STATEFUL = ("thread", "container", "diagnostics")
 _ACCOUNTS = ("workspace_id", "user_profile_id")
 _NOT_THE_CLIENTS = frozenset((*_MODEL_LISTS, *_ACCOUNTS, "thread", "container", "diagnostics"))

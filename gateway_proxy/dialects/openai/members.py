@@ -16,8 +16,12 @@ from gateway_proxy.dialects.members import (
 from gateway_proxy.dialects.openai.stored import find_named
 from gateway_proxy.dialects.strict_json import refuse_variants
 
-# Lists of models, and orders to pick one: the decision would no longer be the gateway's.
-_MODEL_LISTS = ("models", "fallbacks", "route")
+# Lists of models, and orders to pick one, of OpenRouter and LiteLLM: the decision would no longer be the gateway's.
+_MODEL_LISTS = (
+    "models", "fallbacks", "route", "model_list", "fallback_models", "context_window_fallbacks",
+    "context_window_fallback_dict", "content_policy_fallbacks",
+)  # fmt: skip
+_ANY_MODEL_LIST = frozenset(_MODEL_LISTS)
 
 # What can be bought through a member other than `tools`, at a price that no usage object names.
 _HOSTED_MEMBERS = ("web_search_options", "search_parameters", "plugins", "enable_search")
@@ -78,7 +82,7 @@ _CLIENT_TOOL_MEMBERS = frozenset(
 
 def read_model(body: dict[str, Any]) -> str:
     """The name as asked for. Raises BadExchange (model_missing, invalid_type)."""
-    if "models" in body or "fallbacks" in body or "route" in body:
+    if not _ANY_MODEL_LIST.isdisjoint(body):
         _refuse_model_lists(body)
     return read_model_name(body)
 

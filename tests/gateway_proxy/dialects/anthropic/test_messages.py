@@ -129,6 +129,7 @@ def test_thinking_within_the_maximum_and_beyond_it() -> None:
         ({"stream": "yes"}, 400, "invalid_type", "stream"),
         ({"model": ""}, 400, "model_missing", "model"),
         ({"fallbacks": [{"model": "x"}]}, 400, "invalid_type", "fallbacks"),
+        ({"content_policy_fallbacks": [{"a": ["b"]}]}, 400, "invalid_type", "content_policy_fallbacks"),
         ({"workspace_id": "w"}, 400, "invalid_type", "workspace_id"),
         ({"container": "c_1"}, 404, "response_not_found", "container"),
         ({"container": {"id": "c_1"}}, 404, "response_not_found", "container"),

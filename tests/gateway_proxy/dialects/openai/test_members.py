@@ -32,7 +32,7 @@ def test_the_name_is_taken_code_point_by_code_point() -> None:
         assert members.read_model({"model": name}) == name
 
 
-@pytest.mark.parametrize("name", ["models", "fallbacks", "route"])
+@pytest.mark.parametrize("name", ["models", "fallbacks", "route", "model_list", "context_window_fallbacks"])
 def test_lists_of_models_are_refused(name: str) -> None:
     with pytest.raises(BadExchange) as caught:
         members.read_model({"model": "a", name: ["b"]})

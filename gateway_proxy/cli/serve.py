@@ -1,5 +1,6 @@
 """`serve`: the production start."""
 
+import asyncio
 import logging
 import socket
 import sys
@@ -144,8 +145,12 @@ async def _serve(
         await part.join(place)
     async with OpenedStore(config) as (store, pepper):
         gateway = await open_gateway(config, store, pepper, part)
-        if config.dashboard.enabled and store.is_joined and part.is_first:
-            await _offer_setup(config, store, gateway)
+        try:
+            if config.dashboard.enabled and store.is_joined and part.is_first:
+                await _offer_setup(config, store, gateway)
+        except asyncio.CancelledError:  # interrupted, and nothing that heeds signals runs yet
+            await gateway.close()
+            raise
         site = make_site(gateway, pepper) if part.is_first else None
         server = Server(gateway, site=site, inherited=inherited)
         try:

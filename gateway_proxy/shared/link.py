@@ -144,7 +144,7 @@ class Link:
         """Sign in, learn who the server is, load the scripts: one round trip."""
         commands: list[tuple[Part, ...]] = []
         address = self.address
-        if address.password:
+        if address.user or address.password:  # a user may have none, and is not the default one
             commands.append(("AUTH", *((address.user,) if address.user else ()), address.password))
         if address.database:
             commands.append(("SELECT", address.database))

@@ -16,6 +16,8 @@ _TEXTS = {
     "57014": "took too long for a statement and gave it up",
     "40P01": "ended one of two transactions that waited for each other; try again",
     "40001": "ended a transaction that met another one; try again",
+    "42P05": "is behind a pooler that changes connections between statements; use its session mode",
+    "26000": "is behind a pooler that changes connections between statements; use its session mode",
     "25006": "is read-only; name the primary server in [storage] url",
 }
 _PASSING = ("08", "53300", "57P")  # no connection, none left, starting up or shutting down
@@ -31,6 +33,8 @@ def explain(error: BaseException, name: str) -> StoreError:
         return NumberTooLarge("a number is too large for the store: at most 9223372036854775807 fits")
     if isinstance(error, asyncpg.PostgresError):
         code = error.sqlstate or ""
+        if code == "08P01" and "startup parameter" in str(error):
+            return StoreError(f"the store {name} is behind a pooler: {error}; let it ignore this parameter")
         for length in (5, 3, 2):
             if text := _TEXTS.get(code[:length]):
                 kind = StoreUnreachable if code.startswith(_PASSING) else StoreError

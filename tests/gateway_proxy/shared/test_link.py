@@ -65,6 +65,12 @@ async def test_a_password_and_a_replica(caplog: pytest.LogCaptureFixture) -> Non
         right = Link(parse_address(f"unix://:open%20sesame@{server.socket}?db=2"))
         task = spawn(right.run(), "link")
         await until(right, 1)
+        await right.call(("ACL", "SETUSER", "bare", "on", "nopass", "~*", "+@all"))
+        bare = Link(parse_address(f"unix://bare@{server.socket}"))
+        other = spawn(bare.run(), "link")
+        await until(bare, 1)
+        assert await bare.call(("ACL", "WHOAMI")) == b"bare"
+        other.cancel()
         await right.call(("CONFIG", "SET", "maxmemory", "100mb"))
         await right.call(("REPLICAOF", "127.0.0.1", "1"))
         assert right.connection is not None

@@ -17,6 +17,8 @@ from gateway_proxy.storage.postgres_errors import explain
         (asyncpg.ReadOnlySQLTransactionError("x"), "read-only"),
         (asyncpg.AdminShutdownError("x"), "shut down"),
         (asyncpg.UndefinedTableError("relation"), r"failed: relation \(42P01\)"),
+        (asyncpg.DuplicatePreparedStatementError("x"), "session mode"),
+        (asyncpg.ProtocolViolationError("unsupported startup parameter: x"), "ignore this parameter"),
         (TimeoutError(), "does not answer"),
         (ConnectionRefusedError(111, "Connection refused"), "cannot be reached: Connection refused"),
         (FileNotFoundError(2, "No such file or directory", "/ca"), "reached: No such file or directory: /ca"),

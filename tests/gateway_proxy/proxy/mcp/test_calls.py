@@ -78,6 +78,12 @@ async def test_a_legacy_client_cancels_by_notification(world: World) -> None:
     await until(lambda: world.new.dropped == 1)
 
 
+def region_told(world: World) -> str:
+    """By the last call; the gateway's own questions come at any time."""
+    calls = [headers for headers in world.new.headers if headers.get("Mcp-Method") == "tools/call"]
+    return str(calls[-1]["Mcp-Param-Region"])
+
+
 async def test_headers_that_repeat_arguments_reach_a_server_of_the_modern_era(world: World) -> None:
     echo = tool("echo", properties={"region": {"type": "string", "x-mcp-header": "Region"}})
     for upstream in (world.new, world.old):
@@ -85,10 +91,10 @@ async def test_headers_that_repeat_arguments_reach_a_server_of_the_modern_era(wo
     await world.served.gateway.mcp.servers.discovery.refresh()
     body, headers = world.client().modern("tools/call", name="echo", arguments={"region": "eu"})
     assert (await world.client().send(body, {**headers, "Mcp-Param-Region": "its own"})).status == 200
-    assert world.new.headers[-1]["Mcp-Param-Region"] == "its own"
+    assert region_told(world) == "its own"
     legacy = await world.legacy()
     assert (await legacy.call("echo", region="eu")).status == 200
-    assert world.new.headers[-1]["Mcp-Param-Region"] == "eu", "a legacy client knows nothing of it"
+    assert region_told(world) == "eu", "a legacy client knows nothing of it"
     assert (await world.client("/mcp/old").call("echo", region="eu")).status == 200
     assert "Mcp-Param-Region" not in world.old.headers[-1]
 

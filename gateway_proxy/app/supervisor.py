@@ -116,10 +116,18 @@ class Worker:
 
 
 class Supervisor:
-    """`command` starts a worker, which finds its place in the environment."""
+    """`command` starts a worker, which finds its place in the environment; `check` says by its exit code whether one could start now."""
 
-    def __init__(self, command: Sequence[str], count: int, sockets: Sockets, drain_seconds: float) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        count: int,
+        sockets: Sockets,
+        drain_seconds: float,
+        check: Sequence[str] | None = None,
+    ) -> None:
         self._command = command
+        self._check = check
         self._sockets = sockets
         self._drain_seconds = drain_seconds
         self._workers = [Worker(number) for number in range(count)]
@@ -293,6 +301,8 @@ class Supervisor:
             self._rolling = spawn(self._roll(), "restart the workers one after the other")
 
     async def _roll(self) -> None:
+        if self._check is not None and not await _succeeds(self._check):
+            return
         for worker in self._workers:
             log.info("worker %d is restarted", worker.number)
             worker.stop(hands_over=True)
@@ -305,7 +315,18 @@ class Supervisor:
         log.info("all workers were restarted")
 
 
-def make_command(source: Path | None) -> list[str]:
+async def _succeeds(check: Sequence[str]) -> bool:
+    """A worker that is ended could not come back on settings that have gone bad since it started."""
+    process = await asyncio.create_subprocess_exec(
+        *check, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )  # fmt: skip
+    told, _ = await process.communicate()
+    if process.returncode:
+        log.error("no worker is restarted, none could start: %s", told.decode(errors="replace").strip())
+    return process.returncode == 0
+
+
+def make_command(source: Path | None, name: str = "serve") -> list[str]:
     """How a worker is started: the same program from the same place, on the same settings."""
     settings = [] if source is None else ["-c", str(source)]
-    return [sys.executable, "-P", "-m", "gateway_proxy", "serve", *settings]
+    return [sys.executable, "-P", "-m", "gateway_proxy", name, *settings]

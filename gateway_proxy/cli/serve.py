@@ -79,7 +79,9 @@ def _supervise(config: "Config", inherited: "Sockets", announce: Callable[[str, 
     urls = [f"{scheme}://{address}" for address in (server.listen, server.admin_listen or server.listen)]
 
     async def supervise() -> None:
-        supervisor = Supervisor(make_command(config.source), server.workers, inherited, server.drain_seconds)
+        check = None if config.source is None else make_command(config.source, "check")
+        command = make_command(config.source)
+        supervisor = Supervisor(command, server.workers, inherited, server.drain_seconds, check)
         await supervisor.run(lambda: announce(urls[0], urls[1]))
 
     try:

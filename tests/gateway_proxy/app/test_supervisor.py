@@ -60,7 +60,9 @@ class Scene:
     def __init__(self, *arguments: str) -> None:
         self.sockets = {"listen": listen("127.0.0.1", 0), "admin": []}
         self.port = self.sockets["listen"][0].getsockname()[1]
-        self.supervisor = Supervisor([sys.executable, "-c", _WORKER, *arguments], 2, self.sockets, 5)
+        command = [sys.executable, "-c", _WORKER, *arguments]
+        self.check = [sys.executable, "-c", "pass"]
+        self.supervisor = Supervisor(command, 2, self.sockets, 5, self.check)
         self.serves = asyncio.Event()
         self.running = asyncio.create_task(self.supervisor.run(self.serves.set))
 
@@ -100,7 +102,7 @@ async def scene(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
         asyncio.get_running_loop().remove_signal_handler(number)
 
 
-async def test_the_life_of_two_workers(scene: Scene) -> None:
+async def test_the_life_of_two_workers(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
     # All of them are one: what one has not followed yet is not acknowledged, and metrics are of both.
     whole = await scene.ask_until("serving", 2)
     assert (whole["refusals"], whole["keys"]) == (2, 5)
@@ -115,8 +117,17 @@ async def test_the_life_of_two_workers(scene: Scene) -> None:
     assert again["keys"] == 5
     assert first in scene.pids and second not in scene.pids
 
-    # One after the other is restarted, and nobody is refused.
+    # On settings that have gone bad nobody is ended.
     before = set(scene.pids)
+    scene.check[-1] = "raise SystemExit('line 3: mistake')"
+    os.kill(os.getpid(), signal.SIGUSR2)
+    async with asyncio.timeout(30):
+        while "none could start: line 3: mistake" not in caplog.text:
+            await asyncio.sleep(0.02)
+    assert set(scene.pids) == before
+
+    # One after the other is restarted, and nobody is refused.
+    scene.check[-1] = "pass"
     os.kill(os.getpid(), signal.SIGUSR2)
     async with asyncio.timeout(30):
         while before & set(scene.pids) or len(scene.pids) < 2:
@@ -162,3 +173,4 @@ async def test_a_second_signal_ends_those_that_take_their_time() -> None:
 def test_commands_name_the_settings(tmp_path) -> None:  # type: ignore[no-untyped-def]
     assert make_command(tmp_path)[-2:] == ["-c", str(tmp_path)]
     assert make_command(None)[-1] == "serve"
+    assert make_command(tmp_path, "check")[-3:] == ["check", "-c", str(tmp_path)]

@@ -127,6 +127,7 @@ class SqliteDatabase(AutoCommit):
         self._reading = _Statements(self._reads, path)
         self._workers: list[Worker[sqlite3.Connection]] = []
         self._data_version = -1
+        self._file = _identify(path)
 
     @classmethod
     async def open(cls, path: Path, *, create: bool = True) -> "SqliteDatabase":
@@ -175,6 +176,10 @@ class SqliteDatabase(AutoCommit):
 
     async def poll(self, sql: str) -> Row | None:
         def job(connection: sqlite3.Connection) -> Row | None:
+            if _identify(self.path) != self._file:
+                raise StoreError(
+                    f"{self.path} is not the file that was opened: it was moved or replaced; put it back, or restart"
+                )
             # Read before the query: what is committed in between is seen now and asked for once more, never missed.
             version: int = connection.execute("PRAGMA data_version").fetchone()[0]
             if version == self._data_version:
@@ -225,6 +230,15 @@ def _prepare_file(path: Path, create: bool) -> None:
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, stat.S_IRUSR | stat.S_IWUSR))
     except OSError as error:
         raise StoreError(f"cannot create the store {path}: {error.strerror}") from error
+
+
+def _identify(path: Path) -> tuple[int, int] | None:
+    """What tells a file from every other one; None when there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _connect(path: Path, *, writes: bool) -> sqlite3.Connection:

@@ -126,6 +126,18 @@ async def test_poll_answers_only_after_a_commit_by_anybody(db: SqliteDatabase) -
     assert await db.poll(count) == (2,)
 
 
+async def test_a_file_that_is_moved_or_replaced_is_away_until_it_is_back(db: SqliteDatabase) -> None:
+    count, moved = "SELECT COUNT(*) FROM t", db.path.with_name("moved.db")
+    db.path.rename(moved)
+    for replaced in (False, True):
+        if replaced:
+            db.path.touch()
+        with pytest.raises(StoreError, match=r"a\.db is not the file that was opened"):
+            await db.poll(count)
+    moved.replace(db.path)
+    assert await db.poll(count) == (0,)
+
+
 async def test_the_file_is_private_and_survives_a_crash_of_the_process(db: SqliteDatabase) -> None:
     for suffix in ("", "-wal", "-shm"):
         assert stat.S_IMODE(os.stat(f"{db.path}{suffix}").st_mode) == 0o600

@@ -12,7 +12,7 @@ from tests.support.mcp_facts import McpFacts, changed_tool, server_facts, tool_f
 
 __all__ = ["HOSTILE", "furnish", "furnish_with_hostile_texts"]
 
-HOSTILE = "<script>hacked=1</script><img src=//evil.example/x onerror=hacked=1>\"'`{{7*7}}&amp;\u202ertl"
+HOSTILE = "<script>hacked=1</script><img src=//evil.example/x onerror=hacked=1>\"'`{{7*7}}&amp;"
 _LONG = 10_000
 _NAMES = (
     "Production API",

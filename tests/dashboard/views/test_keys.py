@@ -10,7 +10,7 @@ from gateway_proxy.admin.actor import Role
 from tests.support.dashboard import OWNER, PREFIX, Dashboard, acting_as
 
 KEYS = "/configuration/api-keys"
-HOSTILE = "\"><script>alert(1)</script>&\u202e'{{ 7 * 7 }}"
+HOSTILE = "\"><script>alert(1)</script>&'{{ 7 * 7 }}"
 
 
 async def make(dashboard: Dashboard, name: str, **members: object) -> str:

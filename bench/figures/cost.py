@@ -34,7 +34,7 @@ def run(short: bool) -> list[Figure]:
                 figures += _cost_figures(
                     f"{kib} KB", *_measure(pair, subjects.chat_body(kib * 1024), rounds, requests)
                 )
-            figures += _chunk_figures(pair, rounds=3 if short else 5, streams=40 if short else 300)
+            figures += _chunk_figures(pair, rounds=2 if short else 5, streams=40 if short else 300)
         figures += _latency_figures(pair, seconds=2 if short else 20)
     with (
         _certificate() as (cert, key),

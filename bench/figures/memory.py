@@ -30,7 +30,7 @@ def run(short: bool) -> list[Figure]:
     starts, processor, idle = [], [], []
     with subjects.fake_provider() as upstream:
         with subjects.gateway_folder(upstream, [_KEY] * KEYS) as place:
-            for _ in range(4 if short else 6):
+            for _ in range(3 if short else 6):
                 with subjects.serving(place) as gateway:
                     starts.append(gateway.start_seconds)
                     processor.append(cpu_seconds(gateway.pid))

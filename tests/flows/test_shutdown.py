@@ -96,7 +96,7 @@ async def test_at_the_deadline_a_stream_is_told_and_settled(
     key = gateway.create_key(budget_usd="1")
     async with Client(gateway.origin, key.secret) as client:
         asking = asyncio.create_task(client.send(chat_body("tokens=400 delay_ms=50", stream=True)))
-        await asyncio.to_thread(wait_until_running, gateway, 1)
+        await asyncio.to_thread(wait_until_accepted, fake_provider, 1)
         begun = time.monotonic()
         assert await asyncio.to_thread(gateway.stop) == 0
         assert time.monotonic() - begun < 1 + AT_ONCE_SECONDS
@@ -115,7 +115,7 @@ async def test_a_second_signal_forces_and_the_books_follow(
     key = gateway.create_key(budget_usd="1")
     async with Client(gateway.origin, key.secret) as client:
         asking = asyncio.create_task(client.send(chat_body("tokens=400 delay_ms=50", stream=True)))
-        await asyncio.to_thread(wait_until_running, gateway, 1)
+        await asyncio.to_thread(wait_until_accepted, fake_provider, 1)
         os.kill(gateway.pid, signal.SIGTERM)
         await asyncio.to_thread(wait_until_unready, gateway)
         begun = time.monotonic()
@@ -199,6 +199,11 @@ def ask(connection: http.client.HTTPConnection, secret: str) -> http.client.HTTP
 
 def wait_until_running(gateway: RunningGateway, count: int) -> None:
     wait_until(lambda: gateway.readiness()["running"] >= count)
+
+
+def wait_until_accepted(provider: FakeProvider, count: int) -> None:
+    """What runs only at the gateway is not owed yet when it is cut."""
+    wait_until(lambda: len(provider.ledger()) >= count)
 
 
 def wait_until_unready(gateway: RunningGateway) -> None:
